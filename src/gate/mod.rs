@@ -1,0 +1,237 @@
+//! The decision: results and policy in, a [`Judgement`] out. Pure.
+
+use std::fmt;
+
+/// One of the five answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// Worse by less than the tolerance, with evidence.
+    Pass,
+    /// Better by more than the tolerance, with evidence.
+    Improved,
+    /// Worse by more than the tolerance, with evidence.
+    Regressed,
+    /// The evidence does not decide.
+    Inconclusive,
+    /// There is nothing to judge.
+    NotMeasured,
+}
+
+/// What is compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Metric {
+    /// Median wall time of a call.
+    LatencyP50,
+    /// 95th percentile of the wall time of a call.
+    LatencyP95,
+    /// Median of wall time less scheduler wait.
+    LatencyP50Adjusted,
+    /// 95th percentile of wall time less scheduler wait.
+    LatencyP95Adjusted,
+    /// Successful calls per second.
+    Throughput,
+    /// Share of calls that failed.
+    ErrorRate,
+    /// From starting the process to its first answer.
+    Startup,
+    /// The same less scheduler wait.
+    StartupAdjusted,
+    /// Highest memory of the process tree.
+    PeakMemory,
+    /// Growth of memory with calls.
+    MemoryGrowth,
+    /// CPU time of the server for each call.
+    CpuPerCall,
+}
+
+impl Metric {
+    /// The name used in files and reports.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::LatencyP50 => "latency_p50",
+            Self::LatencyP95 => "latency_p95",
+            Self::LatencyP50Adjusted => "latency_p50_adjusted",
+            Self::LatencyP95Adjusted => "latency_p95_adjusted",
+            Self::Throughput => "throughput",
+            Self::ErrorRate => "error_rate",
+            Self::Startup => "startup",
+            Self::StartupAdjusted => "startup_adjusted",
+            Self::PeakMemory => "peak_memory",
+            Self::MemoryGrowth => "memory_growth",
+            Self::CpuPerCall => "cpu_per_call",
+        }
+    }
+
+    /// The unit of [`Comparison::base`] and [`Comparison::candidate`].
+    #[must_use]
+    pub fn unit(self) -> Unit {
+        match self {
+            Self::LatencyP50
+            | Self::LatencyP95
+            | Self::LatencyP50Adjusted
+            | Self::LatencyP95Adjusted
+            | Self::Startup
+            | Self::StartupAdjusted
+            | Self::CpuPerCall => Unit::Nanoseconds,
+            Self::Throughput => Unit::CallsPerSecond,
+            Self::ErrorRate => Unit::Fraction,
+            Self::PeakMemory => Unit::Bytes,
+            Self::MemoryGrowth => Unit::BytesPer1000Calls,
+        }
+    }
+
+    /// `true` where a smaller figure is the worse one.
+    #[must_use]
+    pub fn more_is_better(self) -> bool {
+        matches!(self, Self::Throughput)
+    }
+}
+
+impl fmt::Display for Metric {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Unit of a figure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unit {
+    /// Shown as µs, ms or s.
+    Nanoseconds,
+    /// Shown as kB, MB.
+    Bytes,
+    /// Shown as kB or MB per 1,000 calls.
+    BytesPer1000Calls,
+    /// Shown with one decimal.
+    CallsPerSecond,
+    /// Shown in percent.
+    Fraction,
+}
+
+/// What a comparison may do to the verdict.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Role {
+    /// Judged at the tolerance.
+    Gates,
+    /// Noisy: can only fail at a confirmed 2 x, and can turn a pass into inconclusive.
+    Guards,
+    /// Shown only.
+    Reported,
+}
+
+/// One scenario, one metric.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct Comparison {
+    /// Scenario name; `server` for start-up and peak memory.
+    pub scenario: String,
+    /// The tool, where the scenario calls one.
+    pub tool: Option<String>,
+    /// What is compared.
+    pub metric: Metric,
+    /// What it may do to the verdict.
+    pub role: Role,
+    /// The answer for this comparison alone.
+    pub verdict: Verdict,
+    /// Typical figure of the base, in [`Metric::unit`].
+    pub base: Option<f64>,
+    /// Typical figure of the candidate, in [`Metric::unit`].
+    pub candidate: Option<f64>,
+    /// Candidate / base; for `memory_growth` and `error_rate` absent (they are compared by
+    /// difference).
+    pub ratio: Option<f64>,
+    /// Interval of the ratio at the confidence that decides `regressed`.
+    pub interval: Option<Interval>,
+    /// How much worse it may get, as a fraction.
+    pub tolerance: f64,
+    /// Smallest ratio (worse direction) that this evidence could have called regressed with 90 %
+    /// power; absent where no interval could be had.
+    pub smallest_detectable_ratio: Option<f64>,
+    /// Rounds behind the base figure.
+    pub base_rounds: usize,
+    /// Rounds behind the candidate figure.
+    pub candidate_rounds: usize,
+    /// Why, in words, without the figures that stand beside it.
+    pub reason: String,
+}
+
+/// Lower and upper bound.
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
+pub struct Interval {
+    /// Lower bound.
+    pub low: f64,
+    /// Upper bound.
+    pub high: f64,
+}
+
+/// One absolute limit.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct BudgetCheck {
+    /// Scenario name; `server` for start-up and peak memory.
+    pub scenario: String,
+    /// What is limited.
+    pub metric: Metric,
+    /// The limit, in [`Metric::unit`].
+    pub limit: f64,
+    /// Typical figure, in [`Metric::unit`].
+    pub value: Option<f64>,
+    /// Whether it holds.
+    pub outcome: BudgetOutcome,
+    /// `true` where the user set it: a broken one then fails; a default one warns.
+    pub set_by_user: bool,
+}
+
+/// Whether a budget holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BudgetOutcome {
+    /// It holds.
+    Held,
+    /// It is broken, beyond the noise of the figure.
+    Broken,
+    /// The figure is over the limit, but within its noise of it.
+    Near,
+    /// No figure.
+    NotMeasured,
+}
+
+/// Something about the whole comparison that a reader must know.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct Finding {
+    /// How much it weighs.
+    pub severity: Severity,
+    /// The scenario it is about, where it is about one.
+    pub scenario: Option<String>,
+    /// One sentence.
+    pub text: String,
+}
+
+/// Weight of a [`Finding`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Severity {
+    /// Worth knowing.
+    Note,
+    /// Makes the judgement inconclusive.
+    Doubt,
+    /// Fails: a scenario vanished, or measured nothing.
+    Failure,
+}
+
+/// The whole answer.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct Judgement {
+    /// Regressed beats not-measured beats inconclusive beats improved beats pass.
+    pub verdict: Verdict,
+    /// In suite order.
+    pub comparisons: Vec<Comparison>,
+    /// In suite order.
+    pub budgets: Vec<BudgetCheck>,
+    /// Heaviest first.
+    pub findings: Vec<Finding>,
+    /// The process exit code that the verdict, the budgets and the policy amount to.
+    pub exit_code: u8,
+}

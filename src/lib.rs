@@ -1,0 +1,41 @@
+//! mcpgate: the performance gate for MCP (Model Context Protocol) servers.
+//!
+//! A pure core inside a thin shell.
+//!
+//! | room | kind | what it holds |
+//! |---|---|---|
+//! | [`suite`] | pure | what is to be run: configuration, scenarios, templates |
+//! | [`stats`] | pure | quantiles, intervals, slopes, adjusted latency |
+//! | [`results`] | pure | the results file, which is also the baseline file |
+//! | [`gate`] | pure | results and policy in, judgement out |
+//! | [`report`] | pure | a judgement or results as text, Markdown or JSON |
+//! | [`mcp`] | shell | the protocol: stdio and streamable HTTP, both eras |
+//! | [`process`] | shell | starting, sampling and stopping server processes |
+//! | [`runner`] | shell | rounds: from a suite to results |
+//! | [`reference_server`] | shell | the bundled server and its faults |
+//! | [`store`] | shell | reading and atomically writing files |
+//! | [`environment`] | shell | what machine this is |
+//! | [`cli`] | shell | one file a verb |
+//!
+//! The pure rooms touch no file, clock, environment or process; `clippy.toml` and
+//! `tests/it/tidy.rs` keep it so. `results` and `stats` import nothing of ours; `suite`
+//! imports `results`; `gate` imports those three; `report` imports `gate` and `results`.
+
+pub mod cli;
+pub mod environment;
+pub mod error;
+pub mod gate;
+pub mod mcp;
+pub mod process;
+pub mod reference_server;
+pub mod report;
+pub mod results;
+pub mod runner;
+pub mod stats;
+pub mod store;
+pub mod suite;
+
+#[cfg(not(unix))]
+compile_error!(
+    "mcpgate does not support Windows yet: it starts and ends servers by Unix process groups"
+);

@@ -1,0 +1,2 @@
+//! The `mcpgate` command.
+fn main() {}

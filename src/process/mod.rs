@@ -1,0 +1,1 @@
+//! Starting, sampling and stopping server processes.

@@ -1,0 +1,1 @@
+//! The bundled server and its faults.

@@ -1,0 +1,1 @@
+//! A judgement or results as text, Markdown or JSON. Pure.

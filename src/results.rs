@@ -1,0 +1,383 @@
+//! The results file, schema version 1. A baseline is a results file that someone accepted.
+//!
+//! All times are nanoseconds, all sizes bytes; units stand in the field names. Every round is
+//! kept, so that a better statistic can be applied to an old baseline.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// The schema version this build writes and reads.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// What one or several runs measured of one server.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Results {
+    /// Version of this schema; see [`SCHEMA_VERSION`].
+    pub schema_version: u32,
+    /// The mcpgate that wrote the file.
+    pub mcpgate_version: String,
+    /// Who was measured.
+    pub server: ServerRecord,
+    /// What was to be measured: the declared set, whether or not it was.
+    pub suite: SuiteRecord,
+    /// One entry a run, oldest first. A fresh run has exactly one.
+    pub jobs: Vec<Job>,
+    /// Present once someone accepted these results as a baseline.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accepted: Option<Acceptance>,
+}
+
+/// How a results file became a baseline.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Acceptance {
+    /// RFC 3339, UTC.
+    pub at: String,
+    /// The objections that `--force` overrode, in words; empty for an ordinary update.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub forced_over: Vec<String>,
+}
+
+/// Identity of the measured server, as it named itself, and how it was reached.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ServerRecord {
+    /// `serverInfo.name`; empty if the server did not say.
+    pub name: String,
+    /// `serverInfo.version`; empty if the server did not say.
+    pub version: String,
+    /// The transport used.
+    pub transport: Transport,
+    /// The negotiated protocol revision, such as `2025-11-25`.
+    pub protocol_version: String,
+    /// SHA-256 (first 16 hex digits) of the canonical tool list.
+    pub tool_list_hash: String,
+    /// `true` when the user started the server (`--url` alone): weaker evidence, since rounds
+    /// share one process.
+    pub attached: bool,
+}
+
+/// How messages travel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Transport {
+    /// Lines on the server's standard input and output.
+    Stdio,
+    /// One HTTP endpoint, answers as JSON or as an event stream.
+    StreamableHttp,
+}
+
+/// The declared set of scenarios.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SuiteRecord {
+    /// `quick`, `standard` or `deep`.
+    pub name: String,
+    /// SHA-256 (first 16 hex digits) over all scenario definitions.
+    pub hash: String,
+    /// In the order in which they run.
+    pub scenarios: Vec<ScenarioRecord>,
+    /// Tools or scenarios that were left out on purpose, with the reason.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub skipped: Vec<Skipped>,
+}
+
+/// Something the run left out on purpose.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Skipped {
+    /// Tool or scenario name.
+    pub name: String,
+    /// Why, in words.
+    pub reason: String,
+}
+
+/// One declared scenario.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ScenarioRecord {
+    /// Unique in the suite: `handshake`, `list-tools`, `search/sequential`, `search/concurrent`,
+    /// `search/soak`.
+    pub name: String,
+    /// Which workload of the standard suite it is.
+    pub kind: ScenarioKind,
+    /// The tool called, where one is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tool: Option<String>,
+    /// Measured calls a round (for a soak: calls per fresh server).
+    pub calls: u32,
+    /// Calls in flight at once.
+    pub concurrency: u32,
+    /// SHA-256 (first 16 hex digits) of what is sent and expected (tool, arguments template,
+    /// expectation, concurrency), without `calls`. Two records with different hashes are not
+    /// comparable.
+    pub definition_hash: String,
+    /// `true` for tools that call an outside service: reported, never gated.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub report_only: bool,
+}
+
+/// The workloads of the standard suite.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum ScenarioKind {
+    /// Fresh sessions, one after another. On stdio in the `initialize` era a process has one
+    /// session only, so there the round's `startup` is the handshake.
+    Handshake,
+    /// `tools/list`, one after another.
+    ListTools,
+    /// Calls of one tool, one after another.
+    Sequential,
+    /// Calls of one tool, several in flight.
+    Concurrent,
+    /// Many calls on a fresh server, for memory growth.
+    Soak,
+}
+
+impl ScenarioKind {
+    /// `true` where calls go one at a time, so that adjusted latency can be had.
+    #[must_use]
+    pub fn is_one_at_a_time(self) -> bool {
+        match self {
+            Self::Handshake | Self::ListTools | Self::Sequential => true,
+            Self::Concurrent | Self::Soak => false,
+        }
+    }
+}
+
+/// One run of mcpgate on one machine.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Job {
+    /// RFC 3339, UTC.
+    pub started_at: String,
+    /// The measured commit, where one is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit: Option<String>,
+    /// Seed of everything random in the run.
+    pub seed: u64,
+    /// The machine.
+    pub environment: Environment,
+    /// How memory was measured.
+    pub memory_measure: Measure,
+    /// How adjusted latency was measured.
+    pub adjusted_measure: Measure,
+    /// Why the run ended early, in words; absent for a complete run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub incomplete: Option<String>,
+    /// Fresh servers, each running every repeating scenario once.
+    pub rounds: Vec<Round>,
+    /// Fresh servers for memory growth.
+    pub soaks: Vec<Soak>,
+    /// For each scenario with errors, the first one seen (at most 300 characters, made printable).
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub error_samples: BTreeMap<String, ErrorSample>,
+}
+
+/// How something was measured, or why it was not.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Measure {
+    /// Name of the method, such as `high-water mark` or `tree, shared pages once`.
+    By(String),
+    /// Why there is no figure, in words.
+    NotMeasured(String),
+}
+
+/// One answer that was counted as an error.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ErrorSample {
+    /// See [`Sample::errors`].
+    pub kind: String,
+    /// What the server or the transport said.
+    pub message: String,
+}
+
+/// What the latencies of two files must share to be compared closely.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Environment {
+    /// `linux`, `macos`.
+    pub os: String,
+    /// `x86_64`, `aarch64`.
+    pub arch: String,
+    /// CPU model as the system names it; empty if it does not.
+    pub cpu_model: String,
+    /// Cores that this process may use.
+    pub cores: u32,
+    /// Physical memory.
+    pub memory_bytes: u64,
+    /// Kernel release; not part of the machine class.
+    pub kernel: String,
+    /// Hosted runner image and version, where one is named by the environment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub runner_image: Option<String>,
+    /// Memory limit of the container or control group, where one is set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container_memory_limit_bytes: Option<u64>,
+    /// CPU limit of the container or control group in thousandths of a core, where one is set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container_cpu_limit_millicores: Option<u32>,
+}
+
+impl Environment {
+    /// Latencies of two machines of the same class are compared closely.
+    #[must_use]
+    pub fn same_machine_class(&self, other: &Self) -> bool {
+        self.same_runtime_class(other)
+            && self.cpu_model == other.cpu_model
+            && self.cores == other.cores
+            && self.container_cpu_limit_millicores == other.container_cpu_limit_millicores
+    }
+
+    /// Memory figures of two machines of the same runtime class are compared as usual.
+    #[must_use]
+    pub fn same_runtime_class(&self, other: &Self) -> bool {
+        self.os == other.os && self.arch == other.arch
+    }
+}
+
+/// Why a round was measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Phase {
+    /// Planned.
+    Measure,
+    /// Fresh evidence after an alarm; only this confirms it.
+    Confirm,
+}
+
+/// One fresh server (or, attached, one fresh set of sessions).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Round {
+    /// Counts from 0 in the job.
+    pub index: u32,
+    /// Why it was measured.
+    pub phase: Phase,
+    /// From starting the process to the answer that shows it ready.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub startup_ns: Option<u64>,
+    /// The same less scheduler wait.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub startup_adjusted_ns: Option<u64>,
+    /// Highest memory of the server's process tree.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peak_memory_bytes: Option<u64>,
+    /// Processes in the server's tree at the end of the round.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub processes: Option<u32>,
+    /// CPU time of the server's tree over all scenarios.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server_cpu_ns: Option<u64>,
+    /// Time that threads of the server waited for a core over all scenarios.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server_wait_ns: Option<u64>,
+    /// CPU time of mcpgate itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_cpu_ns: Option<u64>,
+    /// CPU time used by processes other than the server and mcpgate, as a share of wall time
+    /// (1 = one whole core).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outside_load_cores: Option<f64>,
+    /// Time stolen by the hypervisor, as a share of one core's wall time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub steal_cores: Option<f64>,
+    /// One-minute load average at the start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub load_average: Option<f64>,
+    /// By scenario name.
+    pub scenarios: BTreeMap<String, Sample>,
+}
+
+/// What one scenario gave in one round.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Sample {
+    /// Calls made.
+    pub calls: u32,
+    /// Calls answered, matched and validated. Only these count as latencies.
+    pub successes: u32,
+    /// Unsuccessful calls by kind: `tool-error`, `protocol-error`, `http-500`, `timeout`,
+    /// `refused`, `reset`, `closed`, `wrong-answer`, `input-required`, `too-large`, `malformed`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub errors: BTreeMap<String, u32>,
+    /// From the first request's start to the last answer's end.
+    pub duration_ns: u64,
+    /// Wall time of successful calls; absent if there was none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wall: Option<Latency>,
+    /// Wall time less scheduler wait, of successful sequential calls.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub adjusted: Option<Latency>,
+    /// From the request's start to the answer's first byte.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_byte: Option<Latency>,
+    /// CPU time of the server's tree for each call.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpu_per_call_ns: Option<u64>,
+}
+
+impl Sample {
+    /// Successful calls per second; 0 if nothing was measured.
+    #[must_use]
+    pub fn throughput_per_s(&self) -> f64 {
+        if self.duration_ns == 0 {
+            0.0
+        } else {
+            f64::from(self.successes) * 1e9 / self.duration_ns as f64
+        }
+    }
+}
+
+/// Quantiles of one sample of latencies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Latency {
+    /// Median.
+    pub p50_ns: u64,
+    /// 95th percentile; absent below 20 samples, where it would be the maximum by another name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub p95_ns: Option<u64>,
+    /// 99th percentile; absent below 100 samples.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub p99_ns: Option<u64>,
+    /// Largest.
+    pub max_ns: u64,
+}
+
+/// Memory of one fresh server against calls made.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Soak {
+    /// Counts from 0 in the job.
+    pub index: u32,
+    /// Why it was measured.
+    pub phase: Phase,
+    /// By scenario name.
+    pub scenarios: BTreeMap<String, SoakSample>,
+}
+
+/// Memory against calls made, for one tool on one server.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SoakSample {
+    /// Calls made.
+    pub calls: u32,
+    /// Calls answered and validated.
+    pub successes: u32,
+    /// Unsuccessful calls by kind.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub errors: BTreeMap<String, u32>,
+    /// Theil-Sen slope of memory against calls, after warm-up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub growth_bytes_per_call: Option<f64>,
+    /// `[calls made, bytes]` pairs in order.
+    pub memory: Vec<(u32, u64)>,
+}

@@ -1,0 +1,1 @@
+//! Rounds: from a suite to results.

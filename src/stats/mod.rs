@@ -1,0 +1,3 @@
+//! Statistics: pure functions on samples. No clock, no I/O, no randomness.
+
+pub mod adjusted;

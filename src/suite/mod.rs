@@ -1,0 +1,285 @@
+//! What is to be run: the configuration file, the scenarios, the templates. Pure.
+//!
+//! `config.rs` turns `mcpgate.toml` into a [`Config`] or into every mistake in it at once;
+//! `standard.rs` turns a [`Config`] into a [`Suite`]; `template.rs` fills in arguments;
+//! `discover.rs` chooses tools and makes arguments where nothing was configured.
+
+use std::{collections::BTreeMap, time::Duration};
+
+/// A validated `mcpgate.toml`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Config {
+    /// `[server]`; absent where the file has none (the command line may give the target).
+    pub server: Option<ServerConfig>,
+    /// `[[tool]]`, in file order; empty means: discover.
+    pub tools: Vec<ToolCall>,
+    /// `[suite]`.
+    pub suite: SuiteConfig,
+    /// `[gate]`.
+    pub gate: GateConfig,
+}
+
+/// `[server]`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ServerConfig {
+    /// `command`: program and arguments; `{port}` stands for a free port.
+    pub command: Option<Vec<String>>,
+    /// `url`: with a command, where the started server listens; alone, a server to attach to.
+    pub url: Option<String>,
+    /// `transport`; guessed when absent: stdio without `url`, streamable HTTP with it.
+    pub transport: Option<TransportChoice>,
+    /// `protocol`: a fixed revision; probed when absent.
+    pub protocol: Option<String>,
+    /// `cwd`: working directory of the command, relative to the configuration file.
+    pub cwd: Option<String>,
+    /// `env`: added to the server's environment; `{port}` is filled in.
+    pub env: BTreeMap<String, Secret>,
+    /// `headers`: sent with every HTTP request.
+    pub headers: BTreeMap<String, Secret>,
+    /// `startup-timeout`: how long a server may take to answer the protocol. Default 60 s.
+    pub startup_timeout: Duration,
+    /// `call-timeout`: how long one call may take. Default 30 s.
+    pub call_timeout: Duration,
+    /// `setup`: shell command run once before the first server start.
+    pub setup: Option<String>,
+    /// `reset`: shell command run before each server start.
+    pub reset: Option<String>,
+}
+
+/// `transport` in `[server]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TransportChoice {
+    /// `"stdio"`.
+    Stdio,
+    /// `"streamable-http"`.
+    StreamableHttp,
+}
+
+/// A value that may hold a secret (it came from `${NAME}`): never shown by `Debug` or `Display`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Wraps a value.
+    #[must_use]
+    pub fn new(value: impl Into<String>) -> Self {
+        Self(value.into())
+    }
+
+    /// The value itself, for the one place that sends it.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+/// One tool with the arguments it is called with.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ToolCall {
+    /// The tool's name.
+    pub name: String,
+    /// Template of the arguments: a JSON object whose strings may hold `{{i}}`, `{{vu}}`,
+    /// `{{uuid}}`.
+    pub arguments: serde_json::Map<String, serde_json::Value>,
+    /// What a right answer must hold.
+    pub expect: Expect,
+    /// `kind`: chooses default budgets.
+    pub kind: ToolKind,
+}
+
+/// What a right answer must hold, besides its id and the absence of errors.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Expect {
+    /// Template of a text that one of the answer's text contents (or its structured content, as
+    /// JSON) must contain.
+    pub contains: Option<String>,
+}
+
+/// What a tool does with its time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ToolKind {
+    /// Computes: p50 under 100 ms, p95 under 500 ms by default.
+    #[default]
+    Compute,
+    /// Calls an outside service: p50 under 500 ms, p95 under 2 s by default; reported, not gated,
+    /// and never pressed.
+    External,
+}
+
+/// `[suite]`: how much is measured.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SuiteConfig {
+    /// `size`: quick, standard, deep.
+    pub size: SuiteSize,
+    /// `rounds`: fresh servers. Overrides the size's number.
+    pub rounds: Option<u32>,
+    /// `calls`: measured sequential calls a round. Overrides the size's number.
+    pub calls: Option<u32>,
+    /// `concurrency`: calls in flight in `concurrent`. Default 10.
+    pub concurrency: u32,
+    /// `soak-calls`: calls per fresh server of the soak; 0 switches it off. Overrides the size's.
+    pub soak_calls: Option<u32>,
+    /// `max-time`: how long the whole run may measure. Default 10 min.
+    pub max_time: Duration,
+    /// `seed`.
+    pub seed: u64,
+}
+
+/// Named amounts of measuring.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SuiteSize {
+    /// 5 rounds, no soak.
+    Quick,
+    /// 10 rounds of 100 calls, soak of 3 × 1,400 calls.
+    #[default]
+    Standard,
+    /// 20 rounds of 400 calls, soak of 3 × 5,000 calls.
+    Deep,
+}
+
+/// `[gate]`: the policy.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct GateConfig {
+    /// `tolerance`: how much worse a metric may get, as a fraction (0.2 = 20 %).
+    pub tolerance: Tolerances,
+    /// `floor`: absolute change below which nothing is a regression.
+    pub floor: Floors,
+    /// `budget`: absolute limits. `None` = not set by the user; default budgets then warn.
+    pub budget: Budgets,
+    /// `inconclusive`.
+    pub inconclusive: InconclusivePolicy,
+}
+
+/// Relative tolerances as fractions.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Tolerances {
+    /// `latency_p50`, adjusted or wall, whichever gates. Default 0.2.
+    pub latency_p50: f64,
+    /// `latency_p95`, adjusted or wall, whichever gates. Default 0.2.
+    pub latency_p95: f64,
+    /// `throughput`. Default 0.2.
+    pub throughput: f64,
+    /// `startup`. Default 0.2.
+    pub startup: f64,
+    /// `peak_memory`. Default 0.2.
+    pub peak_memory: f64,
+}
+
+/// Absolute floors.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Floors {
+    /// `latency_p50`. Default 250 µs.
+    pub latency_p50: Duration,
+    /// `latency_p95`. Default 1 ms.
+    pub latency_p95: Duration,
+    /// `startup`. Default 50 ms.
+    pub startup: Duration,
+    /// `peak_memory`, bytes. Default 2 MB.
+    pub peak_memory_bytes: u64,
+    /// `memory_growth_per_1000_calls`, bytes: how much faster than the base memory may grow.
+    /// Default 5 MB.
+    pub memory_growth_per_1000_calls_bytes: u64,
+}
+
+/// Absolute limits that the user set; `None` where not set.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Budgets {
+    /// `error_rate`, a fraction.
+    pub error_rate: Option<f64>,
+    /// `latency_p50`.
+    pub latency_p50: Option<Duration>,
+    /// `latency_p95`.
+    pub latency_p95: Option<Duration>,
+    /// `startup`.
+    pub startup: Option<Duration>,
+    /// `peak_memory`, bytes.
+    pub peak_memory_bytes: Option<u64>,
+    /// `memory_growth_per_1000_calls`, bytes.
+    pub memory_growth_per_1000_calls_bytes: Option<u64>,
+}
+
+/// What an inconclusive judgement does to the exit code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum InconclusivePolicy {
+    /// Exit 0, said quietly.
+    Pass,
+    /// Exit 0, said loudly.
+    #[default]
+    Warn,
+    /// Exit 4.
+    Fail,
+}
+
+impl Default for SuiteConfig {
+    fn default() -> Self {
+        Self {
+            size: SuiteSize::default(),
+            rounds: None,
+            calls: None,
+            concurrency: 10,
+            soak_calls: None,
+            max_time: Duration::from_mins(10),
+            seed: 1,
+        }
+    }
+}
+
+impl Default for Tolerances {
+    fn default() -> Self {
+        Self {
+            latency_p50: 0.2,
+            latency_p95: 0.2,
+            throughput: 0.2,
+            startup: 0.2,
+            peak_memory: 0.2,
+        }
+    }
+}
+
+impl Default for Floors {
+    fn default() -> Self {
+        Self {
+            latency_p50: Duration::from_micros(250),
+            latency_p95: Duration::from_millis(1),
+            startup: Duration::from_millis(50),
+            peak_memory_bytes: 2_000_000,
+            memory_growth_per_1000_calls_bytes: 5_000_000,
+        }
+    }
+}
+
+/// What runs: every scenario, in order, with the amounts decided.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Suite {
+    /// Where it came from.
+    pub size: SuiteSize,
+    /// Fresh servers.
+    pub rounds: u32,
+    /// Fresh servers of the soak; 0 = no soak.
+    pub soak_rounds: u32,
+    /// Scenarios of a round, in order.
+    pub scenarios: Vec<Scenario>,
+    /// Scenarios of a soak, in order.
+    pub soaks: Vec<Scenario>,
+    /// What was left out, with the reason.
+    pub skipped: Vec<crate::results::Skipped>,
+    /// Seed of everything random.
+    pub seed: u64,
+}
+
+/// One workload.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Scenario {
+    /// As declared in the results file.
+    pub record: crate::results::ScenarioRecord,
+    /// Calls before measuring.
+    pub warm_up: u32,
+    /// What is called; `None` for `handshake` and `list-tools`.
+    pub call: Option<ToolCall>,
+}
