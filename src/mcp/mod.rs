@@ -1,1 +1,44 @@
-//! The protocol.
+//! The protocol: one client over stdio or streamable HTTP, in both protocol eras.
+//!
+//! | file | kind | what it holds |
+//! |---|---|---|
+//! | `revision.rs` | pure | protocol revisions and the two eras |
+//! | `message.rs` | pure | requests to bytes, bytes to checked answers |
+//! | `outcome.rs` | pure | the kinds of unsuccessful calls |
+//! | `sse.rs` | pure | the event stream parser |
+//! | `lines.rs` | pure | framing of lines |
+//! | `stdio.rs` | shell | a child's pipes, answers matched by id |
+//! | `http.rs` | shell | one kept-alive connection for each virtual user |
+//! | `client.rs` | shell | era probe, handshake, sessions, calls |
+//!
+//! A timed call is prepared before the clock starts and checked after it has stopped:
+//! [`client::Client::prepare_call`], [`client::Client::send`], [`message::check_tool_answer`].
+
+pub mod client;
+pub mod http;
+pub mod lines;
+pub mod message;
+pub mod outcome;
+pub mod revision;
+pub mod sse;
+pub mod stdio;
+
+use std::time::Duration;
+
+/// Bounds on what a server may make us wait for or hold.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// One call, from its start to its answer's last byte.
+    pub call_timeout: Duration,
+    /// One answer (a line, a body, or an event stream up to the answer).
+    pub message_bytes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            call_timeout: Duration::from_secs(30),
+            message_bytes: 64 << 20,
+        }
+    }
+}

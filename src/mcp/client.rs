@@ -1,0 +1,517 @@
+//! One client of a server: era probe, handshake, calls.
+
+use std::sync::Arc;
+
+use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use serde_json::{Value, json};
+use tokio::time::{Duration, Instant, timeout};
+
+use super::{
+    Limits,
+    http::{HttpAnswer, HttpConnection, HttpTarget},
+    message::{self, Identity, MODERN_ERROR_CODES, RequestWriter, TOOLS_CALL},
+    outcome::{CallError, ErrorKind, excerpt},
+    revision::{Era, MODERN, Revision},
+    stdio::{StdioLink, Strays},
+};
+
+const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
+const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
+const MCP_METHOD: HeaderName = HeaderName::from_static("mcp-method");
+const MCP_NAME: HeaderName = HeaderName::from_static("mcp-name");
+
+/// How long a stdio server may leave the era probe unanswered before it is taken for one of the
+/// `initialize` era.
+const PROBE_SILENCE: Duration = Duration::from_secs(10);
+/// Pages of `tools/list` that are followed.
+const MOST_PAGES: usize = 1_000;
+/// Tools that are taken from `tools/list`.
+const MOST_TOOLS: usize = 10_000;
+
+/// An answered call with its times.
+#[derive(Debug, Clone)]
+pub struct Exchange {
+    /// When the request began to be sent.
+    pub sent: Instant,
+    /// When the answer's first byte was there.
+    pub first_byte: Instant,
+    /// When the answer's last byte was there.
+    pub last_byte: Instant,
+    /// The answer: one JSON-RPC message, not yet looked at.
+    pub body: Bytes,
+}
+
+impl Exchange {
+    /// From the request's start to the answer's last byte.
+    #[must_use]
+    pub fn wall(&self) -> Duration {
+        self.last_byte - self.sent
+    }
+}
+
+/// A request that is ready to be sent.
+#[derive(Debug)]
+pub struct Prepared {
+    /// The id it is asked under.
+    pub id: u64,
+    body: Bytes,
+    /// For HTTP: the headers of this request, if they are not the session's.
+    headers: Option<HeaderMap>,
+}
+
+/// How a server is reached.
+#[derive(Clone)]
+pub enum Endpoint {
+    /// Through its pipes.
+    Stdio(StdioLink),
+    /// Over HTTP.
+    Http(Arc<HttpTarget>),
+}
+
+/// A handshake that failed.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{step} failed: {error}")]
+pub struct OpenError {
+    /// The request that failed: `server/discover` or `initialize`.
+    pub step: &'static str,
+    /// How.
+    pub error: CallError,
+}
+
+impl OpenError {
+    /// Whether a server that is still starting may answer like this.
+    #[must_use]
+    pub fn may_be_starting(&self) -> bool {
+        matches!(
+            self.error.kind,
+            ErrorKind::Refused | ErrorKind::Reset | ErrorKind::Http(404 | 502 | 503 | 504)
+        )
+    }
+}
+
+/// A client after its handshake.
+pub struct Opened {
+    /// Ready for calls.
+    pub client: Client,
+    /// Who answered.
+    pub identity: Identity,
+}
+
+enum Link {
+    Stdio(StdioLink),
+    Http {
+        connection: HttpConnection,
+        next_id: u64,
+        /// Of every request of this session.
+        headers: HeaderMap,
+        has_session: bool,
+    },
+}
+
+/// One virtual user's client.
+pub struct Client {
+    link: Link,
+    writer: RequestWriter,
+    revision: Revision,
+    params: Vec<u8>,
+}
+
+/// Opens a client. `revision` fixes the protocol revision; without it the era is probed.
+///
+/// Over stdio in the `initialize` era a process has one session: there a second client is had by
+/// [`Client::share`].
+///
+/// # Errors
+/// [`OpenError`] names the step.
+pub async fn open(
+    endpoint: &Endpoint,
+    revision: Option<Revision>,
+    limits: Limits,
+) -> Result<Opened, OpenError> {
+    match revision.map(|revision| (revision, revision.era())) {
+        Some((revision, Era::Modern)) => discover(endpoint, revision, limits, None)
+            .await
+            .map(|(opened, _)| opened),
+        Some((revision, Era::Legacy)) => initialize(endpoint, revision, limits).await,
+        None => match discover(endpoint, Revision::MODERN, limits, Some(PROBE_SILENCE)).await {
+            Ok((opened, versions)) if versions.iter().any(|version| version == MODERN) => {
+                Ok(opened)
+            }
+            Ok((_, versions)) => Err(OpenError {
+                step: "server/discover",
+                error: CallError::new(
+                    ErrorKind::Malformed,
+                    format!(
+                        "the server speaks {}; mcpgate speaks {MODERN} and older",
+                        excerpt(&versions.join(", "))
+                    ),
+                ),
+            }),
+            Err(failed) if is_final(&failed) => Err(failed),
+            Err(_) => initialize(endpoint, Revision::NEWEST_LEGACY, limits).await,
+        },
+    }
+}
+
+/// Whether a failed probe says more than that the server is of the `initialize` era.
+fn is_final(failed: &OpenError) -> bool {
+    matches!(
+        failed.error.kind,
+        ErrorKind::Refused
+            | ErrorKind::Reset
+            | ErrorKind::Closed
+            | ErrorKind::Http(401 | 403 | 502..=504)
+    ) || is_modern_refusal(&failed.error)
+        || (failed.error.kind == ErrorKind::Malformed
+            && failed.error.message.contains("standard output"))
+}
+
+fn is_modern_refusal(error: &CallError) -> bool {
+    MODERN_ERROR_CODES
+        .iter()
+        .any(|code| error.message.contains(&format!("JSON-RPC error {code}:")))
+}
+
+async fn discover(
+    endpoint: &Endpoint,
+    revision: Revision,
+    limits: Limits,
+    patience: Option<Duration>,
+) -> Result<(Opened, Vec<String>), OpenError> {
+    let failed = |error| OpenError {
+        step: "server/discover",
+        error,
+    };
+    let mut client = Client::new(endpoint, revision, limits).map_err(failed)?;
+    let prepared = client.prepare("server/discover", b"");
+    let answer = timeout(
+        patience.unwrap_or(limits.call_timeout),
+        client.send(&prepared),
+    )
+    .await
+    .unwrap_or_else(|_| {
+        Err(CallError::new(
+            ErrorKind::Timeout,
+            "the server was silent on server/discover",
+        ))
+    })
+    .map_err(failed)?;
+    let (identity, versions) = message::read_discover(&answer.body, prepared.id).map_err(failed)?;
+    Ok((Opened { client, identity }, versions))
+}
+
+async fn initialize(
+    endpoint: &Endpoint,
+    offered: Revision,
+    limits: Limits,
+) -> Result<Opened, OpenError> {
+    let failed = |error| OpenError {
+        step: "initialize",
+        error,
+    };
+    let mut client = Client::new(endpoint, offered, limits).map_err(failed)?;
+    let params = message::members(&message::initialize_params(offered));
+    let prepared = client.prepare("initialize", params.as_bytes());
+    let identity = client.finish_initialize(&prepared).await.map_err(failed)?;
+    Ok(Opened { client, identity })
+}
+
+impl Client {
+    fn new(endpoint: &Endpoint, revision: Revision, limits: Limits) -> Result<Self, CallError> {
+        let link = match endpoint {
+            Endpoint::Stdio(link) => Link::Stdio(link.clone()),
+            Endpoint::Http(target) => {
+                let mut headers = target.headers().clone();
+                if revision.era() == Era::Modern {
+                    headers.insert(
+                        PROTOCOL_VERSION,
+                        HeaderValue::from_static(revision.as_str()),
+                    );
+                }
+                Link::Http {
+                    connection: HttpConnection::new(Arc::clone(target), limits),
+                    next_id: 1,
+                    headers,
+                    has_session: false,
+                }
+            }
+        };
+        Ok(Self {
+            link,
+            writer: RequestWriter::new(revision),
+            revision,
+            params: Vec::new(),
+        })
+    }
+
+    /// The negotiated revision.
+    #[must_use]
+    pub fn revision(&self) -> Revision {
+        self.revision
+    }
+
+    /// Another client on the same pipes; `None` over HTTP, where each client has its own session.
+    #[must_use]
+    pub fn share(&self) -> Option<Self> {
+        match &self.link {
+            Link::Stdio(link) => Some(Self {
+                link: Link::Stdio(link.clone()),
+                writer: self.writer.clone(),
+                revision: self.revision,
+                params: Vec::new(),
+            }),
+            Link::Http { .. } => None,
+        }
+    }
+
+    /// Writes a request. `params` holds the members of the parameters object, without braces.
+    #[must_use]
+    pub fn prepare(&mut self, method: &str, params: &[u8]) -> Prepared {
+        self.prepare_named(method, None, params)
+    }
+
+    /// Writes a tool call. `arguments` is a JSON object.
+    #[must_use]
+    pub fn prepare_call(&mut self, tool: &str, arguments: &[u8]) -> Prepared {
+        let mut params = std::mem::take(&mut self.params);
+        params.clear();
+        RequestWriter::write_tool_params(&mut params, tool, arguments);
+        let prepared = self.prepare_named(TOOLS_CALL, Some(tool), &params);
+        self.params = params;
+        prepared
+    }
+
+    fn prepare_named(&mut self, method: &str, name: Option<&str>, params: &[u8]) -> Prepared {
+        let mut body = Vec::with_capacity(params.len() + 320);
+        match &mut self.link {
+            Link::Stdio(link) => {
+                let id = link.next_id();
+                self.writer.write(&mut body, id, method, params);
+                body.push(b'\n');
+                Prepared {
+                    id,
+                    body: body.into(),
+                    headers: None,
+                }
+            }
+            Link::Http {
+                next_id, headers, ..
+            } => {
+                let id = *next_id;
+                *next_id += 1;
+                self.writer.write(&mut body, id, method, params);
+                let own = (self.revision.era() == Era::Modern).then(|| {
+                    let mut headers = headers.clone();
+                    headers.insert(MCP_METHOD, header_text(method));
+                    if let Some(name) = name {
+                        headers.insert(MCP_NAME, header_text(name));
+                    }
+                    headers
+                });
+                Prepared {
+                    id,
+                    body: body.into(),
+                    headers: own,
+                }
+            }
+        }
+    }
+
+    /// Does what may be done before the clock starts: opens the connection.
+    ///
+    /// # Errors
+    /// `refused`, `reset` or `timeout`.
+    pub async fn make_ready(&mut self) -> Result<(), CallError> {
+        match &mut self.link {
+            Link::Stdio(_) => Ok(()),
+            Link::Http { connection, .. } => connection.ensure_open().await,
+        }
+    }
+
+    /// Sends a prepared request and waits for its whole answer, which is not looked at.
+    ///
+    /// # Errors
+    /// Any [`ErrorKind`] of the transport.
+    pub async fn send(&mut self, prepared: &Prepared) -> Result<Exchange, CallError> {
+        self.answer_to(prepared).await?.successful()
+    }
+
+    async fn answer_to(&mut self, prepared: &Prepared) -> Result<HttpAnswer, CallError> {
+        match &mut self.link {
+            Link::Stdio(link) => Ok(HttpAnswer {
+                status: http::StatusCode::OK,
+                headers: HeaderMap::new(),
+                exchange: link.send(prepared.id, &prepared.body).await?,
+            }),
+            Link::Http {
+                connection,
+                headers,
+                ..
+            } => {
+                let headers = prepared.headers.as_ref().unwrap_or(headers);
+                connection
+                    .post(prepared.id, prepared.body.clone(), headers)
+                    .await
+            }
+        }
+    }
+
+    async fn finish_initialize(&mut self, prepared: &Prepared) -> Result<Identity, CallError> {
+        let answer = self.answer_to(prepared).await?;
+        let session = answer.headers.get(SESSION_ID).cloned();
+        let exchange = answer.successful()?;
+        let (identity, revision) = message::read_initialize(&exchange.body, prepared.id)?;
+        self.revision = revision;
+        self.writer = RequestWriter::new(revision);
+        if let Link::Http {
+            headers,
+            has_session,
+            ..
+        } = &mut self.link
+        {
+            if let Some(mut session) = session {
+                session.set_sensitive(true);
+                headers.insert(SESSION_ID, session);
+                *has_session = true;
+            }
+            if revision.has_version_header() {
+                headers.insert(
+                    PROTOCOL_VERSION,
+                    HeaderValue::from_static(revision.as_str()),
+                );
+            }
+        }
+        self.notify("notifications/initialized").await?;
+        Ok(identity)
+    }
+
+    async fn notify(&mut self, method: &str) -> Result<(), CallError> {
+        let mut body = message::notification(method, None);
+        match &mut self.link {
+            Link::Stdio(link) => {
+                body.push(b'\n');
+                link.notify(&body).await
+            }
+            Link::Http {
+                connection,
+                headers,
+                ..
+            } => {
+                let status = connection
+                    .status_of(Method::POST, body.into(), headers)
+                    .await?;
+                if status.is_success() {
+                    Ok(())
+                } else {
+                    Err(CallError::new(
+                        ErrorKind::Http(status.as_u16()),
+                        format!("HTTP {status} for {method}"),
+                    ))
+                }
+            }
+        }
+    }
+
+    /// Asks for one page of the tool list.
+    #[must_use]
+    pub fn prepare_tool_page(&mut self, cursor: Option<&str>) -> Prepared {
+        let params = cursor.map_or_else(String::new, |cursor| {
+            message::members(&json!({ "cursor": cursor }))
+        });
+        self.prepare("tools/list", params.as_bytes())
+    }
+
+    /// The whole tool list, all pages.
+    ///
+    /// # Errors
+    /// Any [`ErrorKind`]; `malformed` for a list that does not end.
+    pub async fn list_tools(&mut self) -> Result<Vec<Value>, CallError> {
+        let mut tools = Vec::new();
+        let mut cursor: Option<String> = None;
+        for _ in 0..MOST_PAGES {
+            let prepared = self.prepare_tool_page(cursor.as_deref());
+            let answer = self.send(&prepared).await?;
+            let page = message::read_tool_page(&answer.body, prepared.id)?;
+            tools.extend(page.tools);
+            if tools.len() > MOST_TOOLS {
+                break;
+            }
+            match page.next_cursor {
+                None => return Ok(tools),
+                Some(next) => cursor = Some(next),
+            }
+        }
+        Err(CallError::new(
+            ErrorKind::Malformed,
+            format!("tools/list does not end: over {MOST_TOOLS} tools or {MOST_PAGES} pages"),
+        ))
+    }
+
+    /// Why no further call can be made over the server's pipes.
+    #[must_use]
+    pub fn down(&self) -> Option<CallError> {
+        match &self.link {
+            Link::Stdio(link) => link.down(),
+            Link::Http { .. } => None,
+        }
+    }
+
+    /// Answers that nobody asked for, since the last time this was asked.
+    #[must_use]
+    pub fn take_strays(&self) -> Strays {
+        match &self.link {
+            Link::Stdio(link) => link.take_strays(),
+            Link::Http { .. } => Strays::default(),
+        }
+    }
+
+    /// Ends the session where there is one (`DELETE`); what the server says to it does not matter.
+    pub async fn close(mut self) {
+        if let Link::Http {
+            connection,
+            headers,
+            has_session: true,
+            ..
+        } = &mut self.link
+        {
+            let _ = connection
+                .status_of(Method::DELETE, Bytes::new(), headers)
+                .await;
+        }
+    }
+}
+
+/// A header value for any text: as it is where that is safe, else in the `=?base64?…?=` form of
+/// the 2026-07-28 revision.
+fn header_text(text: &str) -> HeaderValue {
+    let is_plain = text.bytes().all(|b| (0x20..0x7f).contains(&b))
+        && text.trim() == text
+        && !(text.starts_with("=?base64?") && text.ends_with("?="));
+    let plain = is_plain.then(|| HeaderValue::from_str(text).ok()).flatten();
+    plain.unwrap_or_else(|| {
+        HeaderValue::from_str(&format!("=?base64?{}?=", BASE64.encode(text)))
+            .unwrap_or_else(|_| HeaderValue::from_static(""))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unsafe_names_travel_in_the_sentinel_form() {
+        let table = [
+            ("search", "search"),
+            ("two words", "two words"),
+            (" padded", "=?base64?IHBhZGRlZA==?="),
+            ("naïve", "=?base64?bmHDr3Zl?="),
+            ("=?base64?eA==?=", "=?base64?PT9iYXNlNjQ/ZUE9PT89?="),
+            ("", ""),
+        ];
+        for (text, expected) in table {
+            assert_eq!(header_text(text).to_str().unwrap(), expected);
+        }
+    }
+}

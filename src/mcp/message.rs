@@ -1,0 +1,605 @@
+//! Requests to bytes, and bytes to checked answers. Pure.
+//!
+//! A request is written before the clock starts; an answer is checked after it has stopped. Both
+//! work on borrowed text: an answer's payload is scanned, never copied.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+use serde_json::{Value, json, value::RawValue};
+
+use super::{
+    outcome::{CallError, ErrorKind, excerpt, excerpt_bytes},
+    revision::{Era, Revision},
+};
+
+/// JSON-RPC error codes of the 2026-07-28 revision, which show that a server speaks it.
+pub const MODERN_ERROR_CODES: [i64; 3] = [-32020, -32021, -32022];
+
+/// The method of a tool call.
+pub const TOOLS_CALL: &str = "tools/call";
+
+fn client_info() -> Value {
+    json!({"name": "mcpgate", "version": env!("CARGO_PKG_VERSION")})
+}
+
+/// The `_meta` that every request of the 2026-07-28 revision carries.
+#[must_use]
+pub fn modern_meta(revision: Revision) -> Value {
+    json!({
+        "io.modelcontextprotocol/protocolVersion": revision.as_str(),
+        "io.modelcontextprotocol/clientInfo": client_info(),
+        "io.modelcontextprotocol/clientCapabilities": {},
+    })
+}
+
+/// The parameters of `initialize`. No capability is declared, so that a server does not ask for
+/// one.
+#[must_use]
+pub fn initialize_params(revision: Revision) -> Value {
+    json!({
+        "protocolVersion": revision.as_str(),
+        "capabilities": {},
+        "clientInfo": client_info(),
+    })
+}
+
+/// The members of a JSON object without its braces.
+#[must_use]
+pub fn members(object: &Value) -> String {
+    let text = object.to_string();
+    text.strip_prefix('{')
+        .and_then(|rest| rest.strip_suffix('}'))
+        .unwrap_or_default()
+        .to_owned()
+}
+
+/// Writes requests for one revision.
+#[derive(Debug, Clone)]
+pub struct RequestWriter {
+    meta: Option<String>,
+}
+
+impl RequestWriter {
+    /// A writer for `revision`.
+    #[must_use]
+    pub fn new(revision: Revision) -> Self {
+        Self {
+            meta: match revision.era() {
+                Era::Legacy => None,
+                Era::Modern => Some(modern_meta(revision).to_string()),
+            },
+        }
+    }
+
+    /// Appends a request to `out`. `params` holds the members of the parameters object, without
+    /// braces; it may be empty.
+    pub fn write(&self, out: &mut Vec<u8>, id: u64, method: &str, params: &[u8]) {
+        out.extend_from_slice(b"{\"jsonrpc\":\"2.0\",\"id\":");
+        out.extend_from_slice(id.to_string().as_bytes());
+        out.extend_from_slice(b",\"method\":");
+        write_string(out, method);
+        out.extend_from_slice(b",\"params\":{");
+        out.extend_from_slice(params);
+        if let Some(meta) = &self.meta {
+            if !params.is_empty() {
+                out.push(b',');
+            }
+            out.extend_from_slice(b"\"_meta\":");
+            out.extend_from_slice(meta.as_bytes());
+        }
+        out.extend_from_slice(b"}}");
+    }
+
+    /// Appends the members of a tool call's parameters to `out`: `"name":…,"arguments":…`, where
+    /// `arguments` is a JSON object already written.
+    pub fn write_tool_params(out: &mut Vec<u8>, tool: &str, arguments: &[u8]) {
+        out.extend_from_slice(b"\"name\":");
+        write_string(out, tool);
+        out.extend_from_slice(b",\"arguments\":");
+        out.extend_from_slice(arguments);
+    }
+}
+
+/// A notification, whole.
+#[must_use]
+pub fn notification(method: &str, params: Option<&Value>) -> Vec<u8> {
+    let message = match params {
+        Some(params) => json!({"jsonrpc": "2.0", "method": method, "params": params}),
+        None => json!({"jsonrpc": "2.0", "method": method}),
+    };
+    message.to_string().into_bytes()
+}
+
+/// The answer to a request that the server sends to us: `ping` is answered, everything else is
+/// refused, so that no server waits for ever.
+#[must_use]
+pub fn answer_to_server_request(id: &RawValue, method: &str) -> Vec<u8> {
+    let tail = if method == "ping" {
+        "\"result\":{}}".to_owned()
+    } else {
+        "\"error\":{\"code\":-32601,\"message\":\"mcpgate offers no such method\"}}".to_owned()
+    };
+    format!("{{\"jsonrpc\":\"2.0\",\"id\":{},{tail}", id.get()).into_bytes()
+}
+
+fn write_string(out: &mut Vec<u8>, text: &str) {
+    // Writing a `str` into a `Vec` cannot fail.
+    let _ = serde_json::to_writer(out, text);
+}
+
+/// What kind of message came, and under which id: all that routing needs.
+#[derive(Debug)]
+pub enum Incoming<'a> {
+    /// An answer under a number that we may have sent.
+    Answer(u64),
+    /// An answer under an id that we cannot have sent.
+    ForeignAnswer(&'a str),
+    /// The server asks for something.
+    Request {
+        /// To be sent back as it is.
+        id: &'a RawValue,
+        /// The method.
+        method: Cow<'a, str>,
+    },
+    /// The server tells something.
+    Notification,
+}
+
+#[derive(Deserialize)]
+struct Head<'a> {
+    #[serde(borrow, default)]
+    id: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    method: Option<Cow<'a, str>>,
+}
+
+/// Finds out what a message is.
+///
+/// # Errors
+/// When it is not a JSON object.
+pub fn classify(message: &[u8]) -> Result<Incoming<'_>, serde_json::Error> {
+    let head: Head<'_> = from_object(message)?;
+    let id = head.id.filter(|id| id.get() != "null");
+    Ok(match (id, head.method) {
+        (Some(id), Some(method)) => Incoming::Request { id, method },
+        (None, Some(_)) => Incoming::Notification,
+        (Some(id), None) => id
+            .get()
+            .parse()
+            .map_or_else(|_| Incoming::ForeignAnswer(id.get()), Incoming::Answer),
+        (None, None) => Incoming::ForeignAnswer("null"),
+    })
+}
+
+/// Reads a JSON object into a struct; an array, which serde would take for one, is refused.
+fn from_object<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, serde_json::Error> {
+    if bytes.trim_ascii_start().first() == Some(&b'{') {
+        serde_json::from_slice(bytes)
+    } else {
+        Err(serde::de::Error::custom("not an object"))
+    }
+}
+
+#[derive(Deserialize)]
+struct Answer<'a> {
+    #[serde(borrow, default)]
+    id: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    result: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    error: Option<RpcError<'a>>,
+}
+
+/// A JSON-RPC error object.
+#[derive(Debug, Deserialize)]
+pub struct RpcError<'a> {
+    /// The code.
+    #[serde(default)]
+    pub code: i64,
+    /// The message.
+    #[serde(borrow, default)]
+    pub message: Cow<'a, str>,
+    /// Further data.
+    #[serde(default)]
+    pub data: Option<Value>,
+}
+
+/// The `error` of an answer, if the bytes are an answer that has one.
+#[must_use]
+pub fn rpc_error(body: &[u8]) -> Option<RpcError<'_>> {
+    from_object::<Answer<'_>>(body).ok()?.error
+}
+
+/// Reads an answer's `result`.
+///
+/// # Errors
+/// `malformed`, `wrong-answer` (another id) or `protocol-error`.
+pub fn read_result(body: &[u8], id: u64) -> Result<&RawValue, CallError> {
+    let answer: Answer<'_> = from_object(body).map_err(|e| {
+        CallError::new(
+            ErrorKind::Malformed,
+            format!("not a JSON-RPC answer ({e}): {}", excerpt_bytes(body)),
+        )
+    })?;
+    if let Some(error) = answer.error {
+        return Err(CallError::new(
+            ErrorKind::ProtocolError,
+            format!("JSON-RPC error {}: {}", error.code, excerpt(&error.message)),
+        ));
+    }
+    let answered = answer.id.map_or("none", RawValue::get);
+    if answered.parse() != Ok(id) {
+        return Err(CallError::new(
+            ErrorKind::WrongAnswer,
+            format!(
+                "asked under id {id}, answered under id {}",
+                excerpt(answered)
+            ),
+        ));
+    }
+    answer.result.ok_or_else(|| {
+        CallError::new(
+            ErrorKind::Malformed,
+            format!("an answer without result or error: {}", excerpt_bytes(body)),
+        )
+    })
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ToolResult<'a> {
+    #[serde(default)]
+    is_error: bool,
+    #[serde(borrow, default)]
+    result_type: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    content: Option<Vec<Content<'a>>>,
+    #[serde(borrow, default)]
+    structured_content: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct Content<'a> {
+    #[serde(borrow, default)]
+    text: Option<Cow<'a, str>>,
+}
+
+/// Checks a whole answer to `tools/call`: id, `error`, `isError`, `resultType`, shape, and that
+/// one of its texts (or its structured content, as JSON) contains `expected`.
+///
+/// # Errors
+/// The first thing that is not right.
+pub fn check_tool_answer(body: &[u8], id: u64, expected: Option<&str>) -> Result<(), CallError> {
+    let result = read_result(body, id)?;
+    let result: ToolResult<'_> = serde_json::from_str(result.get()).map_err(|e| {
+        CallError::new(
+            ErrorKind::Malformed,
+            format!("not a tool result ({e}): {}", excerpt(result.get())),
+        )
+    })?;
+    if result.result_type.as_deref() == Some("input_required") {
+        return Err(CallError::new(
+            ErrorKind::InputRequired,
+            "the tool asks for more input instead of answering; mcpgate has none to give",
+        ));
+    }
+    let texts = || {
+        result
+            .content
+            .iter()
+            .flatten()
+            .filter_map(|content| content.text.as_deref())
+    };
+    if result.is_error {
+        return Err(CallError::new(
+            ErrorKind::ToolError,
+            texts().next().map_or_else(
+                || "isError without a text".to_owned(),
+                |text| format!("the tool refused: {}", excerpt(text)),
+            ),
+        ));
+    }
+    if result.content.is_none() && result.structured_content.is_none() {
+        return Err(CallError::new(
+            ErrorKind::Malformed,
+            "a tool result with neither content nor structuredContent",
+        ));
+    }
+    if let Some(expected) = expected {
+        let structured = result.structured_content.map(RawValue::get);
+        if !texts()
+            .chain(structured)
+            .any(|text| text.contains(expected))
+        {
+            return Err(CallError::new(
+                ErrorKind::WrongAnswer,
+                format!(
+                    "expected a text with \"{}\", got \"{}\"",
+                    excerpt(expected),
+                    texts()
+                        .next()
+                        .or(structured)
+                        .map_or_else(String::new, excerpt)
+                ),
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// One page of `tools/list`.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ToolPage {
+    /// The tools as the server describes them.
+    pub tools: Vec<Value>,
+    /// Where the next page starts.
+    #[serde(default)]
+    pub next_cursor: Option<String>,
+}
+
+/// Checks a whole answer to `tools/list`.
+///
+/// # Errors
+/// The first thing that is not right.
+pub fn read_tool_page(body: &[u8], id: u64) -> Result<ToolPage, CallError> {
+    let result = read_result(body, id)?;
+    serde_json::from_str(result.get()).map_err(|e| {
+        CallError::new(
+            ErrorKind::Malformed,
+            format!("not a tool list ({e}): {}", excerpt(result.get())),
+        )
+    })
+}
+
+/// Who the server says it is.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Identity {
+    /// `serverInfo.name`; empty if not said.
+    pub name: String,
+    /// `serverInfo.version`; empty if not said.
+    pub version: String,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase")]
+struct ServerInfo {
+    #[serde(default)]
+    name: String,
+    #[serde(default)]
+    version: String,
+}
+
+impl From<ServerInfo> for Identity {
+    fn from(info: ServerInfo) -> Self {
+        Self {
+            name: excerpt(&info.name),
+            version: excerpt(&info.version),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct InitializeResult {
+    protocol_version: String,
+    #[serde(default)]
+    server_info: ServerInfo,
+}
+
+/// Reads the result of `initialize`: who answers, and the revision it chose.
+///
+/// # Errors
+/// The first thing that is not right; `malformed` for a revision that mcpgate does not speak.
+pub fn read_initialize(body: &[u8], id: u64) -> Result<(Identity, Revision), CallError> {
+    let result = read_result(body, id)?;
+    let parsed: InitializeResult = serde_json::from_str(result.get()).map_err(|e| {
+        CallError::new(
+            ErrorKind::Malformed,
+            format!(
+                "not a result of initialize ({e}): {}",
+                excerpt(result.get())
+            ),
+        )
+    })?;
+    let revision = Revision::parse(&parsed.protocol_version)
+        .filter(|revision| revision.era() == Era::Legacy)
+        .ok_or_else(|| {
+            CallError::new(
+                ErrorKind::Malformed,
+                format!(
+                    "initialize was answered with protocol version \"{}\", which mcpgate does not speak",
+                    excerpt(&parsed.protocol_version)
+                ),
+            )
+        })?;
+    Ok((parsed.server_info.into(), revision))
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct DiscoverResult {
+    supported_versions: Vec<String>,
+    #[serde(default)]
+    server_info: Option<ServerInfo>,
+    #[serde(default, rename = "_meta")]
+    meta: Option<Value>,
+}
+
+/// Reads the result of `server/discover`: who answers, and the revisions it names.
+///
+/// # Errors
+/// The first thing that is not right.
+pub fn read_discover(body: &[u8], id: u64) -> Result<(Identity, Vec<String>), CallError> {
+    let result = read_result(body, id)?;
+    let parsed: DiscoverResult = serde_json::from_str(result.get()).map_err(|e| {
+        CallError::new(
+            ErrorKind::Malformed,
+            format!(
+                "not a result of server/discover ({e}): {}",
+                excerpt(result.get())
+            ),
+        )
+    })?;
+    let info = parsed.server_info.or_else(|| {
+        let in_meta = parsed
+            .meta?
+            .get("io.modelcontextprotocol/serverInfo")?
+            .clone();
+        serde_json::from_value(in_meta).ok()
+    });
+    Ok((
+        info.map(Identity::from).unwrap_or_default(),
+        parsed.supported_versions,
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn outcome(body: &str, expected: Option<&str>) -> String {
+        match check_tool_answer(body.as_bytes(), 7, expected) {
+            Ok(()) => "ok".to_owned(),
+            Err(e) => e.to_string(),
+        }
+    }
+
+    #[test]
+    fn tool_answers_are_checked_whole() {
+        let table = [
+            (
+                r#"{"jsonrpc":"2.0","id":7,"result":{"content":[{"type":"text","text":"hi 3"}]}}"#,
+                "ok",
+            ),
+            (
+                r#"{"id":7,"result":{"structuredContent":{"a":"hi 3"}}}"#,
+                "ok",
+            ),
+            (
+                r#"{"id":7,"result":{"content":[]}}"#,
+                "wrong-answer: expected a text with \"hi 3\", got \"\"",
+            ),
+            (
+                r#"{"id":7,"result":{"content":[{"type":"text","text":"hi 4"}]}}"#,
+                "wrong-answer: expected a text with \"hi 3\", got \"hi 4\"",
+            ),
+            (
+                r#"{"id":8,"result":{"content":[]}}"#,
+                "wrong-answer: asked under id 7, answered under id 8",
+            ),
+            (
+                r#"{"id":"7","result":{"content":[]}}"#,
+                "wrong-answer: asked under id 7, answered under id \"7\"",
+            ),
+            (
+                r#"{"result":{"content":[]}}"#,
+                "wrong-answer: asked under id 7, answered under id none",
+            ),
+            (
+                r#"{"id":7,"error":{"code":-32603,"message":"no\npool"}}"#,
+                "protocol-error: JSON-RPC error -32603: no pool",
+            ),
+            (
+                r#"{"id":7,"result":{"isError":true,"content":[{"type":"text","text":"too many"}]}}"#,
+                "tool-error: the tool refused: too many",
+            ),
+            (
+                r#"{"id":7,"result":{"isError":true}}"#,
+                "tool-error: isError without a text",
+            ),
+            (
+                r#"{"id":7,"result":{"resultType":"input_required","inputRequests":[]}}"#,
+                "input-required: the tool asks for more input instead of answering; mcpgate has none to give",
+            ),
+            (
+                r#"{"id":7,"result":{}}"#,
+                "malformed: a tool result with neither content nor structuredContent",
+            ),
+            (
+                r#"{"id":7}"#,
+                "malformed: an answer without result or error: {\"id\":7}",
+            ),
+        ];
+        for (body, expected) in table {
+            assert_eq!(outcome(body, Some("hi 3")), expected, "{body}");
+        }
+        assert!(outcome("<html>", None).starts_with("malformed: not a JSON-RPC answer"));
+    }
+
+    #[test]
+    fn messages_are_routed_by_what_they_are() {
+        let kind = |message: &str| match classify(message.as_bytes()) {
+            Ok(Incoming::Answer(id)) => format!("answer {id}"),
+            Ok(Incoming::ForeignAnswer(id)) => format!("foreign {id}"),
+            Ok(Incoming::Request { id, method }) => format!("request {} {method}", id.get()),
+            Ok(Incoming::Notification) => "notification".to_owned(),
+            Err(_) => "error".to_owned(),
+        };
+        let table = [
+            (
+                r#"{"jsonrpc":"2.0","id":12,"result":{"id":3,"method":"x"}}"#,
+                "answer 12",
+            ),
+            (r#"{"id":"a","result":{}}"#, "foreign \"a\""),
+            (r#"{"id":null,"error":{}}"#, "foreign null"),
+            (
+                r#"{"id":"s-1","method":"roots/list"}"#,
+                "request \"s-1\" roots/list",
+            ),
+            (
+                r#"{"method":"notifications/progress","params":{}}"#,
+                "notification",
+            ),
+            ("Server running on stdio", "error"),
+            ("[]", "error"),
+        ];
+        for (message, expected) in table {
+            assert_eq!(kind(message), expected, "{message}");
+        }
+    }
+
+    #[test]
+    fn requests_are_valid_json_in_both_eras() {
+        let mut params = Vec::new();
+        RequestWriter::write_tool_params(&mut params, "a\"b", br#"{"x":1}"#);
+        for (revision, meta) in [(Revision::NEWEST_LEGACY, false), (Revision::MODERN, true)] {
+            for params in [&params[..], b""] {
+                let mut out = Vec::new();
+                RequestWriter::new(revision).write(&mut out, 5, TOOLS_CALL, params);
+                let value: Value = serde_json::from_slice(&out).unwrap();
+                assert_eq!(value["id"], 5);
+                assert_eq!(value["method"], TOOLS_CALL);
+                assert_eq!(value["params"].get("_meta").is_some(), meta);
+                if !params.is_empty() {
+                    assert_eq!(value["params"]["name"], "a\"b");
+                    assert_eq!(value["params"]["arguments"]["x"], 1);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn server_requests_are_answered_or_refused_under_their_own_id() {
+        let id = RawValue::from_string("\"s-1\"".to_owned()).unwrap();
+        let ping: Value = serde_json::from_slice(&answer_to_server_request(&id, "ping")).unwrap();
+        assert_eq!(ping, json!({"jsonrpc": "2.0", "id": "s-1", "result": {}}));
+        let other: Value =
+            serde_json::from_slice(&answer_to_server_request(&id, "roots/list")).unwrap();
+        assert_eq!(other["error"]["code"], -32601);
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_the_readers_panic(body in proptest::collection::vec(any::<u8>(), 0..300), id in any::<u64>()) {
+            let _ = classify(&body);
+            let _ = check_tool_answer(&body, id, Some("x"));
+            let _ = read_tool_page(&body, id);
+            let _ = read_initialize(&body, id);
+            let _ = read_discover(&body, id);
+            let _ = rpc_error(&body);
+        }
+    }
+}

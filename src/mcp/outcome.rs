@@ -1,0 +1,106 @@
+//! The kinds of unsuccessful calls.
+
+use std::{borrow::Cow, fmt};
+
+/// Why a call did not count. The names are those of `errors` in the results file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ErrorKind {
+    /// The tool answered with `isError: true`.
+    ToolError,
+    /// The server answered with a JSON-RPC `error`.
+    ProtocolError,
+    /// An HTTP status outside 2xx.
+    Http(u16),
+    /// No complete answer in time.
+    Timeout,
+    /// The connection was refused.
+    Refused,
+    /// The connection was reset, or ended inside an answer.
+    Reset,
+    /// The server closed its output, or ended.
+    Closed,
+    /// The answer came under another id, or did not hold what was expected.
+    WrongAnswer,
+    /// The server asked for more input instead of answering (`resultType: input_required`).
+    InputRequired,
+    /// The answer was larger than the limit.
+    TooLarge,
+    /// The answer was not a JSON-RPC message, or not a result of the right shape.
+    Malformed,
+}
+
+impl ErrorKind {
+    /// The name used in files and reports.
+    #[must_use]
+    pub fn name(self) -> Cow<'static, str> {
+        Cow::Borrowed(match self {
+            Self::ToolError => "tool-error",
+            Self::ProtocolError => "protocol-error",
+            Self::Http(status) => return Cow::Owned(format!("http-{status}")),
+            Self::Timeout => "timeout",
+            Self::Refused => "refused",
+            Self::Reset => "reset",
+            Self::Closed => "closed",
+            Self::WrongAnswer => "wrong-answer",
+            Self::InputRequired => "input-required",
+            Self::TooLarge => "too-large",
+            Self::Malformed => "malformed",
+        })
+    }
+}
+
+impl fmt::Display for ErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name())
+    }
+}
+
+/// An unsuccessful call.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{kind}: {message}")]
+pub struct CallError {
+    /// Its kind.
+    pub kind: ErrorKind,
+    /// What was said, printable and at most [`EXCERPT_CHARS`] characters of the server's own.
+    pub message: String,
+}
+
+impl CallError {
+    /// An error with a message of our own words.
+    #[must_use]
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self {
+            kind,
+            message: message.into(),
+        }
+    }
+}
+
+/// How much of a server's text goes into a message.
+pub const EXCERPT_CHARS: usize = 300;
+
+/// The start of a server's text on one line: control characters as spaces or escapes, cut at
+/// [`EXCERPT_CHARS`].
+#[must_use]
+pub fn excerpt(text: &str) -> String {
+    let mut out = String::new();
+    for (count, c) in text.trim().chars().enumerate() {
+        if count == EXCERPT_CHARS {
+            out.push('…');
+            break;
+        }
+        match c {
+            '\n' | '\r' | '\t' => out.push(' '),
+            c if c.is_control() => out.extend(c.escape_unicode()),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+/// [`excerpt`] of bytes that may not be text.
+#[must_use]
+pub fn excerpt_bytes(bytes: &[u8]) -> String {
+    let head = &bytes[..bytes.len().min(4 * EXCERPT_CHARS + 4)];
+    excerpt(&String::from_utf8_lossy(head))
+}
