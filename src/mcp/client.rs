@@ -115,6 +115,7 @@ pub struct Client {
     link: Link,
     writer: RequestWriter,
     revision: Revision,
+    call_timeout: Duration,
     params: Vec<u8>,
 }
 
@@ -231,7 +232,7 @@ impl Client {
                     );
                 }
                 Link::Http {
-                    connection: HttpConnection::new(Arc::clone(target), limits),
+                    connection: HttpConnection::new(Arc::clone(target), limits.message_bytes),
                     next_id: 1,
                     headers,
                     has_session: false,
@@ -242,6 +243,7 @@ impl Client {
             link,
             writer: RequestWriter::new(revision),
             revision,
+            call_timeout: limits.call_timeout,
             params: Vec::new(),
         })
     }
@@ -252,6 +254,11 @@ impl Client {
         self.revision
     }
 
+    /// Changes how long one call may take: a handshake of a starting server may take longer.
+    pub fn set_call_timeout(&mut self, call_timeout: Duration) {
+        self.call_timeout = call_timeout;
+    }
+
     /// Another client on the same pipes; `None` over HTTP, where each client has its own session.
     #[must_use]
     pub fn share(&self) -> Option<Self> {
@@ -260,6 +267,7 @@ impl Client {
                 link: Link::Stdio(link.clone()),
                 writer: self.writer.clone(),
                 revision: self.revision,
+                call_timeout: self.call_timeout,
                 params: Vec::new(),
             }),
             Link::Http { .. } => None,
@@ -326,7 +334,7 @@ impl Client {
     pub async fn make_ready(&mut self) -> Result<(), CallError> {
         match &mut self.link {
             Link::Stdio(_) => Ok(()),
-            Link::Http { connection, .. } => connection.ensure_open().await,
+            Link::Http { connection, .. } => connection.ensure_open(self.call_timeout).await,
         }
     }
 
@@ -343,7 +351,9 @@ impl Client {
             Link::Stdio(link) => Ok(HttpAnswer {
                 status: http::StatusCode::OK,
                 headers: HeaderMap::new(),
-                exchange: link.send(prepared.id, &prepared.body).await?,
+                exchange: link
+                    .send(prepared.id, &prepared.body, self.call_timeout)
+                    .await?,
             }),
             Link::Http {
                 connection,
@@ -352,7 +362,12 @@ impl Client {
             } => {
                 let headers = prepared.headers.as_ref().unwrap_or(headers);
                 connection
-                    .post(prepared.id, prepared.body.clone(), headers)
+                    .post(
+                        prepared.id,
+                        prepared.body.clone(),
+                        headers,
+                        self.call_timeout,
+                    )
                     .await
             }
         }
@@ -392,7 +407,7 @@ impl Client {
         match &mut self.link {
             Link::Stdio(link) => {
                 body.push(b'\n');
-                link.notify(&body).await
+                link.notify(&body, self.call_timeout).await
             }
             Link::Http {
                 connection,
@@ -400,7 +415,7 @@ impl Client {
                 ..
             } => {
                 let status = connection
-                    .status_of(Method::POST, body.into(), headers)
+                    .status_of(Method::POST, body.into(), headers, self.call_timeout)
                     .await?;
                 if status.is_success() {
                     Ok(())
@@ -477,7 +492,7 @@ impl Client {
         } = &mut self.link
         {
             let _ = connection
-                .status_of(Method::DELETE, Bytes::new(), headers)
+                .status_of(Method::DELETE, Bytes::new(), headers, self.call_timeout)
                 .await;
         }
     }

@@ -23,7 +23,6 @@ use tokio::{
 };
 
 use super::{
-    Limits,
     client::Exchange,
     message::{self, Incoming},
     outcome::{CallError, ErrorKind, excerpt_bytes},
@@ -33,6 +32,8 @@ use super::{
 /// How long the rest of an event stream may take to end after its answer before the connection is
 /// given up.
 const DRAIN: Duration = Duration::from_secs(1);
+/// How long a server may take to accept our answer to its own request.
+const REPLY_PATIENCE: Duration = Duration::from_secs(30);
 /// How much of an unsuccessful answer's body is read for its message.
 const ERROR_BODY_BYTES: usize = 64 << 10;
 /// Requests that a server may make of us during one call; further ones are not answered.
@@ -203,17 +204,17 @@ impl HttpAnswer {
 pub struct HttpConnection {
     target: Arc<HttpTarget>,
     sender: Option<SendRequest<Full<Bytes>>>,
-    limits: Limits,
+    message_bytes: usize,
 }
 
 impl HttpConnection {
     /// A connection that is opened by the first request or by [`Self::ensure_open`].
     #[must_use]
-    pub fn new(target: Arc<HttpTarget>, limits: Limits) -> Self {
+    pub fn new(target: Arc<HttpTarget>, message_bytes: usize) -> Self {
         Self {
             target,
             sender: None,
-            limits,
+            message_bytes,
         }
     }
 
@@ -227,29 +228,19 @@ impl HttpConnection {
     ///
     /// # Errors
     /// `refused`, `reset` or `timeout`.
-    pub async fn ensure_open(&mut self) -> Result<(), CallError> {
+    pub async fn ensure_open(&mut self, patience: Duration) -> Result<(), CallError> {
         if let Some(sender) = &mut self.sender
             && sender.ready().await.is_ok()
         {
             return Ok(());
         }
-        let connecting = timeout(self.limits.call_timeout, self.target.connect());
+        let connecting = timeout(patience, self.target.connect());
         self.sender = Some(
             connecting
                 .await
-                .map_err(|_| self.timed_out("connection"))??,
+                .map_err(|_| timed_out("connection", patience))??,
         );
         Ok(())
-    }
-
-    fn timed_out(&self, what: &str) -> CallError {
-        CallError::new(
-            ErrorKind::Timeout,
-            format!(
-                "no {what} within {}",
-                humantime::format_duration(self.limits.call_timeout)
-            ),
-        )
     }
 
     /// Posts a message and waits for the answer under `id`.
@@ -263,8 +254,9 @@ impl HttpConnection {
         id: u64,
         body: Bytes,
         headers: &HeaderMap,
+        patience: Duration,
     ) -> Result<HttpAnswer, CallError> {
-        self.ensure_open().await?;
+        self.ensure_open(patience).await?;
         let request = self.request(Method::POST, body, headers);
         let Some(sender) = self.sender.as_mut() else {
             return Err(CallError::new(
@@ -276,16 +268,16 @@ impl HttpConnection {
             id,
             target: &self.target,
             headers,
-            limit: self.limits.message_bytes,
+            limit: self.message_bytes,
         };
         let sent = Instant::now();
-        let answer = timeout(self.limits.call_timeout, async {
+        let answer = timeout(patience, async {
             let response = sender.send_request(request).await.map_err(|e| reset(&e))?;
             let first_byte = Instant::now();
             reader.read(response, sent, first_byte).await
         })
         .await
-        .unwrap_or_else(|_| Err(self.timed_out("answer")));
+        .unwrap_or_else(|_| Err(timed_out("answer", patience)));
         match answer {
             Ok((answer, rest)) => {
                 if let Some(rest) = rest
@@ -311,8 +303,9 @@ impl HttpConnection {
         method: Method,
         body: Bytes,
         headers: &HeaderMap,
+        patience: Duration,
     ) -> Result<StatusCode, CallError> {
-        self.ensure_open().await?;
+        self.ensure_open(patience).await?;
         let request = self.request(method, body, headers);
         let Some(sender) = self.sender.as_mut() else {
             return Err(CallError::new(
@@ -320,9 +313,9 @@ impl HttpConnection {
                 "the connection is not open",
             ));
         };
-        let response = timeout(self.limits.call_timeout, sender.send_request(request))
+        let response = timeout(patience, sender.send_request(request))
             .await
-            .map_err(|_| self.timed_out("answer"))?
+            .map_err(|_| timed_out("answer", patience))?
             .map_err(|e| reset(&e))?;
         let status = response.status();
         if !drained(response.into_body()).await {
@@ -338,6 +331,13 @@ impl HttpConnection {
         *request.headers_mut() = headers.clone();
         request
     }
+}
+
+fn timed_out(what: &str, patience: Duration) -> CallError {
+    CallError::new(
+        ErrorKind::Timeout,
+        format!("no {what} within {}", humantime::format_duration(patience)),
+    )
 }
 
 /// Reads what is left of a body, so that the connection can be used again.
@@ -453,12 +453,12 @@ impl AnswerReader<'_> {
 
     /// Answers a request that the server made inside the event stream, on a connection of its own.
     fn reply(&self, body: Vec<u8>) {
-        let mut connection = HttpConnection::new(Arc::clone(self.target), Limits::default());
+        let mut connection = HttpConnection::new(Arc::clone(self.target), ERROR_BODY_BYTES);
         let headers = self.headers.clone();
         tokio::spawn(async move {
             // A server that does not take the answer fails the call that it asked for.
             let _ = connection
-                .status_of(Method::POST, Bytes::from(body), &headers)
+                .status_of(Method::POST, Bytes::from(body), &headers, REPLY_PATIENCE)
                 .await;
         });
     }

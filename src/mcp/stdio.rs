@@ -18,11 +18,10 @@ use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     sync::{mpsc, oneshot},
     task::JoinHandle,
-    time::{Instant, timeout},
+    time::{Duration, Instant, timeout},
 };
 
 use super::{
-    Limits,
     client::Exchange,
     lines::LineFramer,
     message::{self, Incoming},
@@ -79,7 +78,6 @@ struct Shared {
     state: Mutex<State>,
     next_id: AtomicU64,
     replies: mpsc::Sender<Vec<u8>>,
-    limits: Limits,
 }
 
 impl Shared {
@@ -120,7 +118,7 @@ impl StdioLink {
     pub fn new(
         input: impl AsyncWrite + Send + Unpin + 'static,
         output: impl AsyncRead + Send + Unpin + 'static,
-        limits: Limits,
+        message_bytes: usize,
     ) -> Self {
         let (replies, queue) = mpsc::channel(REPLY_QUEUE);
         let shared = Arc::new(Shared {
@@ -128,10 +126,9 @@ impl StdioLink {
             state: Mutex::default(),
             next_id: AtomicU64::new(1),
             replies,
-            limits,
         });
         let tasks = vec![
-            tokio::spawn(read_output(Arc::clone(&shared), output)),
+            tokio::spawn(read_output(Arc::clone(&shared), output, message_bytes)),
             tokio::spawn(write_replies(Arc::clone(&shared), queue)),
         ];
         Self {
@@ -162,10 +159,14 @@ impl StdioLink {
     /// Sends a request line (with its line end) and waits for the answer under `id`.
     ///
     /// # Errors
-    /// `timeout` after the limit's `call_timeout` (the server is told by
-    /// `notifications/cancelled`), `closed` when the pipes are down, `wrong-answer` when the only
+    /// `timeout` after `patience` (the server is told by `notifications/cancelled`), `closed` when the pipes are down, `wrong-answer` when the only
     /// call in flight is answered under an id that was never used.
-    pub async fn send(&self, id: u64, line: &[u8]) -> Result<Exchange, CallError> {
+    pub async fn send(
+        &self,
+        id: u64,
+        line: &[u8],
+        patience: Duration,
+    ) -> Result<Exchange, CallError> {
         let (sender, receiver) = oneshot::channel();
         {
             let mut state = self.shared.state();
@@ -175,7 +176,7 @@ impl StdioLink {
             state.pending.insert(id, sender);
         }
         let sent = Instant::now();
-        let answered = timeout(self.shared.limits.call_timeout, async {
+        let answered = timeout(patience, async {
             if let Err(error) = self.shared.write(line).await {
                 return Err(CallError::new(
                     ErrorKind::Closed,
@@ -210,10 +211,7 @@ impl StdioLink {
                 self.cancel(id);
                 Err(CallError::new(
                     ErrorKind::Timeout,
-                    format!(
-                        "no answer within {}",
-                        humantime::format_duration(self.shared.limits.call_timeout)
-                    ),
+                    format!("no answer within {}", humantime::format_duration(patience)),
                 ))
             }
         }
@@ -232,8 +230,8 @@ impl StdioLink {
     ///
     /// # Errors
     /// `timeout` or `closed`.
-    pub async fn notify(&self, line: &[u8]) -> Result<(), CallError> {
-        match timeout(self.shared.limits.call_timeout, self.shared.write(line)).await {
+    pub async fn notify(&self, line: &[u8], patience: Duration) -> Result<(), CallError> {
+        match timeout(patience, self.shared.write(line)).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => Err(CallError::new(
                 ErrorKind::Closed,
@@ -260,8 +258,12 @@ async fn write_replies(shared: Arc<Shared>, mut queue: mpsc::Receiver<Vec<u8>>) 
     }
 }
 
-async fn read_output(shared: Arc<Shared>, mut output: impl AsyncRead + Unpin) {
-    let mut framer = LineFramer::new(shared.limits.message_bytes);
+async fn read_output(
+    shared: Arc<Shared>,
+    mut output: impl AsyncRead + Unpin,
+    message_bytes: usize,
+) {
+    let mut framer = LineFramer::new(message_bytes);
     let mut first_byte = Instant::now();
     let end = loop {
         let was_inside = framer.is_inside_line();
@@ -374,17 +376,12 @@ fn unknown_id(state: &mut State, id: &str) {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use tokio::io::{AsyncBufReadExt, BufReader, duplex};
 
     use super::*;
 
     /// A link whose server answers each line by `script(line number, line)`.
-    fn scripted(
-        limits: Limits,
-        script: impl Fn(usize, &str) -> String + Send + 'static,
-    ) -> StdioLink {
+    fn scripted(script: impl Fn(usize, &str) -> String + Send + 'static) -> StdioLink {
         let (ours, theirs) = duplex(1 << 20);
         let (our_read, our_write) = tokio::io::split(ours);
         let (their_read, mut their_write) = tokio::io::split(theirs);
@@ -399,32 +396,27 @@ mod tests {
                 }
             }
         });
-        StdioLink::new(our_write, our_read, limits)
+        StdioLink::new(our_write, our_read, 1000)
     }
 
-    fn short() -> Limits {
-        Limits {
-            call_timeout: Duration::from_millis(200),
-            message_bytes: 1000,
-        }
-    }
+    const SHORT: Duration = Duration::from_millis(200);
 
     #[tokio::test(start_paused = true)]
     async fn answers_are_matched_by_id_out_of_order() {
-        let link = scripted(short(), |number, _| {
+        let link = scripted(|number, _| {
             match number {
             0 => String::new(),
             _ => "{\"id\":2,\"result\":\"b\"}\n\n{\"method\":\"notifications/x\"}\n{\"id\":1,\"result\":\"a\"}\n".to_owned(),
         }
         });
-        let (a, b) = tokio::join!(link.send(1, b"1\n"), link.send(2, b"2\n"));
+        let (a, b) = tokio::join!(link.send(1, b"1\n", SHORT), link.send(2, b"2\n", SHORT));
         assert!(a.unwrap().body.ends_with(b"\"a\"}"));
         assert!(b.unwrap().body.ends_with(b"\"b\"}"));
     }
 
     #[tokio::test(start_paused = true)]
     async fn silence_is_a_time_out_and_a_late_answer_is_no_stray() {
-        let link = scripted(short(), |number, line| match number {
+        let link = scripted(|number, line| match number {
             0 => String::new(),
             _ if line.contains("notifications/cancelled") => String::new(),
             _ => "{\"id\":1,\"result\":0}\n{\"id\":2,\"result\":0}\n".to_owned(),
@@ -432,21 +424,21 @@ mod tests {
         assert_eq!(link.next_id(), 1);
         assert_eq!(link.next_id(), 2);
         assert_eq!(
-            link.send(1, b"x\n").await.unwrap_err().kind,
+            link.send(1, b"x\n", SHORT).await.unwrap_err().kind,
             ErrorKind::Timeout
         );
-        assert!(link.send(2, b"x\n").await.is_ok());
+        assert!(link.send(2, b"x\n", SHORT).await.is_ok());
         assert_eq!(link.take_strays(), Strays::default());
     }
 
     #[tokio::test(start_paused = true)]
     async fn what_nobody_asked_for_is_counted() {
-        let link = scripted(short(), |_, _| {
+        let link = scripted(|_, _| {
             "{\"id\":1,\"result\":0}\n{\"id\":1,\"result\":0}\n{\"id\":\"a\",\"result\":0}\n"
                 .to_owned()
         });
         let id = link.next_id();
-        link.send(id, b"x\n").await.unwrap();
+        link.send(id, b"x\n", SHORT).await.unwrap();
         assert_eq!(
             link.take_strays(),
             Strays {
@@ -472,27 +464,27 @@ mod tests {
             ),
         ];
         for (answer, kind, words) in table {
-            let link = scripted(short(), move |_, _| answer.to_owned());
-            let error = link.send(link.next_id(), b"x\n").await.unwrap_err();
+            let link = scripted(move |_, _| answer.to_owned());
+            let error = link.send(link.next_id(), b"x\n", SHORT).await.unwrap_err();
             assert_eq!(error.kind, kind, "{answer}");
             assert!(error.message.contains(words), "{}", error.message);
         }
         let long = "x".repeat(2000);
-        let link = scripted(short(), move |_, _| long.clone());
-        let error = link.send(link.next_id(), b"x\n").await.unwrap_err();
+        let link = scripted(move |_, _| long.clone());
+        let error = link.send(link.next_id(), b"x\n", SHORT).await.unwrap_err();
         assert_eq!(error.kind, ErrorKind::TooLarge);
         assert_eq!(link.down().unwrap().kind, ErrorKind::TooLarge);
     }
 
     #[tokio::test(start_paused = true)]
     async fn requests_of_the_server_are_answered() {
-        let link = scripted(short(), |number, line| match number {
+        let link = scripted(|number, line| match number {
             0 => "{\"id\":\"s\",\"method\":\"ping\"}\n".to_owned(),
             _ => {
                 assert_eq!(line, r#"{"jsonrpc":"2.0","id":"s","result":{}}"#);
                 "{\"id\":1,\"result\":0}\n".to_owned()
             }
         });
-        link.send(link.next_id(), b"x\n").await.unwrap();
+        link.send(link.next_id(), b"x\n", SHORT).await.unwrap();
     }
 }
