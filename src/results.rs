@@ -177,6 +177,10 @@ pub struct Job {
     /// For each scenario with errors, the first one seen (at most 300 characters, made printable).
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub error_samples: BTreeMap<String, ErrorSample>,
+    /// What else the run noticed, in words: processes that the server left behind, a server that
+    /// had to be killed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
 }
 
 /// How something was measured, or why it was not.
@@ -305,7 +309,8 @@ pub struct Sample {
     /// Calls answered, matched and validated. Only these count as latencies.
     pub successes: u32,
     /// Unsuccessful calls by kind: `tool-error`, `protocol-error`, `http-500`, `timeout`,
-    /// `refused`, `reset`, `closed`, `wrong-answer`, `input-required`, `too-large`, `malformed`.
+    /// `refused`, `reset`, `closed`, `wrong-answer`, `input-required`, `too-large`, `malformed`,
+    /// and `stray-answer` (an answer that nobody asked for, which spoils one call).
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub errors: BTreeMap<String, u32>,
     /// From the first request's start to the last answer's end.

@@ -1,1 +1,97 @@
-//! One file a verb.
+//! The command line: one file a verb.
+//!
+//! Reports go to standard output, progress and errors to standard error. Every verb returns an
+//! exit code or an [`Error`]; only [`main`] turns either into the process's end, so that servers
+//! are ended on every way out.
+
+mod baseline;
+mod compare;
+mod demo;
+mod files;
+mod measure;
+mod options;
+mod progress;
+mod run;
+mod schema;
+mod signal;
+
+use std::process::ExitCode;
+
+use clap::{ColorChoice, Parser, Subcommand};
+
+use crate::{error::Error, process, reference_server};
+
+/// The performance gate for MCP servers: measures tool calls, compares with a baseline, and says
+/// pass, regressed, improved, inconclusive or not measured.
+#[derive(Debug, Parser)]
+#[command(name = "mcpgate", version, max_term_width = 100, after_help = EXIT_CODES)]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+    /// Colours: `auto` is off where standard output is no terminal or NO_COLOR is set.
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    color: ColorChoice,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  pass or improved
+  1  regressed, a budget broken, or a scenario that failed or vanished
+  2  usage, configuration or baseline file
+  3  could not measure: the server did not start, was lost, or nothing ran
+  4  inconclusive, only with `inconclusive = \"fail\"` in [gate]
+  5  a report or results file could not be written";
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Show what mcpgate does, on a bundled server: a pass, then a planted regression.
+    Demo(demo::Arguments),
+    /// Measure a server: results as JSON, and a table.
+    Run(run::Arguments),
+    /// Measure and compare with the baseline, or compare two results files.
+    Compare(compare::Arguments),
+    /// Work with the committed baseline.
+    Baseline(baseline::Arguments),
+    /// Print the JSON schema of the results file.
+    Schema,
+    /// Run the bundled MCP server, with faults that can be switched on.
+    ReferenceServer(reference_server::Options),
+    /// Ends servers that a killed mcpgate left behind; started by mcpgate itself.
+    #[command(name = "__guard", hide = true)]
+    Guard,
+}
+
+/// Parses the command line, runs the verb, and returns its exit code.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    cli.color.write_global();
+    let outcome = match cli.verb {
+        Verb::ReferenceServer(options) => return reference_server::run(options),
+        Verb::Guard => return process::guard::run(),
+        Verb::Schema => schema::run(),
+        Verb::Demo(arguments) => on_one_thread(demo::run(arguments)),
+        Verb::Run(arguments) => on_one_thread(run::run(arguments)),
+        Verb::Compare(arguments) => on_one_thread(compare::run(arguments)),
+        Verb::Baseline(arguments) => baseline::run(arguments),
+    };
+    match outcome {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            options::print_error(&error);
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+/// Everything is measured on the thread that runs this: its scheduler wait is mcpgate's own.
+fn on_one_thread(work: impl Future<Output = Result<u8, Error>>) -> Result<u8, Error> {
+    process::become_subreaper();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|e| Error::NotMeasured(format!("no runtime could be made: {e}")))?;
+    let outcome = runtime.block_on(work);
+    runtime.shutdown_background();
+    outcome
+}

@@ -1,1 +1,176 @@
 //! Rounds: from a suite to results.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `target.rs` | a server under test, how it is started, when it is ready |
+//! | `probe.rs` | the first start: tools, identity, trial calls |
+//! | `round.rs` | one round, one soak |
+//! | `measure.rs` | the scenarios: calls in, samples out |
+//! | `observer.rs` | scheduler readings around calls |
+//! | `collector.rs` | from calls to a sample |
+//! | `hooks.rs` | the user's own commands around server starts |
+//! | `event.rs` | what a run tells while it goes on |
+//! | `failure.rs` | why a server could not be measured |
+//!
+//! Everything runs on one thread: the scheduler's figures of that thread are mcpgate's own wait.
+
+pub mod call;
+pub mod collector;
+pub mod event;
+pub mod failure;
+pub mod hooks;
+pub mod measure;
+pub mod observer;
+pub mod probe;
+pub mod round;
+pub mod target;
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use tokio::time::Instant;
+
+use self::{
+    call::CompiledCall,
+    event::{Event, Listener},
+    failure::RunFailure,
+    hooks::Hooks,
+    round::Findings,
+    target::Target,
+};
+use crate::{
+    mcp::revision::Revision,
+    results::{Job, Measure, Phase},
+    suite::Suite,
+};
+
+/// All that is needed to measure rounds of one server.
+pub struct Plan {
+    /// The server.
+    pub target: Target,
+    /// The user's own commands.
+    pub hooks: Hooks,
+    /// What runs.
+    pub suite: Suite,
+    /// The negotiated protocol revision.
+    pub revision: Revision,
+    /// By scenario name; see [`round::compile`].
+    pub calls: BTreeMap<String, Arc<CompiledCall>>,
+    /// The process of an attached server, or why it is not known.
+    pub attached_pid: Result<u32, String>,
+}
+
+/// Measures one round, number `of.0` of `of.1`, and adds it to `job` when it is whole.
+///
+/// Does nothing, and says so in `job.incomplete`, when `deadline` has passed.
+///
+/// # Errors
+/// When the server cannot be started or is lost; the rounds before stay in `job`, whose
+/// `incomplete` then says why.
+pub async fn run_round(
+    plan: &Plan,
+    phase: Phase,
+    (number, of): (u32, u32),
+    deadline: Instant,
+    job: &mut Job,
+    listener: Listener<'_>,
+) -> Result<(), RunFailure> {
+    let began = Instant::now();
+    if began >= deadline {
+        job.incomplete = Some(format!(
+            "max-time was used up after {} of {of} rounds",
+            number - 1
+        ));
+        return Ok(());
+    }
+    listener(Event::Round { phase, number, of });
+    let index = u32::try_from(job.rounds.len()).unwrap_or(u32::MAX);
+    let mut findings = Findings::default();
+    let outcome = round::run(plan, phase, index, &mut findings, listener).await;
+    take_findings(job, findings, listener);
+    match outcome {
+        Ok(round) => job.rounds.push(round),
+        Err(failure) => return Err(fail(job, failure)),
+    }
+    listener(Event::RoundEnded {
+        elapsed: began.elapsed(),
+    });
+    Ok(())
+}
+
+/// Measures the suite's soaks and adds them to `job`; see [`run_rounds`].
+///
+/// # Errors
+/// As [`run_rounds`].
+pub async fn run_soaks(
+    plan: &Plan,
+    phase: Phase,
+    deadline: Instant,
+    job: &mut Job,
+    listener: Listener<'_>,
+) -> Result<(), RunFailure> {
+    if plan.suite.soaks.is_empty() {
+        return Ok(());
+    }
+    let began = Instant::now();
+    let of = plan.suite.soak_rounds;
+    for number in 1..=of {
+        if Instant::now() >= deadline {
+            job.incomplete = Some(format!(
+                "max-time was used up after {} of {of} soaks",
+                number - 1
+            ));
+            return Ok(());
+        }
+        listener(Event::Soak { number, of });
+        let index = u32::try_from(job.soaks.len()).unwrap_or(u32::MAX);
+        let mut findings = Findings::default();
+        let outcome = round::soak(plan, phase, index, &mut findings, listener).await;
+        take_findings(job, findings, listener);
+        match outcome {
+            Ok(soak) => job.soaks.push(soak),
+            Err(failure) => return Err(fail(job, failure)),
+        }
+        listener(Event::RoundEnded {
+            elapsed: began.elapsed(),
+        });
+    }
+    Ok(())
+}
+
+fn fail(job: &mut Job, failure: RunFailure) -> RunFailure {
+    let text = failure.to_string();
+    job.incomplete = Some(text.lines().next().unwrap_or_default().to_owned());
+    failure
+}
+
+fn take_findings(job: &mut Job, findings: Findings, listener: Listener<'_>) {
+    if let Some(measure) = findings.memory {
+        prefer_reason(&mut job.memory_measure, measure);
+    }
+    if let Some(measure) = findings.adjusted {
+        prefer_reason(&mut job.adjusted_measure, measure);
+    }
+    for (scenario, error) in findings.errors {
+        job.error_samples.entry(scenario).or_insert(error);
+    }
+    for note in findings.notes {
+        if !job.notes.contains(&note) {
+            listener(Event::Note(&note));
+            job.notes.push(note);
+        }
+    }
+}
+
+/// One round without a figure is enough to say why.
+fn prefer_reason(kept: &mut Measure, new: Measure) {
+    let is_first = *kept == not_yet();
+    if is_first || matches!(new, Measure::NotMeasured(_)) {
+        *kept = new;
+    }
+}
+
+/// The measure of a job without rounds.
+#[must_use]
+pub fn not_yet() -> Measure {
+    Measure::NotMeasured("no round was measured".to_owned())
+}

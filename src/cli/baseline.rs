@@ -1,0 +1,76 @@
+//! `mcpgate baseline update`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+use super::{compare, files, options};
+use crate::{
+    environment,
+    error::{Error, exit_code},
+    gate::acceptance,
+    results::Acceptance,
+    store,
+};
+
+/// Work with the baseline.
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Accept results as the new baseline; refuses results that are bad or have regressed.
+    Update(Update),
+}
+
+#[derive(Debug, Args)]
+struct Update {
+    /// The results to accept.
+    #[arg(value_name = "RESULTS", default_value = "mcpgate-results.json")]
+    results: PathBuf,
+    /// The baseline to write.
+    #[arg(short, long, value_name = "FILE")]
+    baseline: Option<PathBuf>,
+    /// Configuration file, for the policy.
+    #[arg(short, long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Accept all the same; what was overridden is recorded in the baseline.
+    #[arg(long)]
+    force: bool,
+}
+
+pub(super) fn run(arguments: Arguments) -> Result<u8, Error> {
+    let Verb::Update(update) = arguments.verb;
+    let loaded = files::load_config(update.config.as_deref())?;
+    let path = compare::baseline_path(update.baseline.as_deref(), &loaded);
+    let mut results = store::read_results(&update.results)?;
+    let existing = if path.exists() {
+        match store::read_results(&path) {
+            Ok(existing) => Some(existing),
+            Err(error) if !update.force => return Err(error),
+            Err(_) => None,
+        }
+    } else {
+        None
+    };
+    let objections = acceptance::objections(&results, existing.as_ref(), &loaded.config.gate);
+    if !objections.is_empty() && !update.force {
+        return Err(Error::BaselineRefused { objections });
+    }
+    for objection in &objections {
+        options::say(&format!("accepted by --force: {objection}"));
+    }
+    results.accepted = Some(Acceptance {
+        at: environment::now_rfc3339(),
+        forced_over: objections,
+    });
+    files::save(&path, &results)?;
+    options::print(&format!(
+        "{} is the new baseline: commit it\n",
+        path.display()
+    ))?;
+    Ok(exit_code::OK)
+}

@@ -1,0 +1,65 @@
+//! The configuration, results and baseline files of the verbs.
+
+use std::path::{Path, PathBuf};
+
+use crate::{
+    error::Error,
+    results::Results,
+    store,
+    suite::{Config, SuiteConfig, config},
+};
+
+/// Where the configuration is looked for.
+const CONFIG: &str = "mcpgate.toml";
+/// Where the baseline is looked for.
+pub(super) const BASELINE: &str = "baselines/perf-baseline.json";
+
+/// A configuration and where it came from.
+pub(super) struct Loaded {
+    /// What it says; defaults if there is no file.
+    pub config: Config,
+    /// Its folder: the working directory of the server unless `cwd` says otherwise.
+    pub folder: Option<PathBuf>,
+}
+
+/// Reads the configuration: the file named, else `mcpgate.toml` if there is one, else defaults.
+pub(super) fn load_config(named: Option<&Path>) -> Result<Loaded, Error> {
+    let path = named.map_or_else(|| PathBuf::from(CONFIG), Path::to_owned);
+    let Some(text) = store::read_text(&path)? else {
+        if named.is_some() {
+            return Err(Error::Usage(format!(
+                "{}: there is no such file",
+                path.display()
+            )));
+        }
+        return Ok(Loaded {
+            config: Config {
+                server: None,
+                tools: Vec::new(),
+                suite: SuiteConfig::default(),
+                gate: crate::suite::GateConfig::default(),
+            },
+            folder: None,
+        });
+    };
+    let config = config::parse(&path.display().to_string(), &text, &|name| {
+        crate::environment::variable(name)
+    })
+    .map_err(|diagnostics| Error::Config {
+        rendered: diagnostics.render(colored_stderr()),
+    })?;
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .map(Path::to_owned);
+    Ok(Loaded { config, folder })
+}
+
+fn colored_stderr() -> bool {
+    anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never
+}
+
+/// Writes results, atomically.
+pub(super) fn save(path: &Path, results: &Results) -> Result<(), Error> {
+    store::write_atomic(path, store::to_stable_text(results).as_bytes())
+}

@@ -1,0 +1,129 @@
+//! Options that several verbs share, and how their output is shown.
+
+use std::{
+    io::{IsTerminal as _, Write as _},
+    path::PathBuf,
+    time::Duration,
+};
+
+use clap::{Args, ValueEnum};
+
+use crate::{error::Error, report::TextStyle};
+
+/// What is measured, and how much.
+#[derive(Debug, Clone, Default, Args)]
+pub(super) struct Measuring {
+    /// Configuration file; without it, `mcpgate.toml` if there is one.
+    #[arg(short, long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Where the results go.
+    #[arg(short, long, value_name = "FILE", default_value = "mcpgate-results.json")]
+    pub output: PathBuf,
+    /// URL of the server: with a command, where it listens (`{port}`: a free port); alone, a server
+    /// that you started.
+    #[arg(long, value_name = "URL")]
+    pub url: Option<String>,
+    /// Process of a server that you started, for its memory.
+    #[arg(long, value_name = "PID")]
+    pub pid: Option<u32>,
+    /// How much is measured: quick is 5 rounds without a soak, standard 10, deep 20 longer ones.
+    #[arg(long, value_name = "SIZE", value_enum)]
+    pub suite: Option<Size>,
+    /// Only this tool; may be given several times.
+    #[arg(long = "tool", value_name = "NAME")]
+    pub tools: Vec<String>,
+    /// Rounds, each with a fresh server.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=200))]
+    pub rounds: Option<u32>,
+    /// Seed of everything random.
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    /// How long the whole run may measure, such as `90s`.
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    pub max_time: Option<Duration>,
+    /// No progress.
+    #[arg(short, long)]
+    pub quiet: bool,
+    /// Command of the server, after `--`.
+    #[arg(last = true, value_name = "SERVER COMMAND")]
+    pub command: Vec<String>,
+}
+
+/// `--suite`.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(super) enum Size {
+    Quick,
+    Standard,
+    Deep,
+}
+
+/// How a report is printed.
+#[derive(Debug, Clone, Args)]
+pub(super) struct Printing {
+    /// Form of the report.
+    #[arg(long, value_enum, default_value = "text")]
+    pub format: Format,
+    /// Every row, also those that are as they should be.
+    #[arg(short, long)]
+    pub verbose: bool,
+}
+
+/// `--format`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Format {
+    Text,
+    Json,
+    Markdown,
+}
+
+impl Printing {
+    /// The style of text on standard output.
+    pub(super) fn style(&self) -> TextStyle {
+        let stdout = std::io::stdout();
+        let width = rustix::termios::tcgetwinsize(&stdout)
+            .ok()
+            .map(|size| size.ws_col)
+            .filter(|columns| *columns > 0);
+        TextStyle {
+            color: anstream::AutoStream::choice(&stdout) != anstream::ColorChoice::Never,
+            width: width.filter(|_| stdout.is_terminal()),
+            verbose: self.verbose,
+        }
+    }
+}
+
+/// Prints a report to standard output. A reader that went away is no error.
+pub(super) fn print(text: &str) -> Result<(), Error> {
+    let mut stdout = std::io::stdout().lock();
+    let written = stdout
+        .write_all(text.as_bytes())
+        .and_then(|()| {
+            if text.ends_with('\n') {
+                Ok(())
+            } else {
+                stdout.write_all(b"\n")
+            }
+        })
+        .and_then(|()| stdout.flush());
+    match written {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(Error::NotDelivered {
+            path: PathBuf::from("standard output"),
+            source: error,
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// Prints a line to standard error.
+pub(super) fn say(text: &str) {
+    let _ = writeln!(anstream::stderr().lock(), "{text}");
+}
+
+/// Prints an error to standard error, its first word coloured.
+pub(super) fn print_error(error: &Error) {
+    let style = anstyle::AnsiColor::Red.on_default().bold();
+    say(&match error {
+        Error::Config { rendered } => rendered.trim_end().to_owned(),
+        other => format!("{style}error:{style:#} {other}"),
+    });
+}

@@ -1,0 +1,89 @@
+//! Whether results may become the baseline.
+
+use super::{Judgement, Severity, Verdict, judge, judge_alone};
+use crate::{
+    results::{Phase, Results, ScenarioKind},
+    suite::GateConfig,
+};
+
+/// Rounds below which results are no baseline: no spread can be told from fewer.
+pub const FEWEST_ROUNDS: usize = 5;
+
+/// Everything that speaks against accepting `results`, in words; empty if nothing does.
+///
+/// `existing` is the baseline that would be replaced: results that regressed against it, or that
+/// lack a scenario of it, are refused.
+#[must_use]
+pub fn objections(
+    results: &Results,
+    existing: Option<&Results>,
+    policy: &GateConfig,
+) -> Vec<String> {
+    let mut objections = Vec::new();
+    for job in &results.jobs {
+        if let Some(why) = &job.incomplete {
+            objections.push(format!("the run is incomplete: {why}"));
+        }
+        let rounds = job
+            .rounds
+            .iter()
+            .filter(|round| round.phase == Phase::Measure)
+            .count();
+        if rounds < FEWEST_ROUNDS {
+            objections.push(format!(
+                "too few rounds: {rounds}, and a baseline needs {FEWEST_ROUNDS}; measure more with --rounds"
+            ));
+        }
+    }
+    for scenario in &results.suite.scenarios {
+        let name = &scenario.name;
+        let (mut present, mut failed, mut successes) = (0_usize, 0_u64, 0_u64);
+        let mut count = |calls: u32, successful: u32| {
+            present += 1;
+            failed += u64::from(calls.saturating_sub(successful));
+            successes += u64::from(successful);
+        };
+        for job in &results.jobs {
+            if scenario.kind == ScenarioKind::Soak {
+                for sample in job.soaks.iter().filter_map(|soak| soak.scenarios.get(name)) {
+                    count(sample.calls, sample.successes);
+                }
+            } else {
+                for sample in job.rounds.iter().filter_map(|round| round.scenarios.get(name)) {
+                    count(sample.calls, sample.successes);
+                }
+            }
+        }
+        if present == 0 {
+            objections.push(format!("{name}: declared, but not measured"));
+        } else if successes == 0 {
+            objections.push(format!("{name}: no call was successful"));
+        } else if failed > 0 {
+            objections.push(format!("{name}: {failed} calls failed"));
+        }
+    }
+    objections.extend(against(&judge_alone(results, policy), Severity::Failure));
+    if let Some(existing) = existing {
+        let judgement = judge(existing, results, policy);
+        for comparison in &judgement.comparisons {
+            if comparison.verdict == Verdict::Regressed {
+                objections.push(format!(
+                    "{}: {} regressed against the present baseline",
+                    comparison.scenario, comparison.metric
+                ));
+            }
+        }
+        objections.extend(against(&judgement, Severity::Failure));
+    }
+    let mut seen = std::collections::BTreeSet::new();
+    objections.retain(|objection| seen.insert(objection.clone()));
+    objections
+}
+
+fn against(judgement: &Judgement, severity: Severity) -> impl Iterator<Item = String> {
+    judgement
+        .findings
+        .iter()
+        .filter(move |finding| finding.severity >= severity)
+        .map(|finding| finding.text.clone())
+}

@@ -1,0 +1,179 @@
+//! From calls to a [`Sample`].
+
+use std::collections::BTreeMap;
+
+use tokio::time::{Duration, Instant};
+
+use crate::{
+    mcp::{
+        client::Exchange,
+        outcome::{CallError, ErrorKind},
+        stdio::Strays,
+    },
+    results::{ErrorSample, Latency, Sample},
+    stats::quantile,
+};
+
+/// After so many time-outs in a row, and nothing else, a scenario is given up: a server that
+/// hangs must not cost a time-out for each call.
+pub const TIMEOUTS_IN_A_ROW: u32 = 3;
+
+/// What one scenario gave, while it runs.
+#[derive(Debug, Default)]
+pub struct Collector {
+    calls: u32,
+    wall_ns: Vec<u64>,
+    first_byte_ns: Vec<u64>,
+    adjusted_ns: Vec<u64>,
+    errors: BTreeMap<String, u32>,
+    first_error: Option<ErrorSample>,
+    timeouts_in_a_row: u32,
+    began: Option<Instant>,
+    ended: Option<Instant>,
+}
+
+/// Whole nanoseconds of a duration; 584 years and more count as that.
+#[must_use]
+pub fn nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+impl Collector {
+    /// Counts a call that was answered and checked.
+    pub fn success(&mut self, exchange: &Exchange) {
+        self.calls += 1;
+        self.timeouts_in_a_row = 0;
+        self.wall_ns.push(nanoseconds(exchange.wall()));
+        self.first_byte_ns
+            .push(nanoseconds(exchange.first_byte - exchange.sent));
+        self.span(exchange.sent, exchange.last_byte);
+    }
+
+    /// Counts something that is no exchange but took time, such as a handshake.
+    pub fn success_lasting(&mut self, began: Instant, ended: Instant) {
+        self.calls += 1;
+        self.timeouts_in_a_row = 0;
+        self.wall_ns.push(nanoseconds(ended - began));
+        self.span(began, ended);
+    }
+
+    /// Counts an unsuccessful call.
+    pub fn failure(&mut self, error: &CallError, began: Instant, ended: Instant) {
+        self.calls += 1;
+        if error.kind == ErrorKind::Timeout {
+            self.timeouts_in_a_row += 1;
+        } else {
+            self.timeouts_in_a_row = 0;
+        }
+        let kind = error.kind.name().into_owned();
+        self.first_error.get_or_insert_with(|| ErrorSample {
+            kind: kind.clone(),
+            message: error.message.clone(),
+        });
+        *self.errors.entry(kind).or_default() += 1;
+        self.span(began, ended);
+    }
+
+    /// Counts answers that nobody asked for. Each spoils one call: which answer was meant for
+    /// whom is not known any more.
+    pub fn strays(&mut self, strays: Strays) {
+        if strays.count > 0 {
+            *self.errors.entry("stray-answer".to_owned()).or_default() += strays.count;
+            self.first_error.get_or_insert(ErrorSample {
+                kind: "stray-answer".to_owned(),
+                message: strays.sample,
+            });
+        }
+    }
+
+    /// Takes the adjusted latencies of the successful calls; empty where there are none.
+    pub fn adjusted(&mut self, adjusted_ns: Vec<u64>) {
+        self.adjusted_ns = adjusted_ns;
+    }
+
+    /// Adds what a later part of the same scenario gave.
+    pub fn absorb(&mut self, mut later: Self) {
+        self.calls += later.calls;
+        self.wall_ns.append(&mut later.wall_ns);
+        self.first_byte_ns.append(&mut later.first_byte_ns);
+        self.adjusted_ns.append(&mut later.adjusted_ns);
+        for (kind, count) in later.errors {
+            *self.errors.entry(kind).or_default() += count;
+        }
+        self.first_error = self.first_error.take().or(later.first_error);
+        self.timeouts_in_a_row = later.timeouts_in_a_row;
+        if let (Some(began), Some(ended)) = (later.began, later.ended) {
+            self.span(began, ended);
+        }
+    }
+
+    /// Calls counted so far.
+    #[must_use]
+    pub fn calls(&self) -> u32 {
+        self.calls
+    }
+
+    /// Successful calls so far.
+    #[must_use]
+    pub fn successes(&self) -> u32 {
+        u32::try_from(self.wall_ns.len()).unwrap_or(u32::MAX)
+    }
+
+    /// Errors so far, by kind.
+    #[must_use]
+    pub fn errors(&self) -> &BTreeMap<String, u32> {
+        &self.errors
+    }
+
+    /// Whether going on would only wait for more time-outs.
+    #[must_use]
+    pub fn is_hopeless(&self) -> bool {
+        self.timeouts_in_a_row >= TIMEOUTS_IN_A_ROW
+    }
+
+    /// The first error seen.
+    pub fn take_first_error(&mut self) -> Option<ErrorSample> {
+        self.first_error.take()
+    }
+
+    fn span(&mut self, began: Instant, ended: Instant) {
+        self.began = Some(self.began.map_or(began, |b| b.min(began)));
+        self.ended = Some(self.ended.map_or(ended, |e| e.max(ended)));
+    }
+
+    /// The sample. `server_cpu_ns` is the CPU time of the server's tree over the scenario.
+    #[must_use]
+    pub fn into_sample(mut self, server_cpu_ns: Option<u64>) -> Sample {
+        let strays = self.errors.get("stray-answer").copied().unwrap_or(0);
+        let duration = match (self.began, self.ended) {
+            (Some(began), Some(ended)) => ended - began,
+            _ => Duration::ZERO,
+        };
+        let is_complete = self.adjusted_ns.len() == self.wall_ns.len();
+        Sample {
+            calls: self.calls,
+            successes: self.successes().saturating_sub(strays),
+            duration_ns: nanoseconds(duration),
+            cpu_per_call_ns: server_cpu_ns
+                .filter(|_| self.calls > 0)
+                .map(|cpu| cpu / u64::from(self.calls)),
+            wall: latency(&mut self.wall_ns),
+            adjusted: if is_complete {
+                latency(&mut self.adjusted_ns)
+            } else {
+                None
+            },
+            first_byte: latency(&mut self.first_byte_ns),
+            errors: self.errors,
+        }
+    }
+}
+
+fn latency(ns: &mut [u64]) -> Option<Latency> {
+    quantile::summarize(ns).map(|summary| Latency {
+        p50_ns: summary.p50_ns,
+        p95_ns: summary.p95_ns,
+        p99_ns: summary.p99_ns,
+        max_ns: summary.max_ns,
+    })
+}

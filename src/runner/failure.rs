@@ -1,0 +1,170 @@
+//! Why a server could not be measured, in words that say what to do next.
+
+use std::{process::ExitStatus, time::Duration};
+
+use crate::{error::Error, mcp::outcome::CallError, process::server::StartError};
+
+/// A server that could not be started, did not get ready, or was lost.
+#[derive(Debug)]
+pub enum RunFailure {
+    /// The command could not be started.
+    Start(StartError),
+    /// A hook failed.
+    Hook {
+        /// `setup` or `reset`.
+        name: &'static str,
+        /// What happened.
+        problem: String,
+    },
+    /// The URL, or something else of the target, cannot be used.
+    Target(String),
+    /// The process ended before the protocol answered.
+    Exited {
+        /// How.
+        status: ExitStatus,
+        /// Since its start.
+        after: Duration,
+        /// The end of its output.
+        tail: String,
+    },
+    /// The protocol was not answered in time.
+    NeverReady {
+        /// How long was waited.
+        waited: Duration,
+        /// What the last try gave.
+        last: String,
+        /// The end of its output.
+        tail: String,
+    },
+    /// The handshake was answered, but not rightly.
+    Handshake {
+        /// The request and what came.
+        problem: String,
+        /// The end of its output.
+        tail: String,
+    },
+    /// Nothing listens at an attached URL.
+    NobodyListens {
+        /// The URL.
+        url: String,
+        /// What the system said.
+        problem: String,
+    },
+    /// The server was lost while it was measured.
+    Lost {
+        /// Round and scenario.
+        place: String,
+        /// What was seen.
+        problem: String,
+        /// How the process ended, if it did.
+        status: Option<ExitStatus>,
+        /// The end of its output.
+        tail: String,
+    },
+}
+
+impl RunFailure {
+    /// The same with the round and scenario named.
+    #[must_use]
+    pub fn at(self, at: &str) -> Self {
+        match self {
+            Self::Lost {
+                place,
+                problem,
+                status,
+                tail,
+            } if place.is_empty() => Self::Lost {
+                place: at.to_owned(),
+                problem,
+                status,
+                tail,
+            },
+            other => other,
+        }
+    }
+
+    /// A loss seen by a call, to be completed by [`Self::at`].
+    #[must_use]
+    pub fn lost(error: &CallError) -> Self {
+        Self::Lost {
+            place: String::new(),
+            problem: error.message.clone(),
+            status: None,
+            tail: String::new(),
+        }
+    }
+}
+
+fn ended(status: ExitStatus) -> String {
+    use std::os::unix::process::ExitStatusExt as _;
+    match (status.code(), status.signal()) {
+        (Some(code), _) => format!("exited with status {code}"),
+        (None, Some(signal)) => format!("was ended by signal {signal}"),
+        (None, None) => "ended".to_owned(),
+    }
+}
+
+fn with_tail(text: String, tail: &str) -> String {
+    if tail.trim().is_empty() {
+        format!("{text}\n  it wrote nothing to its standard error")
+    } else {
+        let lines: Vec<_> = tail.lines().map(|line| format!("  | {line}")).collect();
+        format!("{text}\n  the end of its output:\n{}", lines.join("\n"))
+    }
+}
+
+impl std::fmt::Display for RunFailure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let text = match self {
+            Self::Start(error) => error.to_string(),
+            Self::Target(problem) => problem.clone(),
+            Self::Hook { name, problem } => format!("the {name} hook failed: {problem}"),
+            Self::Exited {
+                status,
+                after,
+                tail,
+            } => with_tail(
+                format!(
+                    "the server {} {} ms after its start, before it answered the protocol",
+                    ended(*status),
+                    after.as_millis()
+                ),
+                tail,
+            ),
+            Self::NeverReady { waited, last, tail } => with_tail(
+                format!(
+                    "the server did not get ready within {} ({last}); if it needs longer, set startup-timeout in [server]",
+                    humantime::format_duration(*waited)
+                ),
+                tail,
+            ),
+            Self::Handshake { problem, tail } => {
+                with_tail(format!("the server's handshake: {problem}"), tail)
+            }
+            Self::NobodyListens { url, problem } => format!(
+                "no server answers at {url}: {problem}; start it first, or give its command so that mcpgate starts it"
+            ),
+            Self::Lost {
+                place,
+                problem,
+                status,
+                tail,
+            } => {
+                let how = match status {
+                    Some(status) => format!("the server {} during {place}", ended(*status)),
+                    None => format!("the server was lost during {place}: {problem}"),
+                };
+                with_tail(how, tail)
+            }
+        };
+        f.write_str(&text)
+    }
+}
+
+impl std::error::Error for RunFailure {}
+
+impl From<RunFailure> for Error {
+    fn from(failure: RunFailure) -> Self {
+        Self::NotMeasured(failure.to_string())
+    }
+}

@@ -1,0 +1,71 @@
+//! The user's own commands around server starts: `setup` once, `reset` before each start.
+
+use std::path::PathBuf;
+
+use tokio::time::{Duration, timeout};
+
+use super::failure::RunFailure;
+use crate::process::server::{LaunchSpec, ServerProcess, StopLimits};
+
+/// How long a hook may take.
+const HOOK_TIMEOUT: Duration = Duration::from_mins(5);
+
+/// Shell commands of `[server]`.
+#[derive(Debug, Clone, Default)]
+pub struct Hooks {
+    /// Run once, before the first server start.
+    pub setup: Option<String>,
+    /// Run before each server start.
+    pub reset: Option<String>,
+    /// Where they run.
+    pub cwd: Option<PathBuf>,
+    /// Added to their environment: the same as the server's, without `{port}`.
+    pub env: Vec<(String, crate::suite::Secret)>,
+}
+
+impl Hooks {
+    /// Runs `setup`.
+    ///
+    /// # Errors
+    /// When it cannot be started, fails, or does not end in time.
+    pub async fn setup(&self) -> Result<(), RunFailure> {
+        self.run("setup", self.setup.as_deref()).await
+    }
+
+    /// Runs `reset`.
+    ///
+    /// # Errors
+    /// When it cannot be started, fails, or does not end in time.
+    pub async fn reset(&self) -> Result<(), RunFailure> {
+        self.run("reset", self.reset.as_deref()).await
+    }
+
+    async fn run(&self, name: &'static str, command: Option<&str>) -> Result<(), RunFailure> {
+        let Some(command) = command else {
+            return Ok(());
+        };
+        let spec = LaunchSpec {
+            program: "sh".to_owned(),
+            args: vec!["-c".to_owned(), command.to_owned()],
+            env: self
+                .env
+                .iter()
+                .map(|(name, value)| (name.clone(), value.expose().to_owned()))
+                .collect(),
+            cwd: self.cwd.clone(),
+            stdio_pipes: false,
+        };
+        let mut process = ServerProcess::start(&spec).map_err(RunFailure::Start)?;
+        let ended = timeout(HOOK_TIMEOUT, process.exited()).await;
+        let problem = match ended {
+            Ok(status) if status.success() => return Ok(()),
+            Ok(status) => format!("`{command}` ended with {status}\n{}", process.output_tail()),
+            Err(_) => format!(
+                "`{command}` did not end within {}",
+                humantime::format_duration(HOOK_TIMEOUT)
+            ),
+        };
+        process.stop(StopLimits::default()).await;
+        Err(RunFailure::Hook { name, problem })
+    }
+}

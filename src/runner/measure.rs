@@ -1,0 +1,354 @@
+//! The repeating scenarios: from a ready server to samples.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU32, AtomicUsize, Ordering},
+};
+
+use tokio::{task::JoinSet, time::Instant};
+
+use super::{
+    call::CompiledCall,
+    collector::Collector,
+    failure::RunFailure,
+    observer::{CallWatch, Observer},
+    target::RunningServer,
+};
+use crate::{
+    mcp::{
+        Limits,
+        client::{self, Client, Exchange, Prepared},
+        message,
+        outcome::{CallError, ErrorKind},
+        revision::Revision,
+    },
+};
+
+/// Answers of concurrent calls that are kept to be checked after the load: checking one on the
+/// measuring thread would delay the time stamps of the others.
+const UNCHECKED_BYTES: usize = 16 << 20;
+
+/// What is needed to make calls to one server.
+pub struct Bench {
+    /// The server.
+    pub server: RunningServer,
+    /// Its first client.
+    pub client: Client,
+    /// The negotiated revision.
+    pub revision: Revision,
+    /// Bounds on each call.
+    pub limits: Limits,
+    /// Scheduler readings.
+    pub observer: Observer,
+}
+
+impl Bench {
+    /// Whether `error` means that the server is lost and not only this call.
+    fn is_loss(&mut self, error: &CallError) -> bool {
+        self.client.down().is_some()
+            || error.kind == ErrorKind::Refused
+            || (matches!(error.kind, ErrorKind::Reset | ErrorKind::Closed)
+                && self.server.has_exited())
+    }
+
+    async fn lost(&mut self, error: &CallError) -> RunFailure {
+        let seen = self.client.down().unwrap_or_else(|| error.clone());
+        self.server.explain_loss(RunFailure::lost(&seen)).await
+    }
+
+    /// Fresh sessions, one after another: connection and handshake together.
+    ///
+    /// # Errors
+    /// When the server is lost.
+    pub async fn handshake(&mut self, calls: u32) -> Result<Collector, RunFailure> {
+        let mut collector = Collector::default();
+        let mut watch = CallWatch::new(&mut self.observer);
+        let mut last_error = None;
+        for _ in 0..calls {
+            watch.before();
+            let began = Instant::now();
+            let opened =
+                client::open(&self.server.endpoint, Some(self.revision), self.limits).await;
+            let ended = Instant::now();
+            watch.after();
+            match opened {
+                Ok(opened) => {
+                    watch.keep(ended - began);
+                    collector.success_lasting(began, ended);
+                    opened.client.close().await;
+                }
+                Err(failed) => {
+                    collector.failure(&failed.error, began, ended);
+                    last_error = Some(failed.error);
+                    if collector.is_hopeless() {
+                        break;
+                    }
+                }
+            }
+        }
+        collector.adjusted(watch.finish());
+        match last_error {
+            Some(error) if self.is_loss(&error) => Err(self.lost(&error).await),
+            _ => Ok(collector),
+        }
+    }
+
+    /// The first page of `tools/list`, one after another.
+    ///
+    /// # Errors
+    /// When the server is lost.
+    pub async fn list_tools(&mut self, calls: u32) -> Result<Collector, RunFailure> {
+        self.one_at_a_time(
+            calls,
+            |client, _| (client.prepare_tool_page(None), None),
+            |body, id, _| message::read_tool_page(body, id).map(|_| ()),
+        )
+        .await
+    }
+
+    /// Calls of one tool, one after another. `first` is the number of the first call.
+    ///
+    /// # Errors
+    /// When the server is lost.
+    pub async fn sequential(
+        &mut self,
+        call: &CompiledCall,
+        first: u32,
+        calls: u32,
+    ) -> Result<Collector, RunFailure> {
+        self.one_at_a_time(
+            calls,
+            |client, number| call.prepare(client, 0, first.saturating_add(number)),
+            message::check_tool_answer,
+        )
+        .await
+    }
+
+    async fn one_at_a_time(
+        &mut self,
+        calls: u32,
+        mut prepare: impl FnMut(&mut Client, u32) -> (Prepared, Option<String>),
+        check: impl Fn(&[u8], u64, Option<&str>) -> Result<(), CallError>,
+    ) -> Result<Collector, RunFailure> {
+        let mut collector = Collector::default();
+        let mut watch = CallWatch::new(&mut self.observer);
+        let mut last_error = None;
+        for number in 0..calls {
+            let (prepared, expected) = prepare(&mut self.client, number);
+            let began = Instant::now();
+            let answered = match self.client.make_ready().await {
+                Ok(()) => {
+                    watch.before();
+                    let answered = self.client.send(&prepared).await;
+                    watch.after();
+                    answered
+                }
+                Err(error) => Err(error),
+            };
+            let checked = answered.and_then(|exchange| {
+                check(&exchange.body, prepared.id, expected.as_deref()).map(|()| exchange)
+            });
+            match checked {
+                Ok(exchange) => {
+                    watch.keep(exchange.wall());
+                    collector.success(&exchange);
+                }
+                Err(error) => {
+                    collector.failure(&error, began, Instant::now());
+                    let is_lost = self.client.down().is_some() || error.kind == ErrorKind::Refused;
+                    last_error = Some(error);
+                    if is_lost || collector.is_hopeless() {
+                        break;
+                    }
+                }
+            }
+        }
+        collector.adjusted(watch.finish());
+        collector.strays(self.client.take_strays());
+        match last_error {
+            Some(error) if self.is_loss(&error) => Err(self.lost(&error).await),
+            _ => Ok(collector),
+        }
+    }
+
+    /// Calls of one tool, `concurrency` in flight: shared iterations over as many virtual users.
+    /// `first` is the number of the first call.
+    ///
+    /// Over HTTP each has its own connection and session, opened before the load starts; over
+    /// stdio they share the one pipe that there is.
+    ///
+    /// # Errors
+    /// When the server is lost.
+    pub async fn concurrent(
+        &mut self,
+        call: &Arc<CompiledCall>,
+        first: u32,
+        calls: u32,
+        concurrency: u32,
+    ) -> Result<Collector, RunFailure> {
+        let mut collector = Collector::default();
+        let mut clients = Vec::new();
+        for _ in 0..concurrency {
+            let began = Instant::now();
+            match self.another_client().await {
+                Ok(client) => clients.push(client),
+                Err(error) => collector.failure(&error, began, Instant::now()),
+            }
+        }
+        let shared = Arc::new(Load {
+            call: Arc::clone(call),
+            next: AtomicU32::new(first),
+            end: first.saturating_add(calls),
+            held: AtomicUsize::new(0),
+        });
+        let mut users = JoinSet::new();
+        for (vu, client) in (0_u32..).zip(clients) {
+            users.spawn(virtual_user(Arc::clone(&shared), client, vu));
+        }
+        let mut last_error = None;
+        let mut clients = Vec::new();
+        while let Some(finished) = users.join_next().await {
+            let Ok(user) = finished else {
+                return Err(RunFailure::Target(
+                    "a virtual user ended unexpectedly; this is a defect of mcpgate".to_owned(),
+                ));
+            };
+            for done in user.done {
+                match done.checked() {
+                    Ok(exchange) => collector.success(&exchange),
+                    Err((error, began, ended)) => {
+                        collector.failure(&error, began, ended);
+                        last_error = Some(error);
+                    }
+                }
+            }
+            clients.push(user.client);
+        }
+        collector.strays(self.client.take_strays());
+        for client in clients {
+            client.close().await;
+        }
+        match last_error {
+            Some(error) if self.is_loss(&error) => Err(self.lost(&error).await),
+            _ => Ok(collector),
+        }
+    }
+
+    async fn another_client(&mut self) -> Result<Client, CallError> {
+        if let Some(client) = self.client.share() {
+            return Ok(client);
+        }
+        let mut opened = client::open(&self.server.endpoint, Some(self.revision), self.limits)
+            .await
+            .map_err(|failed| failed.error)?;
+        opened.client.make_ready().await?;
+        Ok(opened.client)
+    }
+}
+
+struct Load {
+    call: Arc<CompiledCall>,
+    next: AtomicU32,
+    end: u32,
+    held: AtomicUsize,
+}
+
+/// A call that was made; its answer may still have to be checked.
+enum Done {
+    Unchecked {
+        exchange: Exchange,
+        id: u64,
+        expected: Option<String>,
+    },
+    Checked(Exchange),
+    Failed {
+        error: CallError,
+        began: Instant,
+        ended: Instant,
+    },
+}
+
+impl Done {
+    fn checked(self) -> Result<Exchange, (CallError, Instant, Instant)> {
+        match self {
+            Self::Checked(exchange) => Ok(exchange),
+            Self::Failed {
+                error,
+                began,
+                ended,
+            } => Err((error, began, ended)),
+            Self::Unchecked {
+                exchange,
+                id,
+                expected,
+            } => match message::check_tool_answer(&exchange.body, id, expected.as_deref()) {
+                Ok(()) => Ok(exchange),
+                Err(error) => Err((error, exchange.sent, exchange.last_byte)),
+            },
+        }
+    }
+}
+
+struct User {
+    client: Client,
+    done: Vec<Done>,
+}
+
+async fn virtual_user(load: Arc<Load>, mut client: Client, vu: u32) -> User {
+    let mut done = Vec::new();
+    let mut timeouts_in_a_row = 0;
+    loop {
+        let i = load.next.fetch_add(1, Ordering::Relaxed);
+        if i >= load.end {
+            break;
+        }
+        let (prepared, expected) = load.call.prepare(&mut client, vu, i);
+        let began = Instant::now();
+        let answered = match client.make_ready().await {
+            Ok(()) => client.send(&prepared).await,
+            Err(error) => Err(error),
+        };
+        match answered {
+            Ok(mut exchange) => {
+                timeouts_in_a_row = 0;
+                let held = load.held.fetch_add(exchange.body.len(), Ordering::Relaxed);
+                let unchecked = Done::Unchecked {
+                    id: prepared.id,
+                    expected,
+                    exchange: exchange.clone(),
+                };
+                done.push(if held < UNCHECKED_BYTES {
+                    unchecked
+                } else {
+                    match unchecked.checked() {
+                        Ok(_) => {
+                            exchange.body.clear();
+                            Done::Checked(exchange)
+                        }
+                        Err((error, began, ended)) => Done::Failed {
+                            error,
+                            began,
+                            ended,
+                        },
+                    }
+                });
+            }
+            Err(error) => {
+                let is_timeout = error.kind == ErrorKind::Timeout;
+                timeouts_in_a_row = if is_timeout { timeouts_in_a_row + 1 } else { 0 };
+                let is_over = client.down().is_some()
+                    || error.kind == ErrorKind::Refused
+                    || timeouts_in_a_row >= super::collector::TIMEOUTS_IN_A_ROW;
+                done.push(Done::Failed {
+                    error,
+                    began,
+                    ended: Instant::now(),
+                });
+                if is_over {
+                    break;
+                }
+            }
+        }
+    }
+    User { client, done }
+}

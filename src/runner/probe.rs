@@ -1,0 +1,165 @@
+//! The first start of a server: who it is, what it offers, and how long its tools take.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+use tokio::time::{Duration, Instant};
+
+use super::{
+    failure::RunFailure,
+    hooks::Hooks,
+    target::{self, Ready, Target},
+};
+use crate::{
+    mcp::{
+        message::{self, Identity},
+        outcome::{CallError, ErrorKind},
+        revision::Revision,
+    },
+    process::listener,
+    runner::call::CompiledCall,
+    suite::{ToolCall, hash},
+};
+
+/// Trial calls of one tool.
+const TRIALS: u32 = 6;
+/// When no further trial call of a tool is begun.
+const TRIAL_TIME: Duration = Duration::from_secs(2);
+
+/// What the first start found out.
+pub struct Probe {
+    ready: Ready,
+    /// Who answered.
+    pub identity: Identity,
+    /// The negotiated revision.
+    pub revision: Revision,
+    /// The tools, as the server describes them.
+    pub tools: Vec<Value>,
+    /// See `results.rs`.
+    pub tool_list_hash: String,
+    /// The process of an attached server, or why it is not known.
+    pub attached_pid: Result<u32, String>,
+}
+
+/// What the trial calls of one tool gave.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Trial {
+    /// At least one was successful: the fastest one's time.
+    Works(Duration),
+    /// None was: the last one's error.
+    Fails(CallError),
+}
+
+/// Starts the server and asks it what it offers.
+///
+/// # Errors
+/// When it cannot be started, does not get ready, or does not list its tools.
+pub async fn probe(
+    target: &Target,
+    hooks: &Hooks,
+    revision: Option<Revision>,
+) -> Result<Probe, RunFailure> {
+    hooks.reset().await?;
+    let mut ready = match target::start(target, revision).await {
+        // A server that leaves at the first unknown method is of the `initialize` era.
+        Err(RunFailure::Exited { .. } | RunFailure::Handshake { .. })
+            if revision.is_none() && !target.is_attached() && target.url.is_none() =>
+        {
+            target::start(target, Some(Revision::NEWEST_LEGACY)).await?
+        }
+        outcome => outcome?,
+    };
+    let identity = ready.opened.identity.clone();
+    let revision = ready.opened.client.revision();
+    let listed = ready.opened.client.list_tools().await;
+    let tools = match listed {
+        Ok(tools) => tools,
+        Err(error) => {
+            let failure = RunFailure::lost(&CallError::new(
+                error.kind,
+                format!("tools/list failed: {error}"),
+            ))
+            .at("the first tools/list");
+            let failure = ready.server.explain_loss(failure).await;
+            ready.server.stop().await;
+            return Err(failure);
+        }
+    };
+    let attached_pid = match (&target.pid, &ready.server.endpoint) {
+        (Some(pid), _) => Ok(*pid),
+        (None, crate::mcp::client::Endpoint::Http(http)) if http.is_loopback() => {
+            listener::process_on_port(http.port())
+        }
+        (None, _) => Err("the server runs on another machine".to_owned()),
+    };
+    Ok(Probe {
+        ready,
+        identity,
+        revision,
+        tool_list_hash: hash::short_hash(&Value::Array(tools.clone())),
+        tools,
+        attached_pid,
+    })
+}
+
+impl Probe {
+    /// Makes a few calls of each tool, to know how long they take and which do not work.
+    ///
+    /// # Errors
+    /// When the server is lost.
+    pub async fn try_tools(
+        &mut self,
+        calls: &[ToolCall],
+        seed: u64,
+    ) -> Result<BTreeMap<String, Trial>, crate::error::Error> {
+        let mut trials = BTreeMap::new();
+        for call in calls {
+            let compiled = CompiledCall::new(call, seed, "trial")?;
+            trials.insert(call.name.clone(), self.try_tool(&compiled).await?);
+        }
+        Ok(trials)
+    }
+
+    async fn try_tool(&mut self, call: &CompiledCall) -> Result<Trial, RunFailure> {
+        let client = &mut self.ready.opened.client;
+        let mut best: Option<Duration> = None;
+        let mut last_error = CallError::new(ErrorKind::Timeout, "no trial call was made");
+        let began = Instant::now();
+        for i in 0..TRIALS {
+            if began.elapsed() > TRIAL_TIME {
+                break;
+            }
+            let (prepared, expected) = call.prepare(client, 0, i);
+            let answered = match client.make_ready().await {
+                Ok(()) => client.send(&prepared).await,
+                Err(error) => Err(error),
+            };
+            let checked = answered.and_then(|exchange| {
+                message::check_tool_answer(&exchange.body, prepared.id, expected.as_deref())?;
+                Ok(exchange.wall())
+            });
+            match checked {
+                Ok(wall) => best = Some(best.map_or(wall, |b| b.min(wall))),
+                Err(error) => {
+                    let is_lost = client.down().is_some()
+                        || error.kind == ErrorKind::Refused
+                        || (error.kind == ErrorKind::Reset && self.ready.server.has_exited());
+                    if is_lost {
+                        let seen = client.down().unwrap_or(error);
+                        let failure =
+                            RunFailure::lost(&seen).at(&format!("a trial call of {}", call.tool()));
+                        return Err(self.ready.server.explain_loss(failure).await);
+                    }
+                    last_error = error;
+                }
+            }
+        }
+        Ok(best.map_or(Trial::Fails(last_error), Trial::Works))
+    }
+
+    /// Ends the server.
+    pub async fn end(self) {
+        self.ready.opened.client.close().await;
+        self.ready.server.stop().await;
+    }
+}

@@ -1,0 +1,330 @@
+//! One round: a fresh server, warm-up, every repeating scenario once. And one soak.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use super::{
+    Plan,
+    call::CompiledCall,
+    collector::{Collector, nanoseconds},
+    event::{Event, Listener},
+    failure::RunFailure,
+    measure::Bench,
+    observer::Observer,
+    target::{self, Ready},
+};
+use crate::{
+    error::Error,
+    process::{
+        cpu::{MachineReading, OwnCpu},
+        memory::MemorySampler,
+        scheduler::SchedulerProbe,
+        server::{How, Stopped},
+    },
+    results::{
+        ErrorSample, Measure, Phase, Round, Sample, ScenarioKind, ScenarioRecord, Soak, SoakSample,
+    },
+    stats::{
+        adjusted::{SchedulerDelta, adjusted_latency_ns},
+        slope,
+    },
+    suite::Scenario,
+};
+
+/// How often memory is looked at while a round runs.
+const MEMORY_EVERY: Duration = Duration::from_millis(100);
+/// Memory readings of a soak.
+const SOAK_READINGS: u32 = 28;
+
+/// What a round found out beside its figures.
+#[derive(Debug, Default)]
+pub struct Findings {
+    /// How memory was measured, or why not.
+    pub memory: Option<Measure>,
+    /// How adjusted latency was measured, or why not.
+    pub adjusted: Option<Measure>,
+    /// For each scenario with errors, the first one.
+    pub errors: BTreeMap<String, ErrorSample>,
+    /// What the server left behind or needed to be told, in words.
+    pub notes: Vec<String>,
+}
+
+struct Started {
+    bench: Bench,
+    memory: Result<MemorySampler, String>,
+    startup: Option<(u64, Option<u64>)>,
+    machine: MachineReading,
+    own: OwnCpu,
+}
+
+async fn begin(plan: &Plan, findings: &mut Findings) -> Result<Started, RunFailure> {
+    plan.hooks.reset().await?;
+    let Ready {
+        server,
+        opened,
+        startup,
+    } = target::start(&plan.target, Some(plan.revision)).await?;
+    let pid = match (server.pid(), plan.target.is_attached()) {
+        (Some(pid), _) => Ok(pid),
+        (None, true) => plan.attached_pid.clone(),
+        (None, false) => Err("the server has no process".to_owned()),
+    };
+    let mut probe = pid.clone().and_then(SchedulerProbe::attach);
+    let startup = startup.map(|wall| {
+        let wall_ns = nanoseconds(wall);
+        let adjusted = probe.as_mut().ok().map(|probe| {
+            let delta = probe.read().since_birth();
+            adjusted_latency_ns(
+                wall_ns,
+                SchedulerDelta {
+                    max_server_wait_ns: delta.max_server_wait_ns,
+                    client_wait_ns: 0,
+                    server_cpu_ns: delta.server_cpu_ns,
+                },
+            )
+        });
+        (wall_ns, adjusted)
+    });
+    findings.adjusted = Some(match &probe {
+        Ok(_) => Measure::By("wall time less scheduler wait, floored by CPU time".to_owned()),
+        Err(why) => Measure::NotMeasured(why.clone()),
+    });
+    Ok(Started {
+        bench: Bench {
+            server,
+            client: opened.client,
+            revision: plan.revision,
+            limits: plan.target.limits,
+            observer: Observer::new(probe.ok()),
+        },
+        memory: pid.and_then(|pid| MemorySampler::start(pid, MEMORY_EVERY)),
+        startup,
+        machine: MachineReading::now(),
+        own: OwnCpu::now(),
+    })
+}
+
+/// Runs a round.
+///
+/// # Errors
+/// When the server cannot be started, or is lost.
+pub async fn run(
+    plan: &Plan,
+    phase: Phase,
+    index: u32,
+    findings: &mut Findings,
+    listener: Listener<'_>,
+) -> Result<Round, RunFailure> {
+    let Started {
+        mut bench,
+        memory,
+        startup,
+        machine,
+        own,
+    } = begin(plan, findings).await?;
+    let before = bench.observer.read();
+    let mut scenarios = BTreeMap::new();
+    for scenario in &plan.suite.scenarios {
+        let name = &scenario.record.name;
+        listener(Event::Scenario { name });
+        let place = format!("round {}, {name}", index + 1);
+        let (mut collector, cpu_ns) = measure(plan, &mut bench, scenario)
+            .await
+            .map_err(|failure| failure.at(&place))?;
+        keep_error(findings, name, &mut collector);
+        let sample = collector.into_sample(cpu_ns);
+        listener(Event::Measured {
+            name,
+            sample: &sample,
+        });
+        scenarios.insert(name.clone(), sample);
+    }
+    let delta = bench.observer.since(before.as_ref());
+    let client_cpu_ns = own.since();
+    let machine = machine.since(delta.map(|d| d.server_cpu_ns), client_cpu_ns);
+    let (memory, measure) = match memory {
+        Ok(sampler) => {
+            let summary = sampler.finish();
+            (Some((summary.peak_bytes, summary.processes)), summary.measure)
+        }
+        Err(why) => (None, Measure::NotMeasured(why)),
+    };
+    findings.memory = Some(measure);
+    end(bench, findings).await;
+    Ok(Round {
+        index,
+        phase,
+        startup_ns: startup.map(|(wall, _)| wall),
+        startup_adjusted_ns: startup.and_then(|(_, adjusted)| adjusted),
+        peak_memory_bytes: memory.and_then(|(peak, _)| peak),
+        processes: memory.map(|(_, processes)| processes),
+        server_cpu_ns: delta.map(|d| d.server_cpu_ns),
+        server_wait_ns: delta.map(|d| d.server_wait_total_ns),
+        client_cpu_ns: Some(client_cpu_ns),
+        outside_load_cores: machine.outside_load_cores,
+        steal_cores: machine.steal_cores,
+        load_average: machine.load_average,
+        scenarios,
+    })
+}
+
+fn keep_error(findings: &mut Findings, name: &str, collector: &mut Collector) {
+    if let Some(error) = collector.take_first_error() {
+        findings.errors.entry(name.to_owned()).or_insert(error);
+    }
+}
+
+async fn measure(
+    plan: &Plan,
+    bench: &mut Bench,
+    scenario: &Scenario,
+) -> Result<(Collector, Option<u64>), RunFailure> {
+    let ScenarioRecord {
+        kind,
+        calls,
+        concurrency,
+        ..
+    } = scenario.record;
+    let call = plan.calls.get(&scenario.record.name);
+    let warm_up = scenario.warm_up;
+    // A warm-up that times out has shown what it can; the measured part then ends as soon.
+    match (kind, call) {
+        (ScenarioKind::ListTools, _) => drop(bench.list_tools(warm_up).await?),
+        (ScenarioKind::Sequential | ScenarioKind::Concurrent, Some(call)) => {
+            drop(bench.sequential(call, 0, warm_up).await?);
+        }
+        _ => {}
+    }
+    let before = bench.observer.read();
+    let collector = match (kind, call) {
+        (ScenarioKind::Handshake, _) => bench.handshake(calls).await?,
+        (ScenarioKind::ListTools, _) => bench.list_tools(calls).await?,
+        (ScenarioKind::Sequential, Some(call)) => bench.sequential(call, warm_up, calls).await?,
+        (ScenarioKind::Concurrent, Some(call)) => {
+            bench.concurrent(call, warm_up, calls, concurrency).await?
+        }
+        (ScenarioKind::Soak, _) | (_, None) => Collector::default(),
+    };
+    let cpu_ns = bench
+        .observer
+        .since(before.as_ref())
+        .map(|delta| delta.server_cpu_ns);
+    Ok((collector, cpu_ns))
+}
+
+/// Runs a soak: many calls on a fresh server, memory read at equal call counts.
+///
+/// # Errors
+/// When the server cannot be started, or is lost.
+pub async fn soak(
+    plan: &Plan,
+    phase: Phase,
+    index: u32,
+    findings: &mut Findings,
+    listener: Listener<'_>,
+) -> Result<Soak, RunFailure> {
+    let Started {
+        mut bench, memory, ..
+    } = begin(plan, findings).await?;
+    let mut scenarios = BTreeMap::new();
+    for scenario in &plan.suite.soaks {
+        let name = &scenario.record.name;
+        let Some(call) = plan.calls.get(name) else {
+            continue;
+        };
+        listener(Event::Scenario { name });
+        let place = format!("soak {}, {name}", index + 1);
+        let sample = soak_one(&mut bench, call, scenario, memory.as_ref().ok(), findings)
+            .await
+            .map_err(|failure| failure.at(&place))?;
+        scenarios.insert(name.clone(), sample);
+    }
+    if let Ok(sampler) = memory {
+        let _ = sampler.finish();
+    }
+    end(bench, findings).await;
+    Ok(Soak {
+        index,
+        phase,
+        scenarios,
+    })
+}
+
+async fn soak_one(
+    bench: &mut Bench,
+    call: &Arc<CompiledCall>,
+    scenario: &Scenario,
+    sampler: Option<&MemorySampler>,
+    findings: &mut Findings,
+) -> Result<SoakSample, RunFailure> {
+    let calls = scenario.record.calls;
+    let block = calls.div_ceil(SOAK_READINGS).max(1);
+    let mut whole = Collector::default();
+    let mut memory = Vec::new();
+    let mut made = 0;
+    while made < calls {
+        let next = block.min(calls - made);
+        let collector = bench.sequential(call, made, next).await?;
+        let is_hopeless = collector.is_hopeless();
+        whole.absorb(collector);
+        made += next;
+        if let Some(reading) = sampler.and_then(MemorySampler::sample_now) {
+            memory.push((made, reading.bytes));
+        }
+        if is_hopeless {
+            break;
+        }
+    }
+    keep_error(findings, &scenario.record.name, &mut whole);
+    let points: Vec<_> = memory
+        .iter()
+        .filter(|(calls, _)| *calls > scenario.warm_up)
+        .map(|(calls, bytes)| (f64::from(*calls), *bytes as f64))
+        .collect();
+    Ok(SoakSample {
+        calls: whole.calls(),
+        successes: whole.successes(),
+        errors: whole.errors().clone(),
+        growth_bytes_per_call: slope::theil_sen(&points),
+        memory,
+    })
+}
+
+async fn end(bench: Bench, findings: &mut Findings) {
+    let Bench { server, client, .. } = bench;
+    client.close().await;
+    let Some(Stopped { how, orphans, .. }) = server.stop().await else {
+        return;
+    };
+    if how == How::Killed {
+        findings.notes.push(
+            "the server did not leave when its input closed, nor on SIGTERM; it was ended by SIGKILL"
+                .to_owned(),
+        );
+    }
+    for orphan in orphans {
+        findings.notes.push(format!(
+            "the server left a process behind, which was ended: {} (process {})",
+            crate::mcp::outcome::excerpt(&orphan.name),
+            orphan.pid
+        ));
+    }
+}
+
+/// Makes the calls of a suite ready.
+///
+/// # Errors
+/// For a template that is wrong.
+pub fn compile(
+    scenarios: &[Scenario],
+    seed: u64,
+) -> Result<BTreeMap<String, Arc<CompiledCall>>, Error> {
+    scenarios
+        .iter()
+        .filter_map(|scenario| scenario.call.as_ref().map(|call| (scenario, call)))
+        .map(|(scenario, call)| {
+            let name = scenario.record.name.clone();
+            CompiledCall::new(call, seed, &name).map(|compiled| (name, Arc::new(compiled)))
+        })
+        .collect()
+}
+

@@ -1,0 +1,332 @@
+//! A server under test: how it is started and when it is ready.
+
+use std::{path::PathBuf, sync::Arc};
+
+use tokio::time::{Duration, Instant, sleep, timeout};
+
+use super::failure::RunFailure;
+use crate::{
+    environment,
+    mcp::{
+        Limits,
+        client::{self, Endpoint, OpenError, Opened},
+        http::HttpTarget,
+        outcome::ErrorKind,
+        revision::Revision,
+        stdio::StdioLink,
+    },
+    process::{
+        server::{LaunchSpec, ServerProcess, StopLimits, Stopped},
+    },
+    results::Transport,
+    suite::Secret,
+};
+
+/// How often a starting HTTP server is asked whether it is ready: at first, and at most.
+const ASK_EVERY: (Duration, Duration) = (Duration::from_millis(2), Duration::from_millis(50));
+
+/// A server under test.
+#[derive(Debug, Clone)]
+pub struct Target {
+    /// How to start it; `None` for a server that the user started.
+    pub launch: Option<Launch>,
+    /// Where it listens; `None` for stdio. `{port}` stands for a free port.
+    pub url: Option<String>,
+    /// Sent with every HTTP request.
+    pub headers: Vec<(String, Secret)>,
+    /// The process of a server that the user started, where they named it.
+    pub pid: Option<u32>,
+    /// How long it may take to answer the protocol.
+    pub startup_timeout: Duration,
+    /// Bounds on each call.
+    pub limits: Limits,
+}
+
+/// How to start a server.
+#[derive(Debug, Clone)]
+pub struct Launch {
+    /// Program and arguments; `{port}` stands for a free port.
+    pub command: Vec<String>,
+    /// Added to the environment; `{port}` stands for a free port.
+    pub env: Vec<(String, Secret)>,
+    /// Working directory.
+    pub cwd: Option<PathBuf>,
+}
+
+impl Target {
+    /// The transport that is used.
+    #[must_use]
+    pub fn transport(&self) -> Transport {
+        if self.url.is_some() {
+            Transport::StreamableHttp
+        } else {
+            Transport::Stdio
+        }
+    }
+
+    /// Whether the user started the server.
+    #[must_use]
+    pub fn is_attached(&self) -> bool {
+        self.launch.is_none()
+    }
+}
+
+/// A server that answered the protocol.
+pub struct Ready {
+    /// The running server.
+    pub server: RunningServer,
+    /// Its first client.
+    pub opened: Opened,
+    /// From the process's start to the end of the handshake; `None` for an attached server.
+    pub startup: Option<Duration>,
+}
+
+/// A started or attached server.
+pub struct RunningServer {
+    process: Option<ServerProcess>,
+    /// How clients reach it.
+    pub endpoint: Endpoint,
+    stdio: Option<StdioLink>,
+}
+
+impl RunningServer {
+    /// The root of its process tree, if mcpgate started it.
+    #[must_use]
+    pub fn pid(&self) -> Option<u32> {
+        self.process.as_ref().map(ServerProcess::pid)
+    }
+
+    /// Completes a loss with what the process says.
+    pub async fn explain_loss(&mut self, failure: RunFailure) -> RunFailure {
+        let RunFailure::Lost { place, problem, .. } = failure else {
+            return failure;
+        };
+        let Some(process) = &mut self.process else {
+            return RunFailure::Lost {
+                place,
+                problem,
+                status: None,
+                tail: String::new(),
+            };
+        };
+        // A process that closed its output is most often on its way out: its status says more
+        // than the closed pipe does.
+        let status = timeout(Duration::from_secs(2), process.exited()).await.ok();
+        RunFailure::Lost {
+            place,
+            problem,
+            status,
+            tail: process.output_tail(),
+        }
+    }
+
+    /// Whether the process has ended by itself.
+    pub fn has_exited(&mut self) -> bool {
+        self.process
+            .as_mut()
+            .is_some_and(|process| process.try_exit().is_some())
+    }
+
+    /// Ends a server that mcpgate started; leaves an attached one alone.
+    pub async fn stop(self) -> Option<Stopped> {
+        if let Some(link) = self.stdio {
+            link.close().await;
+        }
+        match self.process {
+            Some(process) => Some(process.stop(StopLimits::default()).await),
+            None => None,
+        }
+    }
+}
+
+/// Starts (or attaches to) the server and waits until the protocol answers.
+///
+/// # Errors
+/// See [`RunFailure`]. Nothing is left running.
+pub async fn start(target: &Target, revision: Option<Revision>) -> Result<Ready, RunFailure> {
+    let port = needs_port(target)
+        .then(environment::free_port)
+        .transpose()
+        .map_err(|e| RunFailure::Target(format!("no free port: {e}")))?;
+    let fill = |text: &str| match port {
+        Some(port) => text.replace("{port}", &port.to_string()),
+        None => text.to_owned(),
+    };
+    let http = match &target.url {
+        Some(url) => {
+            let headers: Vec<_> = target
+                .headers
+                .iter()
+                .map(|(name, value)| (name.clone(), value.expose().to_owned()))
+                .collect();
+            let target = HttpTarget::new(&fill(url), &headers).map_err(RunFailure::Target)?;
+            Some(Arc::new(target))
+        }
+        None => None,
+    };
+    let started = Instant::now();
+    let mut process = match &target.launch {
+        Some(launch) => Some(
+            ServerProcess::start(&LaunchSpec {
+                program: launch.command.first().map(|p| fill(p)).unwrap_or_default(),
+                args: launch.command.iter().skip(1).map(|arg| fill(arg)).collect(),
+                env: launch
+                    .env
+                    .iter()
+                    .map(|(name, value)| (name.clone(), fill(value.expose())))
+                    .collect(),
+                cwd: launch.cwd.clone(),
+                stdio_pipes: http.is_none(),
+            })
+            .map_err(RunFailure::Start)?,
+        ),
+        None => None,
+    };
+    let (endpoint, stdio) = match (http, &mut process) {
+        (Some(http), _) => (Endpoint::Http(http), None),
+        (None, Some(process)) => {
+            let (input, output) = process.take_pipes().ok_or_else(|| {
+                RunFailure::Target("the server was started without pipes".to_owned())
+            })?;
+            let link = StdioLink::new(input, output, target.limits.message_bytes);
+            (Endpoint::Stdio(link.clone()), Some(link))
+        }
+        (None, None) => {
+            return Err(RunFailure::Target(
+                "neither a command nor a URL was given".to_owned(),
+            ));
+        }
+    };
+    let mut server = RunningServer {
+        process,
+        endpoint,
+        stdio,
+    };
+    let limits = Limits {
+        call_timeout: target.startup_timeout,
+        ..target.limits
+    };
+    let opened = wait_until_ready(&mut server, target, revision, limits, started).await;
+    match opened {
+        Ok(mut opened) => {
+            let startup = server.pid().map(|_| started.elapsed());
+            opened.client.set_call_timeout(target.limits.call_timeout);
+            Ok(Ready {
+                server,
+                opened,
+                startup,
+            })
+        }
+        Err(failure) => {
+            server.stop().await;
+            Err(failure)
+        }
+    }
+}
+
+fn needs_port(target: &Target) -> bool {
+    let has = |text: &str| text.contains("{port}");
+    target.url.as_deref().is_some_and(has)
+        || target.launch.as_ref().is_some_and(|launch| {
+            launch.command.iter().any(|arg| has(arg))
+                || launch.env.iter().any(|(_, value)| has(value.expose()))
+        })
+}
+
+async fn wait_until_ready(
+    server: &mut RunningServer,
+    target: &Target,
+    revision: Option<Revision>,
+    limits: Limits,
+    started: Instant,
+) -> Result<Opened, RunFailure> {
+    let endpoint = server.endpoint.clone();
+    let mut last = "it never answered".to_owned();
+    let asking = ask(&endpoint, revision, limits, target, &mut last);
+    let waiting = timeout(target.startup_timeout, asking);
+    let outcome = match &mut server.process {
+        Some(process) => {
+            tokio::select! {
+                // A process that ends is the better explanation of a failed handshake.
+                biased;
+                status = process.exited() => {
+                    return Err(RunFailure::Exited {
+                        status,
+                        after: started.elapsed(),
+                        tail: process.output_tail(),
+                    });
+                }
+                outcome = waiting => outcome,
+            }
+        }
+        None => waiting.await,
+    };
+    let failed = match outcome {
+        Ok(Ok(opened)) => return Ok(opened),
+        Ok(Err(failed)) => Some(failed),
+        Err(_) => None,
+    };
+    if let Some(failed) = &failed
+        && failed.error.kind == ErrorKind::Closed
+        && let Some(process) = &mut server.process
+        && let Ok(status) = timeout(Duration::from_secs(2), process.exited()).await
+    {
+        return Err(RunFailure::Exited {
+            status,
+            after: started.elapsed(),
+            tail: process.output_tail(),
+        });
+    }
+    let tail = server
+        .process
+        .as_ref()
+        .map_or_else(String::new, ServerProcess::output_tail);
+    Err(match (failed, &target.url) {
+        (Some(failed), Some(url)) if target.is_attached() && failed.may_be_starting() => {
+            RunFailure::NobodyListens {
+                url: url.clone(),
+                problem: failed.error.message,
+            }
+        }
+        (Some(failed), _) if failed.error.kind != ErrorKind::Timeout => RunFailure::Handshake {
+            problem: failed.to_string(),
+            tail,
+        },
+        (Some(failed), _) => RunFailure::NeverReady {
+            waited: target.startup_timeout,
+            last: failed.to_string(),
+            tail,
+        },
+        (None, _) => RunFailure::NeverReady {
+            waited: target.startup_timeout,
+            last,
+            tail,
+        },
+    })
+}
+
+/// Asks until the protocol answers. A server that mcpgate started may not be listening yet: there
+/// a refused connection is asked again. An attached one is taken at its word.
+async fn ask(
+    endpoint: &Endpoint,
+    revision: Option<Revision>,
+    limits: Limits,
+    target: &Target,
+    last: &mut String,
+) -> Result<Opened, OpenError> {
+    let mut pause = ASK_EVERY.0;
+    loop {
+        match client::open(endpoint, revision, limits).await {
+            Err(failed)
+                if matches!(endpoint, Endpoint::Http(_))
+                    && !target.is_attached()
+                    && failed.may_be_starting() =>
+            {
+                *last = failed.to_string();
+                sleep(pause).await;
+                pause = (pause * 2).min(ASK_EVERY.1);
+            }
+            outcome => return outcome,
+        }
+    }
+}
