@@ -119,13 +119,11 @@ fn plan(
 ) -> Suite {
     let amounts = Amounts::of(config);
     let fit = fit::fit(&amounts, tools, facts);
-    let in_baseline = |name: &str, hash: &str| {
-        baseline.is_some_and(|record| {
-            record
-                .scenarios
-                .iter()
-                .any(|s| s.name == name && s.definition_hash == hash)
-        })
+    let before = |record: &ScenarioRecord| {
+        baseline?
+            .scenarios
+            .iter()
+            .find(|b| b.name == record.name && b.definition_hash == record.definition_hash)
     };
     let mut skipped: Vec<Skipped> = Vec::new();
     let mut scenarios: Vec<Scenario> = Vec::new();
@@ -152,16 +150,22 @@ fn plan(
             let full = full.unwrap_or_else(|| amounts.sequential_calls(tool));
             let whole = scenario(kind, Some(tool), full, concurrency);
             let name = whole.record.name.clone();
-            let external = tool.kind == ToolKind::External && kind != ScenarioKind::Sequential;
-            let keep = !external && in_baseline(&name, &whole.record.definition_hash);
             let target = if kind == ScenarioKind::Soak {
                 &mut soaks
             } else {
                 &mut scenarios
             };
+            // A tool that was declared external since is no longer pressed.
+            let pressing = tool.kind == ToolKind::External && kind != ScenarioKind::Sequential;
+            if let Some(before) = before(&whole.record).filter(|_| !pressing) {
+                let said = baseline.into_iter().flat_map(|record| &record.skipped);
+                skipped.extend(said.filter(|said| said.name == name).cloned());
+                let calls = before.calls.clamp(1, MOST_CALLS);
+                target.push(scenario(kind, Some(tool), calls, concurrency));
+                continue;
+            }
             match fitted.of(kind) {
                 fit::Share::Full => target.push(whole),
-                _ if keep => target.push(whole),
                 fit::Share::Calls(calls) => {
                     skipped.push(Skipped {
                         name,
@@ -172,14 +176,10 @@ fn plan(
                     });
                     target.push(scenario(kind, Some(tool), *calls, concurrency));
                 }
-                fit::Share::Nothing(reason) => {
-                    if let Some(reason) = reason {
-                        skipped.push(Skipped {
-                            name,
-                            reason: reason.clone(),
-                        });
-                    }
-                }
+                fit::Share::Nothing(reason) => skipped.push(Skipped {
+                    name,
+                    reason: reason.clone(),
+                }),
                 fit::Share::WholeTool(reason) => {
                     // Said once, under the tool's own name.
                     if kind == ScenarioKind::Sequential {

@@ -121,20 +121,21 @@ impl<'c, 't> Table<'c, 't> {
     }
 
     /// Refuses every key that was not asked for. `planned` are keys that a later version will
-    /// know.
-    pub(super) fn finish(self, planned: &[&str]) {
+    /// know, each with what to do until then.
+    pub(super) fn finish(self, planned: &[(&str, &str)]) {
         for key in self.table.keys() {
             let name = key.get_ref().as_ref();
             if self.known.contains(&name) {
                 continue;
             }
-            let problem = if planned.contains(&name) {
+            let later = planned.iter().find(|(planned, _)| *planned == name);
+            let problem = if let Some((_, instead)) = later {
                 Diagnostic::new(
                     key.span(),
                     format!("`{}` in {} is not supported yet", shown(name), self.place),
                     "not supported yet",
                 )
-                .help("take it out; this version measures the standard suite only")
+                .help(*instead)
             } else {
                 let mut problem = Diagnostic::new(
                     key.span(),
@@ -311,9 +312,10 @@ impl<'c, 't> Entry<'c, 't> {
         Some(
             array
                 .iter()
-                .map(|value| Entry {
+                .enumerate()
+                .map(|(n, value)| Entry {
                     cx: self.cx,
-                    name: self.name.clone(),
+                    name: format!("{}[{n}]", self.name),
                     key_span: value.span(),
                     value,
                 })

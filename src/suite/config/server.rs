@@ -45,7 +45,10 @@ pub(super) fn read(mut table: Table<'_, '_>) -> ServerConfig {
     let call_timeout = table.get("call-timeout");
     let setup = table.get("setup");
     let reset = table.get("reset");
-    table.finish(&["build"]);
+    table.finish(&[(
+        "build",
+        "take it out, and build the server before mcpgate starts it",
+    )]);
 
     let config = ServerConfig {
         command: command.as_ref().and_then(read_command),

@@ -6,26 +6,40 @@ use toml::de::{DeTable, DeValue, Error};
 
 use crate::suite::diagnostics::Diagnostic;
 
-/// The mistakes of syntax: the first of each line, and one for an array that swallows the rest.
+/// The mistakes of syntax: one for each array that was left open and so swallows what follows, and
+/// the first one of each other line.
 pub(super) fn mistakes(text: &str, root: &DeTable<'_>, errors: &[Error]) -> Vec<Diagnostic> {
-    let mut out: Vec<Diagnostic> = Vec::new();
-    for error in errors {
-        let span = error.span().unwrap_or(text.len()..text.len());
-        if error.message().starts_with("unclosed array")
-            && let Some(array) = array_around(root, &span)
-        {
-            out.retain(|earlier| !array.contains(&earlier.span.start));
-            out.push(Diagnostic::new(
+    let place = |error: &Error| error.span().unwrap_or(text.len()..text.len());
+    let mut open: Vec<Range<usize>> = errors
+        .iter()
+        .filter(|error| error.message().starts_with("unclosed array"))
+        .filter_map(|error| {
+            let end = place(error).end;
+            array_around(root, &place(error)).map(|array| array.start..end)
+        })
+        .collect();
+    // An array left open within another one is explained by the outer one.
+    open.sort_by_key(|array| array.start);
+    open.dedup_by(|inner, outer| inner.start < outer.end);
+    let mut out: Vec<Diagnostic> = open
+        .iter()
+        .map(|array| {
+            Diagnostic::new(
                 array.start..array.start + 1,
                 "not valid TOML: this array is not closed by `]`",
                 "opened here",
-            ));
-            continue;
-        }
+            )
+        })
+        .collect();
+    for error in errors {
+        let span = place(error);
         let line = lines(text, &span);
-        let explained = out
+        let explained = open
             .iter()
-            .any(|earlier| line.start <= earlier.span.start && earlier.span.start <= line.end);
+            .any(|array| array.start <= span.start && span.start <= array.end)
+            || out
+                .iter()
+                .any(|earlier| line.start <= earlier.span.start && earlier.span.start <= line.end);
         if !explained {
             let message = format!("not valid TOML: {}", error.message());
             out.push(Diagnostic::new(span, message, "here"));

@@ -292,6 +292,9 @@ fn too_large_a_file() {
     error: the file is larger than 1 MiB
      --> mcpgate.toml:1:1
       |
+    1 |
+      | ^
+      |
       = help: is this the right file? `--config FILE` names another
 
     mcpgate.toml: 1 mistake; nothing was run

@@ -54,7 +54,13 @@ pub(super) fn duration(entry: &Entry<'_, '_>, zero: Zero) -> Option<Duration> {
 pub(super) fn bytes(entry: &Entry<'_, '_>, zero: Zero) -> Option<u64> {
     let help = "write a size with its unit, such as \"500kB\", \"10MB\" or \"2 MiB\"";
     let text = with_unit(entry, "a size", help, |number| {
-        format!("write \"{number}MB\" or \"{number}kB\": the unit is part of the value")
+        // Six digits and more are somebody's count of bytes.
+        let units = if number.len() > 5 {
+            format!("\"{number}B\"")
+        } else {
+            format!("\"{number}MB\" or \"{number}kB\"")
+        };
+        format!("write {units}: the unit is part of the value")
     })?;
     let parsed = text
         .ends_with(|c: char| c.is_ascii_alphabetic())

@@ -34,8 +34,8 @@ pub(super) enum Share {
     Full,
     /// Fewer.
     Calls(u32),
-    /// It is left out, with the reason, if that is worth saying.
-    Nothing(Option<String>),
+    /// It is left out, with the reason.
+    Nothing(String),
     /// It is left out with all of its tool.
     WholeTool(String),
 }
@@ -121,26 +121,42 @@ fn ask(amounts: &Amounts, tool: &ToolCall, facts: &ServerFacts) -> Ask {
     let full = amounts.sequential_calls(tool);
     let mut counts: Vec<u32> = round_numbers().take_while(|n| *n < full).collect();
     counts.push(full);
-    let levels = counts
-        .into_iter()
-        .map(|sequential| {
-            let concurrent = if external {
-                None
-            } else {
-                concurrent_calls(amounts, sequential, full)
-            };
-            let one_at_a_time =
-                sequential + warm_up(ScenarioKind::Sequential, sequential, 1, external);
-            // As if the server worked on one call at a time, as many do.
-            let in_flight = concurrent.map_or(0, |calls| calls.saturating_add(amounts.concurrency));
-            Level {
-                sequential,
-                concurrent,
-                cost_ms: (u128::from(one_at_a_time) + u128::from(in_flight)) * call_ms,
-            }
-        })
-        .collect();
+    // Callers in flight come once one call at a time has its p95: slow tools are better known by
+    // one figure with support than by two without.
+    let first_pressed = counts
+        .iter()
+        .copied()
+        .find(|count| *count >= CALLS_FOR_P95)
+        .unwrap_or(full);
+    let mut levels = Vec::new();
+    for sequential in counts {
+        let concurrent = concurrent_calls(amounts, sequential, full)
+            .filter(|_| !external && sequential >= first_pressed);
+        if concurrent.is_none() || sequential == first_pressed {
+            levels.push(level(amounts, sequential, None, call_ms, external));
+        }
+        if concurrent.is_some() {
+            levels.push(level(amounts, sequential, concurrent, call_ms, external));
+        }
+    }
     Ask { call_ms, levels }
+}
+
+fn level(
+    amounts: &Amounts,
+    sequential: u32,
+    concurrent: Option<u32>,
+    call_ms: u128,
+    external: bool,
+) -> Level {
+    let one_at_a_time = sequential + warm_up(ScenarioKind::Sequential, sequential, 1, external);
+    // As if the server worked on one call at a time, as many do.
+    let in_flight = concurrent.map_or(0, |calls| calls.saturating_add(amounts.concurrency));
+    Level {
+        sequential,
+        concurrent,
+        cost_ms: (u128::from(one_at_a_time) + u128::from(in_flight)) * call_ms,
+    }
 }
 
 /// 5, 10, 20, 50, 100, …: few numbers, so that small differences in time change nothing.
@@ -243,7 +259,7 @@ fn fewest(ask: &Ask, round_ms: u128, tools: usize) -> Option<usize> {
     let supported = ask
         .levels
         .iter()
-        .position(|level| level.sequential >= CALLS_FOR_P95)
+        .position(|level| level.sequential >= CALLS_FOR_P95 && level.concurrent.is_some())
         .unwrap_or(ask.levels.len().saturating_sub(1));
     let cost = |at: usize| ask.levels.get(at).map_or(u128::MAX, |level| level.cost_ms);
     if cost(supported) <= round_ms / 4 {
@@ -262,12 +278,15 @@ fn shares(
 ) -> Shares {
     let external = tool.kind == ToolKind::External;
     let max_time = humantime::format_duration(amounts.max_time);
-    let call_ms = u64::try_from(ask.call_ms).unwrap_or(u64::MAX);
-    let about = humantime::format_duration(Duration::from_millis(call_ms));
+    let about = if ask.call_ms >= 1_000 {
+        format!("{} s", ask.call_ms / 1_000)
+    } else {
+        format!("{} ms", ask.call_ms)
+    };
     let full = amounts.sequential_calls(tool);
     let Some(level) = level else {
         let reason = format!(
-            "calls of up to {about} do not fit max-time ({max_time}) beside the other tools; raise max-time or choose tools"
+            "calls of up to about {about} do not fit max-time ({max_time}) beside the other tools; raise max-time or choose tools"
         );
         return Shares {
             sequential: Share::WholeTool(reason.clone()),
@@ -283,22 +302,22 @@ fn shares(
             Share::Calls(level.sequential)
         },
         concurrent: match level.concurrent {
-            _ if external => Share::Nothing(Some(outside.to_owned())),
+            _ if external => Share::Nothing(outside.to_owned()),
             Some(calls) if calls == amounts.concurrent_calls() => Share::Full,
             Some(calls) => Share::Calls(calls),
-            None => Share::Nothing(Some(format!(
-                "calls of up to {about} leave too few of them to fit max-time ({max_time})"
-            ))),
+            None => Share::Nothing(format!(
+                "calls of up to about {about} leave too few of them to fit max-time ({max_time})"
+            )),
         },
         soak: if external {
-            Share::Nothing(Some(outside.to_owned()))
+            Share::Nothing(outside.to_owned())
         } else if soaked {
             Share::Full
         } else {
-            Share::Nothing(Some(format!(
-                "{} calls of up to {about} on {} servers do not fit max-time ({max_time})",
+            Share::Nothing(format!(
+                "{} calls of up to about {about} on {} servers do not fit max-time ({max_time})",
                 amounts.soak_calls, amounts.soak_rounds
-            )))
+            ))
         },
     }
 }

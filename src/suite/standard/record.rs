@@ -55,14 +55,18 @@ impl Suite {
             else {
                 continue;
             };
-            record.calls = before.calls.clamp(1, MOST_CALLS);
+            let calls = before.calls.clamp(1, MOST_CALLS);
+            if calls == record.calls {
+                continue;
+            }
+            record.calls = calls;
             scenario.warm_up = warm_up(
                 record.kind,
                 record.calls,
                 record.concurrency,
                 record.report_only,
             );
-            // What was said about a cut holds for the baseline's amounts if they were cut too.
+            // The amounts are the baseline's now, and so is what is said about them.
             let name = &record.name;
             self.skipped.retain(|skipped| skipped.name != *name);
             self.skipped
