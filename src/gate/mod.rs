@@ -1,6 +1,45 @@
 //! The decision: results and policy in, a [`Judgement`] out. Pure.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `judge.rs` | [`judge`] and [`judge_alone`]: all comparisons, budgets and findings to one verdict |
+//! | `comparability.rs` | what two files may be compared by: protocol, transport, machine, suite |
+//! | `presence.rs` | scenarios that vanished, never ran or never succeeded |
+//! | `compare.rs` | which metrics of a scenario are compared, in which roles |
+//! | `evidence.rs` | from rounds to the figures that are weighed |
+//! | `rule.rs` | the rule for one metric: figures in, verdict out |
+//! | `guard.rs` | noisy metrics beside the one that gates |
+//! | `policy.rs` | tolerances, floors and the stated constants |
+//! | `errors.rs`, `growth.rs` | error rate and memory growth, compared by difference |
+//! | `work.rs` | how much a round does, since memory grows with work |
+//! | `budget.rs` | absolute limits |
+//!
+//! `docs/decision.md` explains the rule to its users.
 
 use std::fmt;
+
+mod budget;
+mod comparability;
+mod compare;
+mod errors;
+mod evidence;
+mod growth;
+mod guard;
+mod judge;
+mod policy;
+mod presence;
+mod rule;
+mod work;
+
+#[cfg(test)]
+pub(crate) mod test_support;
+#[cfg(test)]
+mod tests;
+
+pub use judge::{alarmed_scenarios, judge, judge_alone, undecided_scenarios};
+
+/// [`Comparison::scenario`] and [`BudgetCheck::scenario`] of start-up and peak memory.
+pub const SERVER: &str = "server";
 
 /// One of the five answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]

@@ -1,0 +1,261 @@
+//! What two results files may be compared by: protocol, transport, machine, suite.
+
+use std::collections::BTreeSet;
+
+use super::{Finding, Severity, policy::Machines};
+use crate::results::{Environment, Job, Results, ScenarioKind, ScenarioRecord, Transport};
+
+/// What to do about a baseline that no longer fits.
+pub(super) const UPDATE: &str = "run `mcpgate baseline update` to accept these results";
+
+/// The common ground of two files.
+pub(super) struct Ground<'a> {
+    /// Why nothing at all is comparable, in words.
+    pub(super) nothing: Option<String>,
+    /// How the machines relate.
+    pub(super) machines: Machines,
+    /// Whether memory figures are comparable.
+    pub(super) same_runtime: bool,
+    /// Jobs that times are taken from: those on a machine class that both sides have, else all.
+    pub(super) base_jobs: Vec<&'a Job>,
+    /// The same of the candidate.
+    pub(super) candidate_jobs: Vec<&'a Job>,
+    /// What a reader must know of all this.
+    pub(super) findings: Vec<Finding>,
+}
+
+/// Finds the common ground.
+pub(super) fn ground<'a>(base: &'a Results, candidate: &'a Results) -> Ground<'a> {
+    let mut findings = Vec::new();
+    let nothing = incomparable(base, candidate);
+    if let Some(why) = &nothing {
+        findings.push(about_all(
+            Severity::Doubt,
+            format!("nothing is comparable: {why}; {UPDATE}"),
+        ));
+    }
+    if candidate.server.attached && base.server.attached {
+        findings.push(about_all(
+            Severity::Note,
+            "the server was started by someone else: all rounds share its process, which is weaker evidence".to_owned(),
+        ));
+    }
+    if base.server.name != candidate.server.name {
+        findings.push(about_all(
+            Severity::Note,
+            format!(
+                "the server calls itself {}, in the baseline {}",
+                quoted(&candidate.server.name),
+                quoted(&base.server.name)
+            ),
+        ));
+    }
+    if let Some(accepted) = base.accepted.as_ref().filter(|a| !a.forced_over.is_empty()) {
+        findings.push(about_all(
+            Severity::Note,
+            format!(
+                "the baseline was accepted by force over: {}",
+                shortened(&accepted.forced_over.join("; "), 300)
+            ),
+        ));
+    }
+    incomplete(base, candidate, &mut findings);
+
+    let shared = |a: &'a Results, b: &Results, same: fn(&Environment, &Environment) -> bool| {
+        a.jobs
+            .iter()
+            .filter(|job| {
+                b.jobs
+                    .iter()
+                    .any(|o| same(&job.environment, &o.environment))
+            })
+            .collect::<Vec<_>>()
+    };
+    let same_class = Environment::same_machine_class;
+    let mut base_jobs = shared(base, candidate, same_class);
+    let mut candidate_jobs = shared(candidate, base, same_class);
+    let mut machines = Machines::SameClass;
+    if base_jobs.is_empty() {
+        base_jobs = base.jobs.iter().collect();
+        candidate_jobs = candidate.jobs.iter().collect();
+        machines = Machines::OtherClass {
+            several: machine_classes(base) >= 3,
+        };
+        if let (Some(b), Some(c)) = (base.jobs.last(), candidate.jobs.last()) {
+            findings.push(about_all(
+                Severity::Note,
+                format!(
+                    "the baseline was made on another machine class ({}): times can only show gross changes",
+                    differences(&b.environment, &c.environment)
+                ),
+            ));
+        }
+    }
+    let same_runtime = !shared(base, candidate, Environment::same_runtime_class).is_empty();
+    Ground {
+        nothing,
+        machines,
+        same_runtime,
+        base_jobs,
+        candidate_jobs,
+        findings,
+    }
+}
+
+fn incomparable(base: &Results, candidate: &Results) -> Option<String> {
+    let (b, c) = (&base.server, &candidate.server);
+    let mut reasons = Vec::new();
+    if b.protocol_version != c.protocol_version {
+        reasons.push(format!(
+            "the baseline was made with protocol {}, this run with {}",
+            quoted(&b.protocol_version),
+            quoted(&c.protocol_version)
+        ));
+    }
+    if b.transport != c.transport {
+        reasons.push(format!(
+            "the baseline was made over {}, this run over {}",
+            transport(b.transport),
+            transport(c.transport)
+        ));
+    }
+    if b.attached != c.attached {
+        let how = |attached| {
+            if attached {
+                "on a server that someone else started"
+            } else {
+                "on fresh servers"
+            }
+        };
+        reasons.push(format!(
+            "the baseline was made {}, this run {}",
+            how(b.attached),
+            how(c.attached)
+        ));
+    }
+    (!reasons.is_empty()).then(|| reasons.join("; "))
+}
+
+/// Whether the tool list is another one, which concerns `list-tools` alone.
+pub(super) fn tool_list_differs(base: &Results, candidate: &Results) -> bool {
+    base.server.tool_list_hash != candidate.server.tool_list_hash
+}
+
+/// Why one scenario is not comparable, in words.
+pub(super) fn scenario_differs(
+    base: &ScenarioRecord,
+    candidate: &ScenarioRecord,
+) -> Option<String> {
+    if base.kind != candidate.kind || base.definition_hash != candidate.definition_hash {
+        return Some("what is sent or expected differs from the baseline's".to_owned());
+    }
+    if candidate.kind == ScenarioKind::Concurrent && base.concurrency != candidate.concurrency {
+        return Some(format!(
+            "the baseline has {} calls in flight, this run {}",
+            base.concurrency, candidate.concurrency
+        ));
+    }
+    None
+}
+
+fn incomplete(base: &Results, candidate: &Results, findings: &mut Vec<Finding>) {
+    findings.extend(doubts_of_incomplete(candidate));
+    if let Some(why) = base.jobs.iter().find_map(|j| j.incomplete.as_deref()) {
+        findings.push(about_all(
+            Severity::Note,
+            format!("a run in the baseline ended early: {}", shortened(why, 300)),
+        ));
+    }
+}
+
+/// A doubt for each run that ended early.
+pub(super) fn doubts_of_incomplete(results: &Results) -> Vec<Finding> {
+    results
+        .jobs
+        .iter()
+        .filter_map(|j| j.incomplete.as_deref())
+        .map(|why| {
+            about_all(
+                Severity::Doubt,
+                format!("the run ended early: {}", shortened(why, 300)),
+            )
+        })
+        .collect()
+}
+
+fn machine_classes(results: &Results) -> usize {
+    let mut classes: Vec<&Environment> = Vec::new();
+    for job in &results.jobs {
+        if !classes
+            .iter()
+            .any(|c| c.same_machine_class(&job.environment))
+        {
+            classes.push(&job.environment);
+        }
+    }
+    classes.len()
+}
+
+fn differences(base: &Environment, candidate: &Environment) -> String {
+    let cpu_limit = |e: &Environment| {
+        e.container_cpu_limit_millicores.map_or_else(
+            || "none".to_owned(),
+            |m| format!("{m} thousandths of a core"),
+        )
+    };
+    [
+        ("system", base.os.clone(), candidate.os.clone()),
+        ("architecture", base.arch.clone(), candidate.arch.clone()),
+        ("CPU", base.cpu_model.clone(), candidate.cpu_model.clone()),
+        ("cores", base.cores.to_string(), candidate.cores.to_string()),
+        ("CPU limit", cpu_limit(base), cpu_limit(candidate)),
+    ]
+    .into_iter()
+    .filter(|(_, b, c)| b != c)
+    .map(|(what, b, c)| format!("{what}: {} there, {} here", quoted(&b), quoted(&c)))
+    .collect::<BTreeSet<_>>()
+    .into_iter()
+    .collect::<Vec<_>>()
+    .join(", ")
+}
+
+fn transport(t: Transport) -> &'static str {
+    match t {
+        Transport::Stdio => "stdio",
+        Transport::StreamableHttp => "streamable HTTP",
+    }
+}
+
+/// A finding about the whole comparison.
+pub(super) fn about_all(severity: Severity, text: String) -> Finding {
+    Finding {
+        severity,
+        scenario: None,
+        text,
+    }
+}
+
+/// A finding about one scenario.
+pub(super) fn about(severity: Severity, scenario: &str, text: String) -> Finding {
+    Finding {
+        severity,
+        scenario: Some(scenario.to_owned()),
+        text,
+    }
+}
+
+fn quoted(text: &str) -> String {
+    if text.is_empty() {
+        "(not named)".to_owned()
+    } else {
+        format!("\"{}\"", shortened(text, 80))
+    }
+}
+
+/// The first `most` characters, with an ellipsis where something was cut.
+pub(super) fn shortened(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        Some((cut, _)) => format!("{}…", text.get(..cut).unwrap_or_default()),
+        None => text.to_owned(),
+    }
+}

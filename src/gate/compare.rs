@@ -1,0 +1,430 @@
+//! The comparisons of one scenario and of the server itself: which metrics, in which roles.
+
+use super::{
+    Comparison, Interval, Metric, Role, SERVER, Verdict,
+    comparability::Ground,
+    errors,
+    evidence::{self, Source},
+    growth,
+    guard::{self, Surroundings},
+    policy::{Machines, floor_in_words, terms, tolerance},
+    rule::{Call, Evidence, ROUNDS_NEEDED, Ruling, rule},
+    work::{Work, work},
+};
+use crate::{
+    results::{Measure, Results, ScenarioKind, ScenarioRecord},
+    stats::quantile::{P95_NEEDS, P99_NEEDS},
+    suite::GateConfig,
+};
+
+/// Everything that a comparison may look at.
+pub(super) struct Context<'a> {
+    pub(super) base: &'a Results,
+    pub(super) candidate: &'a Results,
+    pub(super) policy: &'a GateConfig,
+    pub(super) ground: &'a Ground<'a>,
+    /// Rise of outside load from base to candidate, in cores.
+    pub(super) load_rise: Option<f64>,
+}
+
+impl Context<'_> {
+    fn gather(&self, source: Source<'_>, metric: Metric) -> Evidence {
+        evidence::gather(
+            &self.ground.base_jobs,
+            &self.ground.candidate_jobs,
+            source,
+            metric,
+        )
+    }
+}
+
+/// The comparisons of a scenario that both sides declare alike.
+pub(super) fn scenario(ctx: &Context<'_>, record: &ScenarioRecord) -> Vec<Comparison> {
+    let mut rows = Vec::new();
+    if record.kind == ScenarioKind::Soak {
+        rows.push(growth::compare(ctx, record));
+    } else {
+        let adjusted = record.kind.is_one_at_a_time()
+            && evidence::has_adjusted(&ctx.ground.base_jobs, &record.name)
+            && evidence::has_adjusted(&ctx.ground.candidate_jobs, &record.name);
+        for (metric, role) in plan(record.kind, adjusted) {
+            let row = timed(ctx, record, metric, role, any_regressed(&rows));
+            // An adviser that one side lacks advises nothing.
+            if metric != Metric::CpuPerCall || row.verdict != Verdict::NotMeasured {
+                rows.push(row);
+            }
+        }
+    }
+    rows.push(errors::compare(ctx, record));
+    if record.report_only {
+        for row in &mut rows {
+            row.role = Role::Reported;
+        }
+    }
+    rows
+}
+
+/// Gating metrics come first, since a guard is judged beside them.
+fn plan(kind: ScenarioKind, adjusted: bool) -> Vec<(Metric, Role)> {
+    match kind {
+        ScenarioKind::Handshake | ScenarioKind::ListTools | ScenarioKind::Sequential => {
+            if adjusted {
+                vec![
+                    (Metric::LatencyP50Adjusted, Role::Gates),
+                    (Metric::LatencyP95Adjusted, Role::Gates),
+                    (Metric::LatencyP50, Role::Guards),
+                    (Metric::LatencyP95, Role::Guards),
+                    (Metric::CpuPerCall, Role::Guards),
+                ]
+            } else {
+                vec![
+                    (Metric::LatencyP50, Role::Gates),
+                    (Metric::LatencyP95, Role::Guards),
+                    (Metric::CpuPerCall, Role::Guards),
+                ]
+            }
+        }
+        ScenarioKind::Concurrent => vec![
+            (Metric::LatencyP50, Role::Gates),
+            (Metric::Throughput, Role::Gates),
+            (Metric::LatencyP95, Role::Guards),
+            (Metric::CpuPerCall, Role::Reported),
+        ],
+        ScenarioKind::Soak => vec![(Metric::MemoryGrowth, Role::Gates)],
+    }
+}
+
+/// Rows of a scenario that cannot be compared, with the reason.
+pub(super) fn unmeasured(
+    ctx: &Context<'_>,
+    record: &ScenarioRecord,
+    reason: &str,
+) -> Vec<Comparison> {
+    plan(record.kind, false)
+        .into_iter()
+        .filter(|(_, role)| *role == Role::Gates)
+        .map(|(metric, role)| {
+            let source = source(record);
+            let evidence = ctx.gather(source, metric);
+            let ruling = rule(&evidence, &terms(metric, ctx.policy, ctx.ground.machines));
+            let mut row = blank(ctx.policy, &record.name, metric, role);
+            row.tool.clone_from(&record.tool);
+            show_figures(&mut row, &ruling, &evidence);
+            show_as_throughput(&mut row, record.concurrency);
+            not_compared(&mut row, reason);
+            if record.report_only {
+                row.role = Role::Reported;
+            }
+            row
+        })
+        .collect()
+}
+
+fn source(record: &ScenarioRecord) -> Source<'_> {
+    Source::Scenario {
+        name: &record.name,
+        concurrency: record.concurrency,
+    }
+}
+
+fn any_regressed(rows: &[Comparison]) -> bool {
+    rows.iter()
+        .any(|r| r.role == Role::Gates && r.verdict == Verdict::Regressed)
+}
+
+fn timed(
+    ctx: &Context<'_>,
+    record: &ScenarioRecord,
+    metric: Metric,
+    role: Role,
+    gate_regressed: bool,
+) -> Comparison {
+    let evidence = ctx.gather(source(record), metric);
+    let mut row = judged(ctx, &record.name, metric, role, &evidence, gate_regressed);
+    row.tool.clone_from(&record.tool);
+    show_as_throughput(&mut row, record.concurrency);
+    if matches!(metric, Metric::LatencyP95 | Metric::LatencyP95Adjusted) {
+        support(ctx, record, &mut row);
+    }
+    row
+}
+
+/// A percentile needs samples: says so where there are few, and does not gate without.
+fn support(ctx: &Context<'_>, record: &ScenarioRecord, row: &mut Comparison) {
+    let fewest = |jobs| {
+        evidence::samples(jobs, &record.name)
+            .iter()
+            .map(|s| s.successes)
+            .filter(|n| *n > 0)
+            .min()
+            .unwrap_or(0)
+    };
+    let fewest = fewest(&ctx.ground.base_jobs).min(fewest(&ctx.ground.candidate_jobs));
+    if row.verdict == Verdict::NotMeasured {
+        row.role = Role::Reported;
+        row.reason = format!("p95 needs {P95_NEEDS} calls a round, had {fewest}");
+    } else if (fewest as usize) < P99_NEEDS {
+        row.reason = format!(
+            "{}; with {fewest} calls a round p95 rests on few of them",
+            row.reason
+        );
+    }
+}
+
+/// Start-up and peak memory.
+pub(super) fn server(ctx: &Context<'_>) -> Vec<Comparison> {
+    let mut rows = Vec::new();
+    let adjusted = ctx.gather(Source::Server, Metric::StartupAdjusted);
+    let has_adjusted = adjusted.base_rounds() > 0 && adjusted.candidate_rounds() > 0;
+    if has_adjusted {
+        rows.push(judged(
+            ctx,
+            SERVER,
+            Metric::StartupAdjusted,
+            Role::Gates,
+            &adjusted,
+            false,
+        ));
+    }
+    let wall = ctx.gather(Source::Server, Metric::Startup);
+    let role = if has_adjusted {
+        Role::Guards
+    } else {
+        Role::Gates
+    };
+    if wall.base_rounds() > 0 || wall.candidate_rounds() > 0 {
+        let gate_regressed = any_regressed(&rows);
+        rows.push(judged(
+            ctx,
+            SERVER,
+            Metric::Startup,
+            role,
+            &wall,
+            gate_regressed,
+        ));
+    }
+    rows.push(peak_memory(ctx));
+    rows
+}
+
+fn peak_memory(ctx: &Context<'_>) -> Comparison {
+    let metric = Metric::PeakMemory;
+    let evidence = ctx.gather(Source::Server, metric);
+    let mut row = judged(ctx, SERVER, metric, Role::Gates, &evidence, false);
+    if let Some(why) = memory_not_comparable(ctx) {
+        not_compared(&mut row, &why);
+        return row;
+    }
+    // Memory grows with work: more work excuses a rise, less work excuses a fall.
+    let work = work(ctx.base, ctx.candidate);
+    let unfair = match (row.verdict, work) {
+        (Verdict::Regressed, Work::More | Work::Other) => {
+            "higher, but a round did more work than the baseline's"
+        }
+        (Verdict::Pass | Verdict::Improved, Work::Less | Work::Other) => {
+            "not higher, but a round did less work than the baseline's"
+        }
+        _ => return row,
+    };
+    row.verdict = Verdict::Inconclusive;
+    row.reason = format!("{unfair}: memory is compared at equal calls");
+    row
+}
+
+/// Why the memory of the two sides cannot be compared, in words.
+pub(super) fn memory_not_comparable(ctx: &Context<'_>) -> Option<String> {
+    let measures = |results: &Results| {
+        let mut names: Vec<String> = Vec::new();
+        let mut missing = None;
+        for job in &results.jobs {
+            match &job.memory_measure {
+                Measure::By(name) if !names.contains(name) => names.push(name.clone()),
+                Measure::By(_) => {}
+                Measure::NotMeasured(why) => missing = Some(why.clone()),
+            }
+        }
+        names.sort();
+        if names.is_empty() {
+            Err(missing)
+        } else {
+            Ok(names)
+        }
+    };
+    let unsaid = || "no reason was recorded".to_owned();
+    match (measures(ctx.base), measures(ctx.candidate)) {
+        (_, Err(why)) => Some(format!("not measured: {}", why.unwrap_or_else(unsaid))),
+        (Err(why), Ok(_)) => Some(format!(
+            "not measured in the baseline: {}",
+            why.unwrap_or_else(unsaid)
+        )),
+        (Ok(b), Ok(c)) if b != c => Some(format!(
+            "measured by {} in the baseline and by {} here",
+            b.join(" and "),
+            c.join(" and ")
+        )),
+        _ if !ctx.ground.same_runtime => {
+            Some("the baseline was made on another operating system or architecture".to_owned())
+        }
+        _ => None,
+    }
+}
+
+fn judged(
+    ctx: &Context<'_>,
+    scenario: &str,
+    metric: Metric,
+    role: Role,
+    evidence: &Evidence,
+    gate_regressed: bool,
+) -> Comparison {
+    let terms = terms(metric, ctx.policy, ctx.ground.machines);
+    let mut row = blank(ctx.policy, scenario, metric, role);
+    let (base_rounds, candidate_rounds) = (evidence.base_rounds(), evidence.candidate_rounds());
+    let ruling = if role == Role::Guards {
+        let around = Surroundings {
+            load_rise: ctx.load_rise,
+            gate_regressed,
+        };
+        let (verdict, reason, ruling) = guard::guard(metric, evidence, &terms, around);
+        row.verdict = verdict;
+        row.reason = reason;
+        ruling
+    } else {
+        let ruling = rule(evidence, &terms);
+        (row.verdict, row.reason) = answer(ctx, metric, ruling.call);
+        ruling
+    };
+    show_figures(&mut row, &ruling, evidence);
+    if base_rounds == 0 || candidate_rounds == 0 {
+        row.verdict = Verdict::NotMeasured;
+        row.reason = match (base_rounds, candidate_rounds) {
+            (0, 0) => "no figures on either side",
+            (0, _) => "no figures in the baseline",
+            _ => "no figures in this run",
+        }
+        .to_owned();
+    } else if ruling.call == Call::TooFew {
+        row.reason = format!(
+            "needs at least {ROUNDS_NEEDED} rounds on each side, had {base_rounds} and {candidate_rounds}"
+        );
+    }
+    row
+}
+
+fn answer(ctx: &Context<'_>, metric: Metric, call: Call) -> (Verdict, String) {
+    let floor = || floor_in_words(metric, ctx.policy);
+    let elsewhere = match ctx.ground.machines {
+        Machines::OtherClass { .. } if metric != Metric::PeakMemory => {
+            ", with a baseline from another machine class"
+        }
+        _ => "",
+    };
+    match call {
+        Call::Regressed {
+            confirmed_by: Some(n),
+        } => (
+            Verdict::Regressed,
+            format!("worse by more than the tolerance, confirmed by {n} fresh rounds"),
+        ),
+        Call::Regressed { confirmed_by: None } => (
+            Verdict::Regressed,
+            "worse by more than the tolerance; not confirmed by fresh rounds".to_owned(),
+        ),
+        Call::Improved => (
+            Verdict::Improved,
+            "better by more than the tolerance".to_owned(),
+        ),
+        Call::Within => (Verdict::Pass, "within the tolerance".to_owned()),
+        Call::BelowFloor => (
+            Verdict::Pass,
+            format!("any change is below the floor of {}", floor()),
+        ),
+        Call::Unconfirmed { fresh } => (
+            Verdict::Inconclusive,
+            format!("the alarm was not confirmed by {fresh} fresh rounds"),
+        ),
+        Call::WorseOrNoise => (
+            Verdict::Inconclusive,
+            format!(
+                "looks worse by more than the tolerance, but noise could explain it{elsewhere}"
+            ),
+        ),
+        Call::WorseNearFloor => (
+            Verdict::Inconclusive,
+            format!(
+                "worse by more than the tolerance, but perhaps by less than the floor of {}",
+                floor()
+            ),
+        ),
+        Call::TooNoisy => (
+            Verdict::Inconclusive,
+            format!("too noisy to rule out a change of the tolerance{elsewhere}"),
+        ),
+        Call::TooFew => (Verdict::Inconclusive, String::new()),
+    }
+}
+
+/// Keeps the figures of each side and drops what compares them.
+fn not_compared(row: &mut Comparison, reason: &str) {
+    row.verdict = Verdict::NotMeasured;
+    row.ratio = None;
+    row.interval = None;
+    row.smallest_detectable_ratio = None;
+    reason.clone_into(&mut row.reason);
+}
+
+/// Start-up and peak memory where nothing is comparable, with the reason.
+pub(super) fn server_unmeasured(ctx: &Context<'_>, reason: &str) -> Vec<Comparison> {
+    let mut rows = server(ctx);
+    rows.retain(|r| r.role == Role::Gates);
+    for row in &mut rows {
+        not_compared(row, reason);
+    }
+    rows
+}
+
+/// A comparison without figures.
+pub(super) fn blank(policy: &GateConfig, scenario: &str, metric: Metric, role: Role) -> Comparison {
+    Comparison {
+        scenario: scenario.to_owned(),
+        tool: None,
+        metric,
+        role,
+        verdict: Verdict::NotMeasured,
+        base: None,
+        candidate: None,
+        ratio: None,
+        interval: None,
+        tolerance: tolerance(metric, policy),
+        smallest_detectable_ratio: None,
+        base_rounds: 0,
+        candidate_rounds: 0,
+        reason: String::new(),
+    }
+}
+
+fn show_figures(row: &mut Comparison, ruling: &Ruling, evidence: &Evidence) {
+    row.base = ruling.base;
+    row.candidate = ruling.candidate;
+    row.ratio = ruling.ratio;
+    row.interval = ruling.bounds.map(|(low, high)| Interval { low, high });
+    row.smallest_detectable_ratio = ruling.smallest_detectable;
+    row.base_rounds = evidence.base_rounds();
+    row.candidate_rounds = evidence.candidate_rounds();
+}
+
+/// The rule saw time per call; the reader sees calls per second.
+fn show_as_throughput(row: &mut Comparison, concurrency: u32) {
+    if row.metric != Metric::Throughput {
+        return;
+    }
+    let per_second = |ns: f64| f64::from(concurrency.max(1)) * 1e9 / ns;
+    row.base = row.base.map(per_second);
+    row.candidate = row.candidate.map(per_second);
+    row.ratio = row.ratio.map(f64::recip);
+    row.interval = row.interval.map(|i| Interval {
+        low: i.high.recip(),
+        high: i.low.recip(),
+    });
+    row.smallest_detectable_ratio = row.smallest_detectable_ratio.map(f64::recip);
+}

@@ -1,0 +1,136 @@
+//! From the rounds of a results file to the figures that the rule weighs.
+
+use std::collections::BTreeSet;
+
+use super::{Metric, rule::Evidence};
+use crate::{
+    results::{Job, Phase, Round, Sample},
+    stats::{Sample as Figures, location::median},
+};
+
+/// Where a figure of a round is found.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Source<'a> {
+    /// In a scenario's sample.
+    Scenario {
+        /// Its name.
+        name: &'a str,
+        /// Calls in flight, for throughput.
+        concurrency: u32,
+    },
+    /// In the round itself.
+    Server,
+}
+
+/// The figures of `metric` on both sides, larger being worse: nanoseconds or bytes.
+///
+/// Rounds without the figure are left out. Throughput is turned into nanoseconds that one caller
+/// waits for one call, `concurrency × duration / successes` (Little's law).
+pub(super) fn gather(
+    base: &[&Job],
+    candidate: &[&Job],
+    source: Source<'_>,
+    metric: Metric,
+) -> Evidence {
+    let full_base = full_rounds(base);
+    let full_candidate = full_rounds(candidate);
+    let of = |jobs: &[&Job], full: &BTreeSet<&str>, phase: Option<Phase>| {
+        jobs.iter()
+            .map(|job| {
+                job.rounds
+                    .iter()
+                    .filter(|r| phase.is_none_or(|p| r.phase == p))
+                    .filter(|r| metric != Metric::PeakMemory || is_full(r, full))
+                    .filter_map(|r| figure(r, source, metric))
+                    .collect::<Vec<f64>>()
+            })
+            .collect::<Vec<_>>()
+    };
+    let mut base: Vec<Vec<f64>> = of(base, &full_base, None);
+    base.retain(|job| !job.is_empty());
+    let measure = of(candidate, &full_candidate, Some(Phase::Measure));
+    let confirm = of(candidate, &full_candidate, Some(Phase::Confirm));
+    Evidence {
+        base,
+        measure,
+        confirm,
+    }
+}
+
+/// Memory depends on the work done: a round that ran only the alarmed scenarios is not comparable
+/// with one that ran everything.
+fn full_rounds<'a>(jobs: &[&'a Job]) -> BTreeSet<&'a str> {
+    planned(jobs)
+        .flat_map(|r| r.scenarios.keys())
+        .map(String::as_str)
+        .collect()
+}
+
+fn is_full(round: &Round, full: &BTreeSet<&str>) -> bool {
+    full.iter().all(|name| round.scenarios.contains_key(*name))
+}
+
+fn planned<'a>(jobs: &[&'a Job]) -> impl Iterator<Item = &'a Round> {
+    jobs.iter()
+        .flat_map(|j| j.rounds.iter())
+        .filter(|r| r.phase == Phase::Measure)
+}
+
+fn figure(round: &Round, source: Source<'_>, metric: Metric) -> Option<f64> {
+    let whole = |v: u64| v as f64;
+    let value = match source {
+        Source::Server => match metric {
+            Metric::Startup => round.startup_ns.map(whole),
+            Metric::StartupAdjusted => round.startup_adjusted_ns.map(whole),
+            Metric::PeakMemory => round.peak_memory_bytes.map(whole),
+            _ => None,
+        },
+        Source::Scenario { name, concurrency } => {
+            let sample = round.scenarios.get(name)?;
+            match metric {
+                Metric::LatencyP50 => sample.wall.map(|l| whole(l.p50_ns)),
+                Metric::LatencyP95 => sample.wall.and_then(|l| l.p95_ns).map(whole),
+                Metric::LatencyP50Adjusted => sample.adjusted.map(|l| whole(l.p50_ns)),
+                Metric::LatencyP95Adjusted => sample.adjusted.and_then(|l| l.p95_ns).map(whole),
+                Metric::CpuPerCall => sample.cpu_per_call_ns.map(whole),
+                Metric::Throughput => (sample.successes > 0).then(|| {
+                    f64::from(concurrency.max(1)) * whole(sample.duration_ns)
+                        / f64::from(sample.successes)
+                }),
+                _ => None,
+            }
+        }
+    };
+    // A logarithm is taken of it: a figure of 0 counts as the smallest one that can be told.
+    value.map(|v| v.max(1.0))
+}
+
+/// The scenario's samples on one side.
+pub(super) fn samples<'a>(jobs: &[&'a Job], scenario: &str) -> Vec<&'a Sample> {
+    jobs.iter()
+        .flat_map(|j| j.rounds.iter())
+        .filter_map(|r| r.scenarios.get(scenario))
+        .collect()
+}
+
+/// Whether most rounds with latencies also carry adjusted ones.
+pub(super) fn has_adjusted(jobs: &[&Job], scenario: &str) -> bool {
+    let samples = samples(jobs, scenario);
+    let wall = samples.iter().filter(|s| s.wall.is_some()).count();
+    let adjusted = samples.iter().filter(|s| s.adjusted.is_some()).count();
+    adjusted > 0 && adjusted * 2 >= wall
+}
+
+/// How much more of the machine other processes took in the candidate's rounds than in the
+/// base's, in cores: difference of the medians. `None` where a side does not know.
+pub(super) fn outside_load_rise(base: &[&Job], candidate: &[&Job]) -> Option<f64> {
+    let of = |jobs: &[&Job]| {
+        Figures::new(
+            jobs.iter()
+                .flat_map(|j| j.rounds.iter())
+                .filter_map(|r| r.outside_load_cores),
+        )
+        .map(|s| median(&s))
+    };
+    Some(of(candidate)? - of(base)?)
+}

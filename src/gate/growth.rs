@@ -1,0 +1,184 @@
+//! Memory growth with calls: slopes of fresh servers compared by difference, never with zero,
+//! since an interpreter's heap grows for a while without any leak.
+
+use super::{
+    Comparison, Metric, Role, Verdict,
+    compare::{Context, blank, memory_not_comparable},
+    policy::{floor, floor_in_words},
+};
+use crate::{
+    results::{Phase, Results, ScenarioRecord, SoakSample},
+    stats::{
+        Sample,
+        location::median,
+        rank::{mann_whitney_greater, smallest_probability},
+    },
+};
+
+/// Fresh servers needed on each side.
+pub(super) const SOAKS_NEEDED: usize = 3;
+/// One-sided error of the rank test; where so few soaks cannot reach it, complete separation
+/// stands in (3 against 3: 1/20 under no change, and the floor must be exceeded as well).
+const RANK_ALPHA: f64 = 0.005;
+
+/// Slopes of one scenario in bytes per 1,000 calls, from soaks that made all `calls`.
+pub(super) fn slopes(
+    results: &Results,
+    scenario: &str,
+    calls: u32,
+    phase: Option<Phase>,
+) -> Vec<f64> {
+    soaks(results, scenario, phase)
+        .filter(|s| s.calls == calls)
+        .filter_map(|s| s.growth_bytes_per_call)
+        .filter(|slope| slope.is_finite())
+        .map(|slope| slope.clamp(-1e15, 1e15) * 1000.0)
+        .collect()
+}
+
+fn soaks<'a>(
+    results: &'a Results,
+    scenario: &'a str,
+    phase: Option<Phase>,
+) -> impl Iterator<Item = &'a SoakSample> {
+    results
+        .jobs
+        .iter()
+        .flat_map(|j| j.soaks.iter())
+        .filter(move |s| phase.is_none_or(|p| s.phase == p))
+        .filter_map(move |s| s.scenarios.get(scenario))
+}
+
+/// Compares the growth of one soak.
+pub(super) fn compare(ctx: &Context<'_>, record: &ScenarioRecord) -> Comparison {
+    let metric = Metric::MemoryGrowth;
+    let mut row = blank(ctx.policy, &record.name, metric, Role::Gates);
+    row.tool.clone_from(&record.tool);
+    let declared = ctx
+        .base
+        .suite
+        .scenarios
+        .iter()
+        .find(|s| s.name == record.name)
+        .map_or(record.calls, |s| s.calls);
+    let base = slopes(ctx.base, &record.name, declared, None);
+    let planned = slopes(
+        ctx.candidate,
+        &record.name,
+        record.calls,
+        Some(Phase::Measure),
+    );
+    let fresh = slopes(
+        ctx.candidate,
+        &record.name,
+        record.calls,
+        Some(Phase::Confirm),
+    );
+    let all: Vec<f64> = planned.iter().chain(&fresh).copied().collect();
+    let typical = |slopes: &[f64]| Sample::new(slopes.iter().copied()).map(|s| median(&s));
+    row.base = typical(&base);
+    row.candidate = typical(&all);
+    row.base_rounds = base.len();
+    row.candidate_rounds = all.len();
+    (row.verdict, row.reason) = if let Some(why) = memory_not_comparable(ctx) {
+        (Verdict::NotMeasured, why)
+    } else if declared != record.calls {
+        (
+            Verdict::Inconclusive,
+            format!(
+                "the baseline's soak makes {declared} calls, this one {}: growth is compared at equal calls",
+                record.calls
+            ),
+        )
+    } else {
+        let short = short_soaks(ctx, record);
+        judge(ctx, &base, &planned, &fresh, &short)
+    };
+    row
+}
+
+/// Says how many soaks ended before all their calls, where some did.
+fn short_soaks(ctx: &Context<'_>, record: &ScenarioRecord) -> String {
+    let short = soaks(ctx.candidate, &record.name, None)
+        .filter(|s| s.calls != record.calls)
+        .count();
+    if short == 0 {
+        String::new()
+    } else {
+        format!("; {short} ended before all their calls")
+    }
+}
+
+fn judge(
+    ctx: &Context<'_>,
+    base: &[f64],
+    planned: &[f64],
+    fresh: &[f64],
+    short: &str,
+) -> (Verdict, String) {
+    let floor = floor(Metric::MemoryGrowth, ctx.policy);
+    let in_words = floor_in_words(Metric::MemoryGrowth, ctx.policy);
+    let sides = (
+        Sample::new(base.iter().copied()),
+        Sample::new(planned.iter().copied()),
+    );
+    let ((Some(b), Some(c)), true) = (
+        sides,
+        base.len() >= SOAKS_NEEDED && planned.len() >= SOAKS_NEEDED,
+    ) else {
+        return (
+            Verdict::NotMeasured,
+            format!(
+                "needs {SOAKS_NEEDED} soaks on each side, had {} and {}{short}",
+                base.len(),
+                planned.len()
+            ),
+        );
+    };
+    let change = median(&c) - median(&b);
+    if change > floor && separated(&b, &c) {
+        return match Sample::new(fresh.iter().copied()) {
+            None => (
+                Verdict::Regressed,
+                format!(
+                    "grows faster by more than {in_words} per 1,000 calls; not confirmed by fresh soaks"
+                ),
+            ),
+            Some(f) if median(&f) - median(&b) > floor && f.min() > b.max() => (
+                Verdict::Regressed,
+                format!(
+                    "grows faster by more than {in_words} per 1,000 calls, confirmed by {} fresh soaks",
+                    f.len()
+                ),
+            ),
+            Some(f) => (
+                Verdict::Inconclusive,
+                format!("the alarm was not confirmed by {} fresh soaks", f.len()),
+            ),
+        };
+    }
+    if -change > floor && separated(&c, &b) {
+        (
+            Verdict::Improved,
+            format!("grows slower by more than {in_words} per 1,000 calls"),
+        )
+    } else if change > floor {
+        (
+            Verdict::Inconclusive,
+            format!(
+                "grows faster by more than {in_words} per 1,000 calls, but the soaks of the two sides overlap"
+            ),
+        )
+    } else {
+        (
+            Verdict::Pass,
+            format!("does not grow faster by more than {in_words} per 1,000 calls"),
+        )
+    }
+}
+
+/// Whether `high` lies above `low` beyond chance.
+fn separated(low: &Sample, high: &Sample) -> bool {
+    let reachable = smallest_probability(low, high);
+    mann_whitney_greater(low, high) <= RANK_ALPHA.max(reachable * (1.0 + 1e-9))
+}

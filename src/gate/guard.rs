@@ -1,0 +1,102 @@
+//! Guards: noisy metrics beside the one that gates. A guard fails alone only at a confirmed
+//! doubling, but what it raises is never a plain pass.
+
+use super::{
+    Metric, Verdict,
+    policy::gross,
+    rule::{Call, Evidence, Ruling, Terms, rule},
+};
+
+/// Outside load, in cores, that explains longer wall times: quiet rounds lie within ±0.15.
+pub(super) const LOAD_THAT_EXPLAINS: f64 = 0.15;
+
+/// What surrounds a guard.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Surroundings {
+    /// Rise of outside load from base to candidate, in cores, where known.
+    pub(super) load_rise: Option<f64>,
+    /// Whether a metric that gates the same scenario is `regressed` itself.
+    pub(super) gate_regressed: bool,
+}
+
+/// Verdict, reason and figures of a guard.
+pub(super) fn guard(
+    metric: Metric,
+    evidence: &Evidence,
+    terms: &Terms,
+    around: Surroundings,
+) -> (Verdict, String, Ruling) {
+    let big = rule(evidence, &gross(*terms));
+    let ordinary = rule(evidence, terms);
+    // CPU time is the server's own: outside load does not explain it.
+    let is_cpu = metric == Metric::CpuPerCall;
+    let explained = |sign: f64| {
+        !is_cpu
+            && around
+                .load_rise
+                .is_some_and(|rise| sign * rise > LOAD_THAT_EXPLAINS)
+    };
+    let mut shown = big;
+    if is_cpu {
+        // It cannot be called regressed by any change.
+        shown.smallest_detectable = None;
+    }
+    let (verdict, reason) = match (big.call, ordinary.call) {
+        (Call::Regressed { .. }, _) if explained(1.0) => (
+            Verdict::Inconclusive,
+            "at least doubled, but other processes took more of the machine than for the baseline: measure again on a quiet machine".to_owned(),
+        ),
+        (Call::Regressed { confirmed_by }, _) if !is_cpu => (
+            Verdict::Regressed,
+            match confirmed_by {
+                Some(n) => format!("at least doubled, confirmed by {n} fresh rounds"),
+                None => "at least doubled; not confirmed by fresh rounds".to_owned(),
+            },
+        ),
+        (_, Call::Regressed { .. }) if around.gate_regressed => (
+            Verdict::Inconclusive,
+            "worse too, but as a guard it fails alone only at a confirmed doubling".to_owned(),
+        ),
+        (_, Call::Regressed { .. }) if explained(1.0) => (
+            Verdict::Pass,
+            "worse, which is explained by other processes: they took more of the machine than for the baseline".to_owned(),
+        ),
+        (_, Call::Regressed { .. }) => (Verdict::Inconclusive, raised(metric).to_owned()),
+        (Call::Improved, _) if explained(-1.0) => (
+            Verdict::Pass,
+            "better, which is explained by other processes: they took less of the machine than for the baseline".to_owned(),
+        ),
+        (Call::Improved, _) if !is_cpu => (Verdict::Improved, "at least halved".to_owned()),
+        (_, Call::TooFew) => (Verdict::Inconclusive, String::new()),
+        (_, Call::Improved) => (Verdict::Pass, "better, as far as a guard can tell".to_owned()),
+        (_, Call::Within) => (Verdict::Pass, "within the tolerance".to_owned()),
+        (_, Call::Unconfirmed { fresh }) => (
+            Verdict::Pass,
+            format!("worse in the planned rounds, not so in {fresh} fresh ones"),
+        ),
+        (
+            _,
+            Call::BelowFloor | Call::WorseNearFloor | Call::WorseOrNoise | Call::TooNoisy,
+        ) => (
+            Verdict::Pass,
+            "no sure sign of a change; too noisy to gate at the tolerance".to_owned(),
+        ),
+    };
+    (verdict, reason, shown)
+}
+
+/// Why a guard that rose alone is no pass.
+fn raised(metric: Metric) -> &'static str {
+    match metric {
+        Metric::CpuPerCall => {
+            "the server uses more CPU time for each call, though its latency does not show it"
+        }
+        Metric::Startup => {
+            "wall time rose though start-up less scheduler wait did not, and no outside load explains it"
+        }
+        Metric::LatencyP50 => {
+            "wall time rose though latency less scheduler wait did not, and no outside load explains it"
+        }
+        _ => "rose though the metrics that gate did not, and no outside load explains it",
+    }
+}

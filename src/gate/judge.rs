@@ -1,0 +1,283 @@
+//! The judgement over all comparisons, budgets and findings.
+
+use std::collections::BTreeSet;
+
+use super::{
+    BudgetCheck, BudgetOutcome, Comparison, Finding, Judgement, Metric, Role, Severity, Verdict,
+    budget,
+    comparability::{
+        self, UPDATE, about, about_all, doubts_of_incomplete, scenario_differs, tool_list_differs,
+    },
+    compare::{self, Context},
+    evidence, presence,
+};
+use crate::{
+    error::exit_code,
+    results::{Measure, Results, ScenarioKind, ScenarioRecord},
+    suite::{GateConfig, InconclusivePolicy},
+};
+
+/// Judges `candidate` against the stored `base`: comparisons, budgets and findings.
+#[must_use]
+pub fn judge(base: &Results, candidate: &Results, policy: &GateConfig) -> Judgement {
+    let ground = comparability::ground(base, candidate);
+    let ctx = Context {
+        base,
+        candidate,
+        policy,
+        ground: &ground,
+        load_rise: evidence::outside_load_rise(&ground.base_jobs, &ground.candidate_jobs),
+    };
+    let mut findings = ground.findings.clone();
+    let mut comparisons = match &ground.nothing {
+        Some(why) => compare::server_unmeasured(&ctx, &format!("not comparable: {why}")),
+        None => compare::server(&ctx),
+    };
+    for record in &candidate.suite.scenarios {
+        comparisons.extend(scenario(&ctx, record, &mut findings));
+    }
+    let missing = presence::missing(base, candidate);
+    for m in &missing {
+        comparisons.extend(compare::unmeasured(&ctx, m.record, "not in this run"));
+    }
+    findings.extend(presence::of_results(candidate));
+    findings.extend(presence::of_missing(&missing, base, candidate));
+    if ground.nothing.is_none() {
+        findings.extend(lost_measures(&ctx));
+    }
+    let gated = comparisons
+        .iter()
+        .any(|c| c.role == Role::Gates && c.verdict != Verdict::NotMeasured);
+    if !gated && ground.nothing.is_none() {
+        findings.push(about_all(
+            Severity::Doubt,
+            format!("the baseline holds nothing that this run could be compared with; {UPDATE}"),
+        ));
+    }
+    conclude(candidate, policy, comparisons, findings)
+}
+
+/// Judges `results` alone: budgets and failures, without a baseline.
+#[must_use]
+pub fn judge_alone(results: &Results, policy: &GateConfig) -> Judgement {
+    let mut findings = presence::of_results(results);
+    findings.extend(doubts_of_incomplete(results));
+    conclude(results, policy, Vec::new(), findings)
+}
+
+/// Scenarios with an alarm that fresh rounds can confirm or clear, guards included; `server` when
+/// start-up or peak memory alarmed.
+///
+/// Memory and start-up depend on all that a round does, so for `server` a fresh round must run
+/// every scenario; a round that ran fewer is not used for peak memory.
+#[must_use]
+pub fn alarmed_scenarios(judgement: &Judgement) -> BTreeSet<String> {
+    named(judgement, |c| {
+        let alarm = match c.role {
+            Role::Gates => c.verdict == Verdict::Regressed,
+            Role::Guards => matches!(c.verdict, Verdict::Regressed | Verdict::Inconclusive),
+            Role::Reported => false,
+        };
+        alarm && (c.ratio.is_some() || c.metric == Metric::MemoryGrowth)
+    })
+}
+
+/// Scenarios that more planned rounds could decide; `server` for start-up and peak memory.
+#[must_use]
+pub fn undecided_scenarios(judgement: &Judgement) -> BTreeSet<String> {
+    named(judgement, |c| {
+        c.role == Role::Gates && c.verdict == Verdict::Inconclusive
+    })
+}
+
+fn named(judgement: &Judgement, wanted: impl Fn(&Comparison) -> bool) -> BTreeSet<String> {
+    judgement
+        .comparisons
+        .iter()
+        .filter(|c| wanted(c))
+        .map(|c| c.scenario.clone())
+        .collect()
+}
+
+fn scenario(
+    ctx: &Context<'_>,
+    record: &ScenarioRecord,
+    findings: &mut Vec<Finding>,
+) -> Vec<Comparison> {
+    let Some(before) = ctx
+        .base
+        .suite
+        .scenarios
+        .iter()
+        .find(|s| s.name == record.name)
+    else {
+        return compare::unmeasured(ctx, record, "new: no baseline yet");
+    };
+    if let Some(why) = &ctx.ground.nothing {
+        return compare::unmeasured(ctx, record, &format!("not comparable: {why}"));
+    }
+    if let Some(why) = scenario_differs(before, record) {
+        findings.push(about(
+            Severity::Doubt,
+            &record.name,
+            format!("not comparable: {why}; {UPDATE}"),
+        ));
+        return compare::unmeasured(ctx, record, &format!("not comparable: {why}"));
+    }
+    if record.kind == ScenarioKind::ListTools && tool_list_differs(ctx.base, ctx.candidate) {
+        let why = "the server offers another list of tools";
+        findings.push(about(
+            Severity::Note,
+            &record.name,
+            format!("not comparable: {why} than in the baseline"),
+        ));
+        return compare::unmeasured(ctx, record, &format!("not comparable: {why}"));
+    }
+    if before.calls != record.calls && record.kind != ScenarioKind::Soak {
+        findings.push(about(
+            Severity::Note,
+            &record.name,
+            format!(
+                "{} calls a round, in the baseline {}",
+                record.calls, before.calls
+            ),
+        ));
+    }
+    if record.report_only && !before.report_only {
+        findings.push(about(
+            Severity::Note,
+            &record.name,
+            "reported only, though it gated when the baseline was made".to_owned(),
+        ));
+    }
+    compare::scenario(ctx, record)
+}
+
+/// Notes where one side lacks a measure that the other has, since a gate is weaker then.
+fn lost_measures(ctx: &Context<'_>) -> Vec<Finding> {
+    let why = |results: &Results, of: fn(&crate::results::Job) -> &Measure| {
+        let measured = results.jobs.iter().any(|j| matches!(of(j), Measure::By(_)));
+        let words = results.jobs.iter().find_map(|j| match of(j) {
+            Measure::NotMeasured(why) => Some(comparability::shortened(why, 300)),
+            Measure::By(_) => None,
+        });
+        if measured { None } else { words }
+    };
+    let pair = |what: &str, gates: &str, of: fn(&crate::results::Job) -> &Measure| {
+        let text = match (why(ctx.base, of), why(ctx.candidate, of)) {
+            (Some(why), None) => {
+                format!("{what} was not measured in the baseline ({why}): {gates}")
+            }
+            (None, Some(why)) => format!("{what} was not measured in this run ({why}): {gates}"),
+            _ => return None,
+        };
+        Some(about_all(Severity::Note, text))
+    };
+    [
+        pair(
+            "latency less scheduler wait",
+            "wall time gates instead",
+            |j| &j.adjusted_measure,
+        ),
+        pair("memory", "it is not gated", |j| &j.memory_measure),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+fn conclude(
+    results: &Results,
+    policy: &GateConfig,
+    comparisons: Vec<Comparison>,
+    mut findings: Vec<Finding>,
+) -> Judgement {
+    let budgets = budget::check(results, policy);
+    findings.extend(unchecked_budgets(&budgets));
+    // Stable: within one weight the order in which they were found stays.
+    findings.sort_by_key(|f| std::cmp::Reverse(f.severity));
+    let nothing = presence::nothing_measured(results);
+    let verdict = verdict(nothing, &comparisons, &findings);
+    let exit_code = exit(nothing, verdict, &budgets, &findings, policy);
+    Judgement {
+        verdict,
+        comparisons,
+        budgets,
+        findings,
+        exit_code,
+    }
+}
+
+/// A limit that the user set and that could not be checked is a doubt, one for each metric.
+fn unchecked_budgets(budgets: &[BudgetCheck]) -> Vec<Finding> {
+    let mut findings: Vec<(Metric, Vec<&str>)> = Vec::new();
+    for check in budgets {
+        if !check.set_by_user || check.outcome != BudgetOutcome::NotMeasured {
+            continue;
+        }
+        match findings.iter_mut().find(|(m, _)| *m == check.metric) {
+            Some((_, scenarios)) => scenarios.push(&check.scenario),
+            None => findings.push((check.metric, vec![&check.scenario])),
+        }
+    }
+    findings
+        .into_iter()
+        .map(|(metric, scenarios)| {
+            about_all(
+                Severity::Doubt,
+                format!(
+                    "the budget of {metric} could not be checked, there is no figure: {}",
+                    comparability::shortened(&scenarios.join(", "), 300)
+                ),
+            )
+        })
+        .collect()
+}
+
+fn verdict(nothing: bool, comparisons: &[Comparison], findings: &[Finding]) -> Verdict {
+    let counts = |verdict: Verdict| {
+        comparisons
+            .iter()
+            .any(|c| c.role != Role::Reported && c.verdict == verdict)
+    };
+    let found = |severity: Severity| findings.iter().any(|f| f.severity == severity);
+    // A guard's improvement is too noisy to boast of.
+    let improved = comparisons
+        .iter()
+        .any(|c| c.role == Role::Gates && c.verdict == Verdict::Improved);
+    if nothing {
+        Verdict::NotMeasured
+    } else if counts(Verdict::Regressed) {
+        Verdict::Regressed
+    } else if found(Severity::Failure) {
+        Verdict::NotMeasured
+    } else if found(Severity::Doubt) || counts(Verdict::Inconclusive) {
+        Verdict::Inconclusive
+    } else if improved {
+        Verdict::Improved
+    } else {
+        Verdict::Pass
+    }
+}
+
+fn exit(
+    nothing: bool,
+    verdict: Verdict,
+    budgets: &[BudgetCheck],
+    findings: &[Finding],
+    policy: &GateConfig,
+) -> u8 {
+    let broken = budgets
+        .iter()
+        .any(|b| b.set_by_user && b.outcome == BudgetOutcome::Broken);
+    let failed = findings.iter().any(|f| f.severity == Severity::Failure);
+    if nothing {
+        exit_code::NOT_MEASURED
+    } else if verdict == Verdict::Regressed || broken || failed {
+        exit_code::REGRESSED
+    } else if verdict == Verdict::Inconclusive && policy.inconclusive == InconclusivePolicy::Fail {
+        exit_code::INCONCLUSIVE
+    } else {
+        exit_code::OK
+    }
+}

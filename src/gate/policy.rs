@@ -1,0 +1,134 @@
+//! From the user's policy to the terms of each comparison: tolerances, floors, and the stated
+//! constants of the rule. `docs/decision.md` gives the reasons for each number.
+
+use std::time::Duration;
+
+use super::{Metric, rule::Terms};
+use crate::suite::GateConfig;
+
+/// One-sided error of an alarm against a stored baseline.
+const ALARM_ALPHA: f64 = 0.001;
+/// The same on another machine class, where the spread between machines is most of the margin.
+const ALARM_ALPHA_OTHER_CLASS: f64 = 0.005;
+/// The lower bound of an alarm must exclude this share of the tolerance.
+const TRIVIAL_SHARE: f64 = 0.25;
+
+/// A guard fails alone only at this factor…
+const GROSS_FACTOR: f64 = 2.0;
+/// …with a lower bound above this one.
+const GROSS_TRIVIAL: f64 = 0.2;
+
+/// Standard deviation between machines of different classes, of the logarithm of any time.
+const BETWEEN_MACHINES: f64 = 0.15;
+
+/// How the machines of the two sides relate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Machines {
+    /// Latencies are compared closely.
+    SameClass,
+    /// Times can only show gross changes.
+    OtherClass {
+        /// Whether the jobs at hand cover enough machine classes to teach their spread.
+        several: bool,
+    },
+}
+
+/// Stated standard deviation of the logarithm between jobs on machines of one class.
+fn between_jobs(metric: Metric) -> f64 {
+    match metric {
+        Metric::LatencyP50Adjusted
+        | Metric::LatencyP95Adjusted
+        | Metric::StartupAdjusted
+        | Metric::CpuPerCall => 0.04,
+        Metric::LatencyP50 | Metric::Throughput | Metric::Startup => 0.05,
+        Metric::LatencyP95 => 0.10,
+        Metric::PeakMemory | Metric::MemoryGrowth | Metric::ErrorRate => 0.02,
+    }
+}
+
+/// How much worse `metric` may get, as a fraction; 0 where it is compared by difference.
+pub(super) fn tolerance(metric: Metric, policy: &GateConfig) -> f64 {
+    let set = &policy.tolerance;
+    let chosen = match metric {
+        Metric::LatencyP50 | Metric::LatencyP50Adjusted | Metric::CpuPerCall => set.latency_p50,
+        Metric::LatencyP95 | Metric::LatencyP95Adjusted => set.latency_p95,
+        Metric::Throughput => set.throughput,
+        Metric::Startup | Metric::StartupAdjusted => set.startup,
+        Metric::PeakMemory => set.peak_memory,
+        Metric::MemoryGrowth | Metric::ErrorRate => 0.0,
+    };
+    if chosen.is_finite() {
+        chosen.max(0.0)
+    } else {
+        0.0
+    }
+}
+
+/// Absolute change below which nothing is a regression, in nanoseconds or bytes.
+///
+/// Throughput is judged as the time that one caller waits for one call, so it shares the floor of
+/// p50.
+pub(super) fn floor(metric: Metric, policy: &GateConfig) -> f64 {
+    let set = &policy.floor;
+    let ns = |d: Duration| d.as_nanos() as f64;
+    match metric {
+        Metric::LatencyP50
+        | Metric::LatencyP50Adjusted
+        | Metric::CpuPerCall
+        | Metric::Throughput => ns(set.latency_p50),
+        Metric::LatencyP95 | Metric::LatencyP95Adjusted => ns(set.latency_p95),
+        Metric::Startup | Metric::StartupAdjusted => ns(set.startup),
+        Metric::PeakMemory => set.peak_memory_bytes as f64,
+        Metric::MemoryGrowth => set.memory_growth_per_1000_calls_bytes as f64,
+        Metric::ErrorRate => 0.0,
+    }
+}
+
+/// The floor in words, as a user would write it.
+pub(super) fn floor_in_words(metric: Metric, policy: &GateConfig) -> String {
+    let set = &policy.floor;
+    let time = |d: Duration| humantime::format_duration(d).to_string();
+    let size = |bytes: u64| bytesize::ByteSize(bytes).display().si().to_string();
+    match metric {
+        Metric::LatencyP50
+        | Metric::LatencyP50Adjusted
+        | Metric::CpuPerCall
+        | Metric::Throughput => time(set.latency_p50),
+        Metric::LatencyP95 | Metric::LatencyP95Adjusted => time(set.latency_p95),
+        Metric::Startup | Metric::StartupAdjusted => time(set.startup),
+        Metric::PeakMemory => size(set.peak_memory_bytes),
+        Metric::MemoryGrowth => size(set.memory_growth_per_1000_calls_bytes),
+        Metric::ErrorRate => "0".to_owned(),
+    }
+}
+
+/// The terms on which `metric` gates.
+pub(super) fn terms(metric: Metric, policy: &GateConfig, machines: Machines) -> Terms {
+    let tolerance = tolerance(metric, policy);
+    let is_time = metric != Metric::PeakMemory;
+    let (between_jobs, learn_between_jobs, alpha) = match machines {
+        Machines::OtherClass { several } if is_time => {
+            (BETWEEN_MACHINES, several, ALARM_ALPHA_OTHER_CLASS)
+        }
+        Machines::SameClass | Machines::OtherClass { .. } => {
+            (between_jobs(metric), true, ALARM_ALPHA)
+        }
+    };
+    Terms {
+        tolerance,
+        trivial: tolerance * TRIVIAL_SHARE,
+        floor: floor(metric, policy),
+        between_jobs,
+        learn_between_jobs,
+        alpha,
+    }
+}
+
+/// The terms on which a guard fails alone: a doubling, or the tolerance where that is more.
+pub(super) fn gross(terms: Terms) -> Terms {
+    Terms {
+        tolerance: terms.tolerance.max(GROSS_FACTOR - 1.0),
+        trivial: terms.trivial.max(GROSS_TRIVIAL),
+        ..terms
+    }
+}
