@@ -1,0 +1,254 @@
+//! The faults that can be switched on, how they are written, and what they say of themselves.
+//!
+//! What a fault does to a call is decided in `plan.rs`.
+
+use std::{fmt, num::NonZeroU64, str::FromStr, time::Duration};
+
+use super::{Transport, tools::Tool};
+
+mod catalogue;
+mod value;
+
+use catalogue::CATALOGUE;
+pub(crate) use catalogue::help;
+use value::nearest;
+
+/// One deliberate fault. [`Fault::from_str`] reads `NAME[=VALUE]`, and `Display` writes it.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum Fault {
+    /// Multiplies the work of one tool, or of all.
+    Slow {
+        /// The tool; `None` = all.
+        tool: Option<Tool>,
+        /// 2 = twice as slow.
+        factor: f64,
+    },
+    /// Waits off the CPU before each call.
+    Delay {
+        /// The tool; `None` = all.
+        tool: Option<Tool>,
+        /// How long.
+        delay: Duration,
+    },
+    /// Waits off the CPU between zero and this, evenly spread, by the seed and the call's number.
+    Jitter {
+        /// The tool; `None` = all.
+        tool: Option<Tool>,
+        /// At most.
+        most: Duration,
+    },
+    /// Multiplies the work of so many per cent of the calls of one tool, evenly spread.
+    Tail {
+        /// The tool; `None` = all.
+        tool: Option<Tool>,
+        /// More than 0, at most 100.
+        percent: f64,
+        /// 10 = ten times as slow.
+        factor: f64,
+    },
+    /// Keeps touched memory at each call.
+    Leak {
+        /// The tool; `None` = all.
+        tool: Option<Tool>,
+        /// Per call.
+        bytes: u64,
+    },
+    /// Keeps touched memory from the start.
+    Bloat {
+        /// In all.
+        bytes: u64,
+    },
+    /// Never answers `initialize` nor `server/discover`.
+    HangOnInitialize,
+    /// Never answers a call, after so many answered ones.
+    HangOnCall {
+        /// Calls answered before.
+        after: u64,
+    },
+    /// stdio: a line that is not JSON before each answer.
+    GarbageLine,
+    /// stdio: only lines that are not JSON, never the protocol.
+    GarbageOnly,
+    /// Answers calls with an id that nobody asked with.
+    WrongId,
+    /// Answers each call twice; over HTTP in one event stream.
+    DuplicateAnswer,
+    /// `echo` answers with the message of another call.
+    MixedUp {
+        /// `true`: of the call before, always; `false`: of one in flight at the same time.
+        always: bool,
+    },
+    /// Calls answer `isError: true`.
+    ToolError {
+        /// Every so many calls.
+        every: NonZeroU64,
+    },
+    /// Calls answer a JSON-RPC error, code -32603.
+    RpcError {
+        /// Every so many calls.
+        every: NonZeroU64,
+    },
+    /// HTTP: calls answer status 500.
+    Http500 {
+        /// Every so many calls.
+        every: NonZeroU64,
+    },
+    /// HTTP: calls answer status 503.
+    Http503 {
+        /// Every so many calls.
+        every: NonZeroU64,
+    },
+    /// HTTP: announces more bytes than it sends, then closes the connection.
+    TruncatedBody {
+        /// Every so many calls.
+        every: NonZeroU64,
+    },
+    /// stdio: closes stdout and exits in the middle of a call.
+    CloseMidCall {
+        /// Calls answered before.
+        after: u64,
+    },
+    /// Exits with code 101 in the middle of the call after so many.
+    CrashAfter {
+        /// Calls answered before.
+        calls: u64,
+    },
+    /// Writes to stderr and exits with code 7 before any protocol.
+    ExitAtOnce,
+    /// Ignores the end of stdin and SIGTERM; SIGINT and SIGKILL still end it.
+    IgnoreShutdown,
+    /// Starts `sleep 600` in a process group of its own, which outlives the server.
+    OrphanChild {
+        /// `true`: its parent has already left, so that the process tree does not show it.
+        detached: bool,
+    },
+    /// Calls answer a text of so many bytes.
+    HugeAnswer {
+        /// Size of the text.
+        bytes: u64,
+    },
+    /// Writes so many bytes to stderr at each call.
+    StderrFlood {
+        /// Per call.
+        bytes: u64,
+    },
+    /// Protocol 2026-07-28: calls answer `resultType: "input_required"` until they are retried
+    /// with the `requestState`.
+    InputRequired,
+}
+
+/// Why a text is not a fault. The text names the fault and says what is allowed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct FaultError(String);
+
+impl FromStr for Fault {
+    type Err = FaultError;
+
+    fn from_str(text: &str) -> Result<Self, FaultError> {
+        let (name, value) = match text.split_once('=') {
+            Some((name, value)) => (name, Some(value)),
+            None => (text, None),
+        };
+        let Some(entry) = CATALOGUE.iter().find(|entry| entry.name == name) else {
+            let names: Vec<&str> = CATALOGUE.iter().map(|entry| entry.name).collect();
+            return Err(FaultError(format!(
+                "there is no fault {name:?}{}; the faults are {}",
+                nearest(name, &names),
+                names.join(", ")
+            )));
+        };
+        catalogue::parse(name, value).map_err(|problem| {
+            FaultError(format!(
+                "fault `{name}`: {problem}; it is written {name}{}",
+                entry.value
+            ))
+        })
+    }
+}
+
+impl Fault {
+    /// The name before the `=`.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Slow { .. } => "slow",
+            Self::Delay { .. } => "delay",
+            Self::Jitter { .. } => "jitter",
+            Self::Tail { .. } => "tail",
+            Self::Leak { .. } => "leak",
+            Self::Bloat { .. } => "bloat",
+            Self::HangOnInitialize => "hang-on-initialize",
+            Self::HangOnCall { .. } => "hang-on-call",
+            Self::GarbageLine => "garbage-line",
+            Self::GarbageOnly => "garbage-only",
+            Self::WrongId => "wrong-id",
+            Self::DuplicateAnswer => "duplicate-answer",
+            Self::MixedUp { .. } => "mixed-up",
+            Self::ToolError { .. } => "tool-error",
+            Self::RpcError { .. } => "rpc-error",
+            Self::Http500 { .. } => "http-500",
+            Self::Http503 { .. } => "http-503",
+            Self::TruncatedBody { .. } => "truncated-body",
+            Self::CloseMidCall { .. } => "close-mid-call",
+            Self::CrashAfter { .. } => "crash-after",
+            Self::ExitAtOnce => "exit-at-once",
+            Self::IgnoreShutdown => "ignore-shutdown",
+            Self::OrphanChild { .. } => "orphan-child",
+            Self::HugeAnswer { .. } => "huge-answer",
+            Self::StderrFlood { .. } => "stderr-flood",
+            Self::InputRequired => "input-required",
+        }
+    }
+
+    /// The only transport where this fault can show; `None` = both.
+    pub(crate) fn only_transport(&self) -> Option<Transport> {
+        CATALOGUE
+            .iter()
+            .find(|entry| entry.name == self.name())
+            .and_then(|entry| entry.only)
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = self.name();
+        let of = |tool: &Option<Tool>| tool.map_or(String::new(), |t| format!("{}:", t.name()));
+        match self {
+            Self::Slow { tool, factor } => write!(f, "{name}={}{factor}", of(tool)),
+            Self::Delay { tool, delay } | Self::Jitter { tool, most: delay } => {
+                write!(f, "{name}={}{}", of(tool), delay.as_millis())
+            }
+            Self::Tail {
+                tool,
+                percent,
+                factor,
+            } => write!(f, "{name}={}{percent}:{factor}", of(tool)),
+            Self::Leak { tool, bytes } => write!(f, "{name}={}{bytes}", of(tool)),
+            Self::Bloat { bytes } | Self::HugeAnswer { bytes } | Self::StderrFlood { bytes } => {
+                write!(f, "{name}={bytes}")
+            }
+            Self::HangOnCall { after }
+            | Self::CloseMidCall { after }
+            | Self::CrashAfter { calls: after } => write!(f, "{name}={after}"),
+            Self::ToolError { every }
+            | Self::RpcError { every }
+            | Self::Http500 { every }
+            | Self::Http503 { every }
+            | Self::TruncatedBody { every } => write!(f, "{name}={every}"),
+            Self::MixedUp { always: true } => write!(f, "{name}=always"),
+            Self::OrphanChild { detached: true } => write!(f, "{name}=detached"),
+            Self::HangOnInitialize
+            | Self::GarbageLine
+            | Self::GarbageOnly
+            | Self::WrongId
+            | Self::DuplicateAnswer
+            | Self::MixedUp { always: false }
+            | Self::ExitAtOnce
+            | Self::IgnoreShutdown
+            | Self::OrphanChild { detached: false }
+            | Self::InputRequired => f.write_str(name),
+        }
+    }
+}

@@ -1,0 +1,362 @@
+//! The streamable HTTP transport: one endpoint, `/mcp`, for both protocol eras.
+
+use std::{
+    convert::Infallible,
+    io::{self, Write as _},
+    net::{Ipv4Addr, SocketAddr},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::TokioIo;
+use serde_json::Value;
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::Semaphore,
+};
+
+use super::{
+    Era,
+    body::ReplyBody,
+    headers::{self, PROTOCOL_VERSION, SESSION_ID},
+    message::{Message, Version},
+    plan::{Answer, CallPlan},
+    protocol::{Call, Step},
+    reply::{
+        Reply, bare, encode, event, events, json, not_allowed, opening, refuse, refuse_request,
+        status,
+    },
+    rpc::{Refusal, RpcError},
+    server::{Server, complain},
+    sessions::{NoSession, Sessions},
+};
+
+/// The path of the endpoint.
+const PATH: &str = "/mcp";
+/// Largest request body.
+const MAX_BODY_BYTES: usize = 16 << 20;
+/// How long a request body may take.
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+/// Connections at the same time; more wait to be accepted.
+const MAX_CONNECTIONS: usize = 4_096;
+/// How long accepting waits after an error such as too many open files.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
+
+/// Binds to the loopback, says where on stderr, and serves until the process ends.
+pub(crate) async fn run(server: Arc<Server>, port: u16) -> io::Result<()> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))
+        .await
+        .map_err(|error| {
+            io::Error::new(
+                error.kind(),
+                format!("cannot listen on 127.0.0.1:{port}: {error}; choose another --port, or 0"),
+            )
+        })?;
+    let _ = writeln!(
+        io::stderr().lock(),
+        "listening on {}",
+        url(listener.local_addr()?)
+    );
+    accept(server, listener).await
+}
+
+/// The URL of the endpoint.
+pub(crate) fn url(address: SocketAddr) -> String {
+    format!("http://{address}{PATH}")
+}
+
+/// Serves every connection of `listener`; returns only on an error of the listener itself.
+pub(crate) async fn accept(server: Arc<Server>, listener: TcpListener) -> io::Result<()> {
+    let endpoint = Arc::new(Endpoint {
+        server,
+        sessions: Mutex::default(),
+    });
+    let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    loop {
+        let Ok(permit) = Arc::clone(&room).acquire_owned().await else {
+            return Ok(());
+        };
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                let endpoint = Arc::clone(&endpoint);
+                tokio::spawn(async move {
+                    connection(endpoint, stream).await;
+                    drop(permit);
+                });
+            }
+            Err(error) => {
+                complain(&format!("cannot accept a connection: {error}"));
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+async fn connection(endpoint: Arc<Endpoint>, stream: TcpStream) {
+    // Without it, an event stream's second segment waits 40 ms for the client's delayed ACK.
+    if let Err(error) = stream.set_nodelay(true) {
+        complain(&format!("cannot set TCP_NODELAY: {error}"));
+    }
+    let service = service_fn(move |request| {
+        let endpoint = Arc::clone(&endpoint);
+        async move { Ok::<_, Infallible>(endpoint.handle(request).await) }
+    });
+    // A connection that breaks is the client's to notice.
+    let _ = http1::Builder::new()
+        .serve_connection(TokioIo::new(stream), service)
+        .await;
+}
+
+struct Endpoint {
+    server: Arc<Server>,
+    sessions: Mutex<Sessions>,
+}
+
+impl Endpoint {
+    async fn handle(&self, request: Request<Incoming>) -> Reply {
+        if request.uri().path() != PATH {
+            return refuse(StatusCode::NOT_FOUND, "the endpoint is /mcp");
+        }
+        if !headers::comes_from_this_machine(request.headers()) {
+            return refuse(StatusCode::FORBIDDEN, "this Origin is not allowed");
+        }
+        let has_sessions = self.server.rules.era() != Era::Modern;
+        match *request.method() {
+            Method::POST => self.post(request).await,
+            Method::DELETE if has_sessions => self.delete(request.headers()),
+            _ if has_sessions => not_allowed("POST, DELETE"),
+            _ => not_allowed("POST"),
+        }
+    }
+
+    fn delete(&self, headers: &HeaderMap) -> Reply {
+        match headers::text(headers, SESSION_ID) {
+            None => NoSession::Missing.reply(),
+            Some(id) if self.sessions().remove(id) => bare(StatusCode::OK),
+            Some(_) => NoSession::Unknown.reply(),
+        }
+    }
+
+    async fn post(&self, request: Request<Incoming>) -> Reply {
+        let (head, body) = request.into_parts();
+        if !headers::sends_json(&head.headers) {
+            return refuse(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "Content-Type must be application/json",
+            );
+        }
+        if !headers::accepts_both_forms(&head.headers) {
+            return refuse(
+                StatusCode::NOT_ACCEPTABLE,
+                "Accept must name both application/json and text/event-stream",
+            );
+        }
+        let body = Limited::new(body, MAX_BODY_BYTES).collect();
+        let body = match tokio::time::timeout(BODY_TIMEOUT, body).await {
+            Ok(Ok(body)) => body.to_bytes(),
+            Ok(Err(error)) if error.is::<LengthLimitError>() => {
+                return refuse(StatusCode::PAYLOAD_TOO_LARGE, "the body is too large");
+            }
+            Ok(Err(_)) => return refuse(StatusCode::BAD_REQUEST, "the body broke off"),
+            Err(_) => return refuse(StatusCode::REQUEST_TIMEOUT, "the body took too long"),
+        };
+        match serde_json::from_slice(&body) {
+            Ok(Value::Array(batch)) => self.batch(&head.headers, batch).await,
+            Ok(value) => match Message::parse(value) {
+                Ok(message) => self.message(&head.headers, message).await,
+                Err(refusal) => refuse_request(refusal),
+            },
+            Err(error) => refuse_request(Refusal::without_id(RpcError::parse(format!(
+                "not JSON: {error}"
+            )))),
+        }
+    }
+
+    /// Whether a message is meant for 2026-07-28: by its body, else by its version header.
+    fn is_modern(&self, headers: &HeaderMap, message: &Message) -> bool {
+        let named = headers::text(headers, PROTOCOL_VERSION);
+        let header_is_legacy = named
+            .is_none_or(|name| Version::named(name).is_some_and(|version| !version.is_modern()));
+        match (self.server.rules.era(), message) {
+            (Era::Modern, _) => true,
+            (Era::Legacy, _) => false,
+            (Era::Both, Message::Request(request)) => {
+                request.claims_modern()
+                    || (!header_is_legacy
+                        && request.method != "initialize"
+                        && !headers.contains_key(SESSION_ID))
+            }
+            (Era::Both, Message::Notification { .. } | Message::Response) => {
+                !header_is_legacy && !headers.contains_key(SESSION_ID)
+            }
+        }
+    }
+
+    async fn message(&self, headers: &HeaderMap, message: Message) -> Reply {
+        let modern = self.is_modern(headers, &message);
+        let request = match message {
+            Message::Request(request) => request,
+            Message::Response if modern => {
+                return refuse(
+                    StatusCode::BAD_REQUEST,
+                    "2026-07-28 has no messages from client to server but requests and \
+                     notifications",
+                );
+            }
+            Message::Notification { .. } | Message::Response => {
+                if !modern && let Err(problem) = self.session(headers) {
+                    return problem.reply();
+                }
+                return bare(StatusCode::ACCEPTED);
+            }
+        };
+        if request.opens() && self.server.hangs_on_opening() {
+            return std::future::pending().await;
+        }
+        if modern {
+            // A client of the sessions learns more from the version than from a missing header.
+            let is_stray_initialize =
+                request.method == "initialize" && request.meta_version().is_none();
+            if !is_stray_initialize && let Err(error) = headers::check_modern(headers, &request) {
+                return refuse_request(Refusal {
+                    id: Some(request.id),
+                    error,
+                });
+            }
+            return self.reply(self.server.rules.modern(request)).await;
+        }
+        if request.method == "initialize" && !headers.contains_key(SESSION_ID) {
+            return self.reply(self.server.rules.legacy(request, None)).await;
+        }
+        match self.session(headers) {
+            Ok(version) => {
+                self.reply(self.server.rules.legacy(request, Some(version)))
+                    .await
+            }
+            Err(problem) => problem.reply(),
+        }
+    }
+
+    /// 2025-03-26 alone: the answers to a batch come together.
+    async fn batch(&self, headers: &HeaderMap, batch: Vec<Value>) -> Reply {
+        let version = match self.session(headers) {
+            Ok(version) if version.has_batches() && !batch.is_empty() => version,
+            Ok(_) => {
+                return refuse(
+                    StatusCode::BAD_REQUEST,
+                    "this protocol version has no batches",
+                );
+            }
+            Err(problem) => return problem.reply(),
+        };
+        let mut answers = Vec::new();
+        for value in batch {
+            match Message::parse(value) {
+                Ok(Message::Request(request)) => {
+                    match self.server.rules.legacy(request, Some(version)) {
+                        Step::Reply(reply) | Step::Opened { reply, .. } => answers.push(reply.body),
+                        Step::Call(call) => {
+                            let plan = self.server.plan.next_call(call.tool);
+                            answers.extend(self.server.run(call, &plan).await);
+                        }
+                    }
+                }
+                Ok(Message::Notification { .. } | Message::Response) => {}
+                Err(refusal) => answers.push(refusal.into_body()),
+            }
+        }
+        if answers.is_empty() {
+            return bare(StatusCode::ACCEPTED);
+        }
+        json(StatusCode::OK, &Value::Array(answers))
+    }
+
+    async fn reply(&self, step: Step) -> Reply {
+        match step {
+            Step::Reply(reply) if reply.http_status == 200 && self.server.sse => {
+                events(opening(None), std::future::ready(event(&reply.body)))
+            }
+            Step::Reply(reply) => json(status(reply.http_status), &reply.body),
+            Step::Opened { reply, version } => {
+                let mut answer = if self.server.sse {
+                    events(
+                        opening(Some(version)),
+                        std::future::ready(event(&reply.body)),
+                    )
+                } else {
+                    json(StatusCode::OK, &reply.body)
+                };
+                let id = self.sessions().open(version);
+                if let Ok(id) = HeaderValue::from_str(&id) {
+                    answer.headers_mut().insert(SESSION_ID, id);
+                }
+                answer
+            }
+            Step::Call(call) => {
+                let plan = self.server.plan.next_call(call.tool);
+                self.call(call, plan).await
+            }
+        }
+    }
+
+    async fn call(&self, call: Call, plan: CallPlan) -> Reply {
+        if let Answer::HttpStatus(code) = plan.answer {
+            let mut reply = bare(status(code));
+            if code == 503 {
+                reply
+                    .headers_mut()
+                    .insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+            }
+            return reply;
+        }
+        let server = Arc::clone(&self.server);
+        if (self.server.sse || plan.duplicate) && !plan.truncate {
+            let opening = opening(Some(call.version));
+            let rest = async move {
+                let Some(body) = server.run(call, &plan).await else {
+                    return std::future::pending().await;
+                };
+                let mut bytes = event(&body);
+                if plan.duplicate {
+                    bytes = [bytes.clone(), bytes].concat().into();
+                }
+                bytes
+            };
+            return events(opening, rest);
+        }
+        let Some(body) = server.run(call, &plan).await else {
+            return std::future::pending().await;
+        };
+        let mut reply = json(StatusCode::OK, &body);
+        if plan.truncate {
+            let whole = encode(&body);
+            reply
+                .headers_mut()
+                .insert(header::CONTENT_LENGTH, HeaderValue::from(whole.len()));
+            *reply.body_mut() = ReplyBody::Cut {
+                part: Some(whole.slice(..whole.len() / 2)),
+                sent: false,
+            };
+        }
+        reply
+    }
+
+    /// The version of the session that a request belongs to.
+    fn session(&self, headers: &HeaderMap) -> Result<Version, NoSession> {
+        let id = headers::text(headers, SESSION_ID).ok_or(NoSession::Missing)?;
+        let version = self.sessions().version(id).ok_or(NoSession::Unknown)?;
+        match headers.get(PROTOCOL_VERSION) {
+            Some(named) if named.as_bytes() != version.as_str().as_bytes() => {
+                Err(NoSession::OtherVersion(version))
+            }
+            _ => Ok(version),
+        }
+    }
+
+    fn sessions(&self) -> MutexGuard<'_, Sessions> {
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
