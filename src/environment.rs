@@ -1,1 +1,436 @@
-//! What machine this is.
+//! What machine this is, and the few facts that a run takes from its surroundings.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "reads the environment, the clock and the system's description of itself"
+)]
+
+use std::{
+    io::Read as _,
+    net::{Ipv4Addr, TcpListener},
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    time::{Duration, Instant, SystemTime},
+};
+
+use crate::{process::output::printable, results::Environment};
+
+/// How long one `git` command may take.
+const GIT_PATIENCE: Duration = Duration::from_secs(10);
+/// Most that is read of a file that describes the system, or of a command's output.
+const MOST_BYTES: u64 = 1 << 20;
+
+/// Describes this machine for the results file.
+#[must_use]
+pub fn describe() -> Environment {
+    let limits = read("/proc/self/cgroup")
+        .map(|own| limits(Path::new("/sys/fs/cgroup"), &own))
+        .unwrap_or_default();
+    Environment {
+        os: std::env::consts::OS.to_owned(),
+        arch: std::env::consts::ARCH.to_owned(),
+        cpu_model: system::cpu_model(),
+        cores: cores(),
+        memory_bytes: system::memory_bytes(),
+        kernel: rustix::system::uname()
+            .release()
+            .to_string_lossy()
+            .into_owned(),
+        runner_image: runner_image(|name| std::env::var(name).ok()),
+        container_memory_limit_bytes: limits.memory_bytes,
+        container_cpu_limit_millicores: limits.cpu_millicores,
+    }
+}
+
+/// Cores that this process may use.
+fn cores() -> u32 {
+    std::thread::available_parallelism().map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(1))
+}
+
+/// GitHub's hosted runners name their image and its version.
+fn runner_image(variable: impl Fn(&str) -> Option<String>) -> Option<String> {
+    let image = variable("ImageOS").filter(|image| !image.is_empty())?;
+    let version = variable("ImageVersion").unwrap_or_default();
+    Some(printable(format!("{image} {version}").trim_end()))
+}
+
+/// A TCP port of the loopback interface that nobody listens on at this moment.
+///
+/// # Errors
+/// When the system has none.
+pub fn free_port() -> std::io::Result<u16> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    Ok(listener.local_addr()?.port())
+}
+
+/// This moment as RFC 3339 in UTC, to the second.
+#[must_use]
+pub fn now_rfc3339() -> String {
+    humantime::format_rfc3339_seconds(SystemTime::now()).to_string()
+}
+
+/// The commit that is checked out in `dir`, with `-dirty` behind it where tracked files differ
+/// from it. `None` where there is no repository, no commit, or no `git`.
+#[must_use]
+pub fn commit(dir: &Path) -> Option<String> {
+    let (found, head) = git(dir, &["rev-parse", "--verify", "HEAD"])?;
+    let head = head.trim();
+    if !found || head.len() < 40 || !head.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return None;
+    }
+    let is_clean = git(dir, &["diff", "--quiet", "--no-ext-diff", "HEAD", "--"])
+        .is_none_or(|(is_clean, _)| is_clean);
+    let dirty = if is_clean { "" } else { "-dirty" };
+    Some(format!("{head}{dirty}"))
+}
+
+/// Runs `git` quietly; whether it succeeded, and what it wrote. `None` if it cannot be run or
+/// takes too long.
+fn git(dir: &Path, arguments: &[&str]) -> Option<(bool, String)> {
+    let mut child = Command::new("git")
+        .arg("--no-optional-locks")
+        .args(arguments)
+        .current_dir(dir)
+        .env("GIT_TERMINAL_PROMPT", "0")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .ok()?;
+    let start = Instant::now();
+    let status = loop {
+        match child.try_wait() {
+            Ok(Some(status)) => break status,
+            Ok(None) if start.elapsed() < GIT_PATIENCE => {
+                // What is asked for fits the pipe, so it cannot block while nobody reads.
+                std::thread::sleep(Duration::from_millis(2));
+            }
+            _ => {
+                let _ = child.kill();
+                let _ = child.wait();
+                return None;
+            }
+        }
+    };
+    let mut output = String::new();
+    child
+        .stdout?
+        .take(MOST_BYTES)
+        .read_to_string(&mut output)
+        .ok()?;
+    Some((status.success(), output))
+}
+
+/// What a container or control group allows.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Limits {
+    memory_bytes: Option<u64>,
+    cpu_millicores: Option<u32>,
+}
+
+/// The tightest limits on the way from this process's control group to the root, in both versions
+/// of control groups. `mount` is where they are mounted, `own` the text of `/proc/self/cgroup`.
+fn limits(mount: &Path, own: &str) -> Limits {
+    let mut limits = Limits::default();
+    for line in own.lines() {
+        let mut fields = line.splitn(3, ':');
+        let (Some(_), Some(controllers), Some(path)) =
+            (fields.next(), fields.next(), fields.next())
+        else {
+            continue;
+        };
+        let mounts: &[&str] = match controllers {
+            "" => &["", "unified"],
+            _ => &[controllers],
+        };
+        let is_v1 = |name: &str| controllers.split(',').any(|controller| controller == name);
+        for group in mounts
+            .iter()
+            .flat_map(|mounted| groups(mount, mounted, path))
+        {
+            let file = |name: &str| read(group.join(name));
+            let (memory, cpu) = if controllers.is_empty() {
+                (file("memory.max"), file("cpu.max"))
+            } else {
+                let quota = || {
+                    let quota = file("cpu.cfs_quota_us")?;
+                    let period = file("cpu.cfs_period_us")?;
+                    Some(format!("{} {}", quota.trim(), period.trim()))
+                };
+                (
+                    is_v1("memory")
+                        .then(|| file("memory.limit_in_bytes"))
+                        .flatten(),
+                    is_v1("cpu").then(quota).flatten(),
+                )
+            };
+            limits.memory_bytes = tighter(
+                limits.memory_bytes,
+                memory.as_deref().and_then(memory_limit),
+            );
+            limits.cpu_millicores =
+                tighter(limits.cpu_millicores, cpu.as_deref().and_then(cpu_limit));
+        }
+    }
+    limits
+}
+
+/// Directories from a group up to the root of its hierarchy. In a container the path may be that
+/// of the host and exist nowhere; the root, which is then the container's own, is left.
+fn groups(mount: &Path, mounted: &str, path: &str) -> Vec<PathBuf> {
+    let root = mount.join(mounted);
+    let inner = Path::new(path.trim_start_matches('/'));
+    if inner
+        .components()
+        .any(|part| !matches!(part, std::path::Component::Normal(_)))
+    {
+        // `/../..`: a group outside of what can be seen here.
+        return vec![root];
+    }
+    inner.ancestors().map(|group| root.join(group)).collect()
+}
+
+fn tighter<T: Ord>(known: Option<T>, found: Option<T>) -> Option<T> {
+    match (known, found) {
+        (Some(known), Some(found)) => Some(known.min(found)),
+        (known, found) => known.or(found),
+    }
+}
+
+/// `max` means none; so does version 1's number near the largest one.
+fn memory_limit(text: &str) -> Option<u64> {
+    text.trim()
+        .parse()
+        .ok()
+        .filter(|&bytes| bytes > 0 && bytes < 1 << 60)
+}
+
+/// `QUOTA PERIOD` in microseconds; `max` or a negative quota means none.
+fn cpu_limit(text: &str) -> Option<u32> {
+    let (quota, period) = text.trim().split_once(' ')?;
+    let (quota, period): (u64, u64) = (quota.parse().ok()?, period.trim().parse().ok()?);
+    u32::try_from(quota.checked_mul(1000)?.checked_div(period)?)
+        .ok()
+        .filter(|&millicores| millicores > 0)
+}
+
+fn read(path: impl AsRef<Path>) -> Option<String> {
+    let mut text = String::new();
+    std::fs::File::open(path)
+        .ok()?
+        .take(MOST_BYTES)
+        .read_to_string(&mut text)
+        .ok()?;
+    Some(text)
+}
+
+#[cfg(target_os = "linux")]
+mod system {
+    use procfs::Current as _;
+
+    use crate::process::output::printable;
+
+    /// The model's name; on ARM, which has none here, implementer and part.
+    pub(super) fn cpu_model() -> String {
+        let Ok(info) = procfs::CpuInfo::current() else {
+            return String::new();
+        };
+        let field = |name| info.get_field(0, name);
+        let arm = || {
+            let implementer = field("CPU implementer")?;
+            Some(format!("ARM {implementer}/{}", field("CPU part")?))
+        };
+        let model = field("model name")
+            .map(str::to_owned)
+            .or_else(arm)
+            .unwrap_or_default();
+        printable(
+            model
+                .split_whitespace()
+                .collect::<Vec<_>>()
+                .join(" ")
+                .as_str(),
+        )
+    }
+
+    pub(super) fn memory_bytes() -> u64 {
+        procfs::Meminfo::current().map_or(0, |info| info.mem_total)
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+mod system {
+    pub(super) use crate::process::{cpu_model, machine_memory_bytes as memory_bytes};
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_machine_is_described() {
+        let environment = describe();
+        assert_eq!(environment.os, std::env::consts::OS);
+        assert!(environment.cores >= 1);
+        assert!(environment.memory_bytes > 100 << 20, "{environment:?}");
+        assert!(!environment.kernel.is_empty());
+        assert!(environment.same_machine_class(&describe()));
+    }
+
+    #[test]
+    fn limits_are_the_tightest_on_the_way_up() {
+        struct Case {
+            what: &'static str,
+            files: &'static [(&'static str, &'static str)],
+            own: &'static str,
+            memory_bytes: Option<u64>,
+            cpu_millicores: Option<u32>,
+        }
+        let cases = [
+            Case {
+                what: "none",
+                files: &[("memory.max", "max\n"), ("cpu.max", "max 100000\n")],
+                own: "0::/\n",
+                memory_bytes: None,
+                cpu_millicores: None,
+            },
+            Case {
+                what: "version 2, nested",
+                files: &[
+                    ("a/memory.max", "1000000\n"),
+                    ("a/b/memory.max", "max\n"),
+                    ("a/b/cpu.max", "150000 100000\n"),
+                    ("a/cpu.max", "400000 100000\n"),
+                ],
+                own: "0::/a/b\n",
+                memory_bytes: Some(1_000_000),
+                cpu_millicores: Some(1500),
+            },
+            Case {
+                what: "version 2 in a container that sees the host's path",
+                files: &[("memory.max", "2000000"), ("cpu.max", "50000 100000")],
+                own: "0::/system.slice/docker-abc.scope\n",
+                memory_bytes: Some(2_000_000),
+                cpu_millicores: Some(500),
+            },
+            Case {
+                what: "a group outside of the namespace",
+                files: &[("memory.max", "7")],
+                own: "0::/../../other\n",
+                memory_bytes: Some(7),
+                cpu_millicores: None,
+            },
+            Case {
+                what: "version 1",
+                files: &[
+                    ("memory/box/memory.limit_in_bytes", "3000000\n"),
+                    ("memory/memory.limit_in_bytes", "9223372036854771712\n"),
+                    ("cpu,cpuacct/cpu.cfs_quota_us", "-1\n"),
+                    ("cpu,cpuacct/cpu.cfs_period_us", "100000\n"),
+                    ("cpu,cpuacct/box/cpu.cfs_quota_us", "200000\n"),
+                    ("cpu,cpuacct/box/cpu.cfs_period_us", "100000\n"),
+                ],
+                own: "5:memory:/box\n4:cpu,cpuacct:/box\n0::/box\n",
+                memory_bytes: Some(3_000_000),
+                cpu_millicores: Some(2000),
+            },
+            Case {
+                what: "garbage",
+                files: &[
+                    ("memory.max", "-4"),
+                    ("cpu.max", "100000 0"),
+                    ("a/cpu.max", "99999999999999999999 1"),
+                    ("a/memory.max", "\u{0}"),
+                ],
+                own: "0::/a\nnonsense\n::\n",
+                memory_bytes: None,
+                cpu_millicores: None,
+            },
+        ];
+        for case in cases {
+            let mount = tempfile::tempdir().unwrap();
+            for (path, text) in case.files {
+                let path = mount.path().join(path);
+                std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+                std::fs::write(path, text).unwrap();
+            }
+            assert_eq!(
+                limits(mount.path(), case.own),
+                Limits {
+                    memory_bytes: case.memory_bytes,
+                    cpu_millicores: case.cpu_millicores,
+                },
+                "{}",
+                case.what
+            );
+        }
+    }
+
+    #[test]
+    fn the_image_of_a_hosted_runner_is_named() {
+        let with = |os: Option<&str>, version: Option<&str>| {
+            runner_image(|name| match name {
+                "ImageOS" => os.map(str::to_owned),
+                "ImageVersion" => version.map(str::to_owned),
+                _ => None,
+            })
+        };
+        assert_eq!(with(None, Some("1")), None);
+        assert_eq!(with(Some(""), None), None);
+        assert_eq!(with(Some("ubuntu24"), None).as_deref(), Some("ubuntu24"));
+        assert_eq!(
+            with(Some("ubuntu24"), Some("20261101.1\u{1b}")).as_deref(),
+            Some("ubuntu24 20261101.1\\u{1b}")
+        );
+    }
+
+    #[test]
+    fn a_free_port_can_be_listened_on() {
+        let port = free_port().unwrap();
+        assert!(TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok());
+    }
+
+    #[test]
+    fn now_is_a_time_in_utc() {
+        let now = now_rfc3339();
+        assert!(humantime::parse_rfc3339(&now).is_ok(), "{now}");
+        assert!(now.ends_with('Z') && now.len() == 20, "{now}");
+    }
+
+    #[test]
+    fn a_commit_is_named_and_changes_are_said() {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = folder.path();
+        let git = |arguments: &[&str]| {
+            let identity = ["-c", "user.name=t", "-c", "user.email=t@example.com"];
+            let status = Command::new("git")
+                .args(identity)
+                .args([
+                    "-c",
+                    "commit.gpgsign=false",
+                    "-c",
+                    "core.hooksPath=/dev/null",
+                ])
+                .args(arguments)
+                .current_dir(dir)
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .env("GIT_CEILING_DIRECTORIES", dir)
+                .status()
+                .unwrap();
+            assert!(status.success(), "{arguments:?}");
+        };
+        assert_eq!(commit(dir), None, "no repository");
+        git(&["init", "--quiet"]);
+        assert_eq!(commit(dir), None, "no commit");
+        std::fs::write(dir.join("file"), "one").unwrap();
+        git(&["add", "file"]);
+        git(&["commit", "--quiet", "-m", "one"]);
+        let clean = commit(dir).unwrap();
+        assert!(clean.len() >= 40 && clean.bytes().all(|byte| byte.is_ascii_hexdigit()));
+        std::fs::write(dir.join("untracked"), "results").unwrap();
+        assert_eq!(commit(dir).as_ref(), Some(&clean));
+        std::fs::write(dir.join("file"), "two").unwrap();
+        assert_eq!(commit(dir), Some(format!("{clean}-dirty")));
+        assert_eq!(commit(&dir.join("gone")), None);
+    }
+}

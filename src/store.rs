@@ -1,1 +1,299 @@
 //! Reading and atomically writing files.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the room that reads and writes files"
+)]
+
+use std::{
+    fmt::Write as _,
+    fs::{File, Permissions},
+    io::{self, Read as _, Write as _},
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+};
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::{
+    error::Error,
+    process::output::printable,
+    results::{Results, SCHEMA_VERSION},
+};
+
+/// Largest results file that is read.
+pub const LARGEST_FILE: u64 = 64 << 20;
+
+/// Lists whose elements are one line each, so that a baseline's diff can be read in review.
+const ONE_LINE_EACH: [&str; 2] = ["rounds", "soaks"];
+
+/// Reads a results or baseline file.
+///
+/// # Errors
+/// [`Error::ResultsFile`] when it is missing, too large, not JSON, not a results file, or of
+/// another schema version; the text says which and what to do.
+pub fn read_results(path: &Path) -> Result<Results, Error> {
+    let refuse = |problem: String| Error::ResultsFile {
+        path: path.to_owned(),
+        problem,
+    };
+    let bytes = read_bounded(path, LARGEST_FILE).map_err(|error| refuse(unreadable(&error)))?;
+    parse_results(&bytes).map_err(refuse)
+}
+
+fn unreadable(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::NotFound => {
+            "there is no such file; `mcpgate run` writes results, `mcpgate baseline update` a \
+             baseline"
+                .to_owned()
+        }
+        io::ErrorKind::IsADirectory => "this is a directory; name the file in it".to_owned(),
+        io::ErrorKind::FileTooLarge => format!(
+            "larger than {} MiB: this cannot be a results file",
+            LARGEST_FILE >> 20
+        ),
+        _ => format!("cannot be read: {error}"),
+    }
+}
+
+fn read_bounded(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+    let file = File::open(path)?;
+    if file.metadata()?.is_dir() {
+        return Err(io::ErrorKind::IsADirectory.into());
+    }
+    let mut bytes = Vec::new();
+    file.take(limit + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > limit {
+        return Err(io::ErrorKind::FileTooLarge.into());
+    }
+    Ok(bytes)
+}
+
+/// What every version of the schema has.
+#[derive(Deserialize)]
+struct Header {
+    schema_version: Option<Value>,
+    mcpgate_version: Option<Value>,
+}
+
+fn parse_results(bytes: &[u8]) -> Result<Results, String> {
+    let Some(first) = bytes.iter().find(|byte| !byte.is_ascii_whitespace()) else {
+        return Err("the file is empty".to_owned());
+    };
+    let header: Header = match serde_json::from_slice(bytes) {
+        Err(error) if !error.is_data() => return Err(format!("not JSON: {error}")),
+        // A list can be read as a record, too.
+        Ok(header) if *first == b'{' => header,
+        Ok(_) | Err(_) => return Err("this is JSON, but not a results file of mcpgate".to_owned()),
+    };
+    let writer = match &header.mcpgate_version {
+        Some(Value::String(version)) => {
+            let version: String = version.chars().take(40).collect();
+            format!("mcpgate {}", printable(&version))
+        }
+        _ => "an unknown version of mcpgate".to_owned(),
+    };
+    let this = format!(
+        "this is mcpgate {}, schema {SCHEMA_VERSION}",
+        env!("CARGO_PKG_VERSION")
+    );
+    match header.schema_version.as_ref().map(Value::as_u64) {
+        None => {
+            return Err(
+                "this is JSON, but not a results file of mcpgate: it has no \
+                            `schema_version`"
+                    .to_owned(),
+            );
+        }
+        Some(Some(version)) if version == u64::from(SCHEMA_VERSION) => {}
+        Some(Some(version)) if version > u64::from(SCHEMA_VERSION) => {
+            return Err(format!(
+                "written by {writer}, schema {version}; {this}: update mcpgate"
+            ));
+        }
+        Some(_) => {
+            return Err(format!(
+                "its `schema_version` is none that ever was; {this}: write the file again with \
+                 `mcpgate run` or `mcpgate baseline update`"
+            ));
+        }
+    }
+    serde_json::from_slice(bytes).map_err(|error| {
+        let error: String = printable(&error.to_string()).chars().take(400).collect();
+        format!("not a results file that this version can read (written by {writer}): {error}")
+    })
+}
+
+/// The results as stable text: keys sorted, one round or soak a line. Equal results give equal
+/// text, and reading it gives equal results (numbers that JSON cannot say, which nothing here
+/// produces, become absent).
+#[must_use]
+pub fn to_stable_text(results: &Results) -> String {
+    let mut text = String::new();
+    // Types whose keys are strings always become a value.
+    let value = serde_json::to_value(results).unwrap_or(Value::Null);
+    write_value(&mut text, &value, Layout::Lines(0));
+    text.push('\n');
+    text
+}
+
+#[derive(Clone, Copy)]
+enum Layout {
+    /// One entry a line, at this depth.
+    Lines(usize),
+    /// Everything on this line.
+    OneLine,
+}
+
+impl Layout {
+    fn deeper(self) -> Self {
+        match self {
+            Self::Lines(depth) => Self::Lines(depth + 1),
+            Self::OneLine => Self::OneLine,
+        }
+    }
+
+    fn break_line(self, text: &mut String) {
+        if let Self::Lines(depth) = self {
+            text.push('\n');
+            text.extend(std::iter::repeat_n("  ", depth));
+        }
+    }
+
+    fn after_comma(self) -> &'static str {
+        match self {
+            Self::Lines(_) => "",
+            Self::OneLine => " ",
+        }
+    }
+}
+
+fn write_value(text: &mut String, value: &Value, layout: Layout) {
+    match value {
+        Value::Object(entries) if !entries.is_empty() => {
+            let mut sorted: Vec<(&String, &Value)> = entries.iter().collect();
+            sorted.sort_unstable_by_key(|(key, _)| *key);
+            write_list(text, ('{', '}'), layout, sorted, |text, (key, value)| {
+                write_scalar(text, &Value::String(key.clone()));
+                text.push_str(": ");
+                match value {
+                    Value::Array(elements) if ONE_LINE_EACH.contains(&key.as_str()) => {
+                        write_list(
+                            text,
+                            ('[', ']'),
+                            layout.deeper(),
+                            elements,
+                            |text, element| {
+                                write_value(text, element, Layout::OneLine);
+                            },
+                        );
+                    }
+                    _ => write_value(text, value, layout.deeper()),
+                }
+            });
+        }
+        Value::Array(elements) if !elements.is_empty() => {
+            write_list(text, ('[', ']'), layout, elements, |text, element| {
+                write_value(text, element, layout.deeper());
+            });
+        }
+        _ => write_scalar(text, value),
+    }
+}
+
+fn write_list<T>(
+    text: &mut String,
+    (open, close): (char, char),
+    layout: Layout,
+    entries: impl IntoIterator<Item = T>,
+    mut write_entry: impl FnMut(&mut String, T),
+) {
+    text.push(open);
+    let mut is_empty = true;
+    for entry in entries {
+        if !is_empty {
+            text.push(',');
+            text.push_str(layout.after_comma());
+        }
+        is_empty = false;
+        layout.deeper().break_line(text);
+        write_entry(text, entry);
+    }
+    if !is_empty {
+        layout.break_line(text);
+    }
+    text.push(close);
+}
+
+fn write_scalar(text: &mut String, value: &Value) {
+    // Writing to a string does not fail.
+    let _ = write!(text, "{value}");
+}
+
+/// Writes a file so that a reader sees the old text or the new one, never a part: into a temporary
+/// file beside it, flushed to the disk, then renamed. Makes missing folders, keeps the file's
+/// permissions, and writes to where a symbolic link leads. What is not a plain file (`/dev/stdout`,
+/// a pipe) is written directly.
+///
+/// # Errors
+/// [`Error::NotDelivered`] with the file and what the system said.
+pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    write_file(path, bytes).map_err(|source| Error::NotDelivered {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+fn write_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let existing = match std::fs::metadata(path) {
+        Ok(meta) if meta.is_dir() => return Err(io::ErrorKind::IsADirectory.into()),
+        Ok(meta) if !meta.is_file() => {
+            return std::fs::OpenOptions::new()
+                .write(true)
+                .open(path)?
+                .write_all(bytes);
+        }
+        Ok(meta) => Some(meta.permissions()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(error) => return Err(error),
+    };
+    let target = follow_links(path)?;
+    let folder = match target.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    };
+    std::fs::create_dir_all(folder)?;
+    let mut file = tempfile::Builder::new()
+        .prefix(".mcpgate-")
+        .suffix(".tmp")
+        // As any new file: what the process's mask allows.
+        .permissions(Permissions::from_mode(0o666))
+        .tempfile_in(folder)?;
+    file.write_all(bytes)?;
+    if let Some(permissions) = existing {
+        file.as_file().set_permissions(permissions)?;
+    }
+    file.as_file().sync_all()?;
+    file.persist(&target).map_err(|error| error.error)?;
+    // Some file systems cannot flush a folder; the file itself is safe by now.
+    let _ = File::open(folder).and_then(|folder| folder.sync_all());
+    Ok(())
+}
+
+/// Where a symbolic link leads in the end, whether or not anything is there yet.
+fn follow_links(path: &Path) -> io::Result<PathBuf> {
+    let mut target = path.to_owned();
+    for _ in 0..40 {
+        match std::fs::read_link(&target) {
+            // A relative link starts at the folder that holds it.
+            Ok(next) => target = target.parent().unwrap_or(Path::new("")).join(next),
+            Err(_) => return Ok(target),
+        }
+    }
+    Err(io::Error::other("too many symbolic links"))
+}
+
+#[cfg(test)]
+#[path = "store_tests.rs"]
+mod tests;

@@ -1,0 +1,151 @@
+//! The process table and memory where there is no `/proc` (macOS), through `sysinfo`.
+//!
+//! Compiled on Linux for its tests only, so that it is not forgotten.
+
+use rustix::process::{Pid, Signal, getpgid, kill_process};
+use sysinfo::{ProcessRefreshKind, ProcessStatus, ProcessesToUpdate, System, UpdateKind};
+
+use super::table::{ProcessId, Row, raw};
+
+fn look(which: ProcessesToUpdate<'_>, kind: ProcessRefreshKind) -> Option<System> {
+    let mut system = System::new().ok()?;
+    system.refresh_processes_specifics(which, true, kind);
+    Some(system)
+}
+
+fn look_at(pid: u32, kind: ProcessRefreshKind) -> Option<System> {
+    look(
+        ProcessesToUpdate::Some(&[sysinfo::Pid::from_u32(pid)]),
+        kind,
+    )
+}
+
+fn row_of(process: &sysinfo::Process) -> Row {
+    let pid = process.pid().as_u32();
+    // Parts of the kernel have neither session nor group, and asking for theirs is an error.
+    let session = process.session_id().map_or(0, sysinfo::Pid::as_u32);
+    let group = raw(pid)
+        .filter(|_| session != 0)
+        .and_then(|pid| getpgid(Some(pid)).ok())
+        .map_or(0, |group| group.as_raw_nonzero().get().unsigned_abs());
+    Row {
+        id: ProcessId {
+            pid,
+            start: process.start_time(),
+        },
+        parent: process.parent().map_or(0, sysinfo::Pid::as_u32),
+        group,
+        session,
+        zombie: matches!(
+            process.status(),
+            ProcessStatus::Zombie | ProcessStatus::Dead
+        ),
+    }
+}
+
+pub(super) fn row(pid: u32) -> Option<Row> {
+    look_at(pid, ProcessRefreshKind::nothing())?
+        .process(sysinfo::Pid::from_u32(pid))
+        .map(row_of)
+}
+
+pub(super) fn all() -> Vec<Row> {
+    let Some(system) = look(ProcessesToUpdate::All, ProcessRefreshKind::nothing()) else {
+        return Vec::new();
+    };
+    system.processes().values().map(row_of).collect()
+}
+
+pub(super) fn names(pid: u32) -> Vec<String> {
+    let kind = ProcessRefreshKind::nothing().with_exe(UpdateKind::Always);
+    let system = look_at(pid, kind);
+    let Some(process) = system
+        .as_ref()
+        .and_then(|system| system.process(sysinfo::Pid::from_u32(pid)))
+    else {
+        return Vec::new();
+    };
+    let program = process.exe().and_then(std::path::Path::file_name);
+    std::iter::once(process.name())
+        .chain(program)
+        .map(|name| name.to_string_lossy().into_owned())
+        .collect()
+}
+
+pub(super) fn has_variable(pid: u32, name: &str, value: &str) -> bool {
+    let wanted = format!("{name}={value}");
+    let kind = ProcessRefreshKind::nothing().with_environ(UpdateKind::Always);
+    look_at(pid, kind).is_some_and(|system| {
+        system
+            .process(sysinfo::Pid::from_u32(pid))
+            .is_some_and(|process| process.environ().iter().any(|entry| *entry == *wanted))
+    })
+}
+
+pub(super) fn children(_pid: u32) -> Option<Vec<u32>> {
+    None
+}
+
+pub(super) fn signal(id: ProcessId, pid: Pid, signal: Signal) -> bool {
+    row(id.pid).is_some_and(|row| row.id == id) && kill_process(pid, signal).is_ok()
+}
+
+/// Resident memory of a process in bytes.
+pub(super) fn resident_bytes(pid: u32) -> Option<u64> {
+    look_at(pid, ProcessRefreshKind::nothing().with_memory())?
+        .process(sysinfo::Pid::from_u32(pid))
+        .map(sysinfo::Process::memory)
+}
+
+/// Physical memory of the machine in bytes; 0 if the system does not say.
+pub(crate) fn machine_memory_bytes() -> u64 {
+    System::new().map_or(0, |mut system| {
+        system.refresh_memory();
+        system.total_memory()
+    })
+}
+
+/// The CPU's model name; empty if the system does not say.
+pub(crate) fn cpu_model() -> String {
+    System::new()
+        .ok()
+        .and_then(|mut system| {
+            system.refresh_cpu_list(sysinfo::CpuRefreshKind::nothing());
+            Some(system.cpus().first()?.brand().trim().to_owned())
+        })
+        .unwrap_or_default()
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::{super::linux, *};
+
+    #[test]
+    fn agrees_with_proc_about_this_process() {
+        let pid = std::process::id();
+        let (here, proc) = (row(pid).unwrap(), linux::row(pid).unwrap());
+        assert_eq!(
+            (here.parent, here.group, here.session, here.zombie),
+            (proc.parent, proc.group, proc.session, proc.zombie)
+        );
+        assert_eq!(row(pid), Some(here));
+        assert!(all().iter().any(|row| row.id.pid == pid));
+        assert!(
+            names(pid)
+                .iter()
+                .any(|name| linux::names(pid).contains(name))
+        );
+        assert!(children(pid).is_none());
+        let path = std::env::var("PATH").unwrap();
+        assert!(has_variable(pid, "PATH", &path));
+        assert!(!has_variable(pid, "PATH", "/nowhere"));
+        assert!(resident_bytes(pid).unwrap() > 100_000);
+        assert!(machine_memory_bytes() > 100_000_000);
+        let _ = cpu_model();
+        let stranger = ProcessId {
+            start: here.id.start + 1,
+            ..here.id
+        };
+        assert!(!signal(stranger, raw(pid).unwrap(), Signal::KILL));
+    }
+}

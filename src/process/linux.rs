@@ -1,0 +1,124 @@
+//! The process table on Linux, from `/proc`.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "reads /proc, the process table of the system"
+)]
+
+use std::{fs::File, io::Read};
+
+use procfs::process::Process;
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open, pidfd_send_signal};
+
+use super::table::{ProcessId, Row};
+
+/// Most that is read of one process's environment or command line.
+const MOST_BYTES: u64 = 4 << 20;
+
+fn open(pid: u32) -> Option<Process> {
+    Process::new(i32::try_from(pid).ok()?).ok()
+}
+
+fn row_of(process: &Process) -> Option<Row> {
+    let stat = process.stat().ok()?;
+    let unsigned = |value: i32| u32::try_from(value).unwrap_or(0);
+    Some(Row {
+        id: ProcessId {
+            pid: unsigned(stat.pid),
+            start: stat.starttime,
+        },
+        parent: unsigned(stat.ppid),
+        group: unsigned(stat.pgrp),
+        session: unsigned(stat.session),
+        zombie: matches!(stat.state, 'Z' | 'X' | 'x'),
+    })
+}
+
+pub(super) fn row(pid: u32) -> Option<Row> {
+    row_of(&open(pid)?)
+}
+
+pub(super) fn all() -> Vec<Row> {
+    procfs::process::all_processes().map_or_else(
+        |_| Vec::new(),
+        |processes| {
+            processes
+                .filter_map(|process| row_of(&process.ok()?))
+                .collect()
+        },
+    )
+}
+
+pub(super) fn names(pid: u32) -> Vec<String> {
+    let base = |text: &[u8]| {
+        let last = text.rsplit(|&byte| byte == b'/').next().unwrap_or(text);
+        String::from_utf8_lossy(last).into_owned()
+    };
+    let mut names = Vec::new();
+    if let Some(comm) = read(pid, "comm") {
+        names.push(base(comm.strip_suffix(b"\n").unwrap_or(&comm)));
+    }
+    if let Ok(exe) = std::fs::read_link(format!("/proc/{pid}/exe")) {
+        names.extend(
+            exe.file_name()
+                .map(|name| name.to_string_lossy().into_owned()),
+        );
+    }
+    if let Some(first) = read(pid, "cmdline").and_then(|line| {
+        line.split(|&byte| byte == 0)
+            .next()
+            .filter(|first| !first.is_empty())
+            .map(base)
+    }) {
+        names.push(first);
+    }
+    names
+}
+
+fn read(pid: u32, file: &str) -> Option<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(format!("/proc/{pid}/{file}"))
+        .ok()?
+        .take(MOST_BYTES)
+        .read_to_end(&mut bytes)
+        .ok()?;
+    Some(bytes)
+}
+
+pub(super) fn has_variable(pid: u32, name: &str, value: &str) -> bool {
+    let wanted = format!("{name}={value}");
+    read(pid, "environ").is_some_and(|environ| {
+        environ
+            .split(|&byte| byte == 0)
+            .any(|entry| entry == wanted.as_bytes())
+    })
+}
+
+/// From `/proc/PID/task/TID/children` of every thread: much cheaper than the whole table.
+pub(super) fn children(pid: u32) -> Option<Vec<u32>> {
+    let process = open(pid)?;
+    let mut all = Vec::new();
+    for task in process.tasks().ok()? {
+        let Ok(task) = task else { continue };
+        match task.children() {
+            Ok(children) => all.extend(children),
+            // The thread ended meanwhile, or the kernel has no such file.
+            Err(_) if task.stat().is_err() => {}
+            Err(_) => return None,
+        }
+    }
+    Some(all)
+}
+
+/// A descriptor of the process is taken first and its start time checked after, so the signal
+/// goes to that process or to none (kernel 5.3; before that, check and signal are two steps).
+pub(super) fn signal(id: ProcessId, pid: Pid, signal: Signal) -> bool {
+    let descriptor = pidfd_open(pid, PidfdFlags::empty());
+    if row(id.pid).is_none_or(|row| row.id != id) {
+        return false;
+    }
+    match descriptor {
+        Ok(descriptor) => pidfd_send_signal(descriptor, signal).is_ok(),
+        Err(rustix::io::Errno::NOSYS) => kill_process(pid, signal).is_ok(),
+        Err(_) => false,
+    }
+}

@@ -1,0 +1,273 @@
+//! Memory of a server's process tree.
+//!
+//! One process: resident size for readings, and the high-water mark that the system keeps (Linux
+//! `VmHWM`) for the peak, which no sampling can miss. Several: the sum of the resident sizes less
+//! what they share (see [`super::overlap`]), sampled; in the peak the largest process counts with
+//! its high-water mark instead of its size at that moment, so that a spike between two samples is
+//! seen. That lets a tree's peak come out too high if its processes were large one after another.
+
+use std::{
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        mpsc::{RecvTimeoutError, Sender, channel},
+    },
+    thread::JoinHandle,
+    time::{Duration, Instant},
+};
+
+use super::{
+    container,
+    overlap::{Overlap, overlap},
+    table::ProcessId,
+    tree,
+};
+use crate::results::Measure;
+
+/// How long a measured overlap holds while the processes stay the same.
+const OVERLAP_HOLDS: Duration = Duration::from_secs(5);
+/// How long it holds at least, however often they change.
+const OVERLAP_HOLDS_AT_LEAST: Duration = Duration::from_secs(1);
+
+/// Memory of a tree at one moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MemoryReading {
+    /// Resident memory, pages shared inside the tree counted once.
+    pub bytes: u64,
+    /// Processes in the tree.
+    pub processes: u32,
+}
+
+/// What was seen from start to finish.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MemorySummary {
+    /// Highest memory; absent where it could not be measured.
+    pub peak_bytes: Option<u64>,
+    /// Processes in the tree at the last look; absent where there was none.
+    pub processes: Option<u32>,
+    /// By which method, or why not.
+    pub measure: Measure,
+}
+
+/// Looks at a process tree again and again, on a thread of its own.
+#[derive(Debug)]
+pub struct MemorySampler {
+    shared: Arc<Mutex<Sampling>>,
+    stop: Option<Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl MemorySampler {
+    /// Starts looking at the tree of `root` every `interval` (100 ms is a good one).
+    #[must_use]
+    pub fn start(root: u32, interval: Duration) -> Self {
+        let shared = Arc::new(Mutex::new(Sampling::new(root)));
+        let (stop, stopped) = channel();
+        let sampling = Arc::clone(&shared);
+        let thread = std::thread::Builder::new()
+            .name("memory".to_owned())
+            .spawn(move || {
+                while matches!(
+                    stopped.recv_timeout(interval),
+                    Err(RecvTimeoutError::Timeout)
+                ) {
+                    lock(&sampling).sample();
+                }
+            })
+            // Without a thread the looks of `sample_now` and `finish` are left.
+            .ok();
+        Self {
+            shared,
+            stop: Some(stop),
+            thread,
+        }
+    }
+
+    /// Looks now. `None` if the tree is gone or, while no call is in flight, a container client.
+    #[must_use]
+    pub fn sample_now(&self) -> Option<MemoryReading> {
+        let mut sampling = lock(&self.shared);
+        sampling.look_for_client();
+        let reading = sampling.sample();
+        if sampling.client.is_some() {
+            None
+        } else {
+            reading
+        }
+    }
+
+    /// A last look, then the summary. To be called before the server is stopped and while no call
+    /// is in flight.
+    #[must_use]
+    pub fn finish(mut self) -> MemorySummary {
+        self.end();
+        let mut sampling = lock(&self.shared);
+        sampling.look_for_client();
+        sampling.sample();
+        sampling.summary()
+    }
+
+    fn end(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            drop(thread.join());
+        }
+    }
+}
+
+impl Drop for MemorySampler {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+fn lock(shared: &Mutex<Sampling>) -> MutexGuard<'_, Sampling> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[derive(Debug)]
+struct Sampling {
+    root: u32,
+    /// Absent if the process was gone before the first look.
+    id: Option<ProcessId>,
+    peak: Option<Peak>,
+    processes: Option<u32>,
+    client: Option<String>,
+    shared: Option<MeasuredOverlap>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Peak {
+    bytes: u64,
+    by: &'static str,
+}
+
+#[derive(Debug)]
+struct MeasuredOverlap {
+    at: Instant,
+    processes: Vec<ProcessId>,
+    overlap: Overlap,
+}
+
+/// Memory of one process.
+#[derive(Debug, Clone, Copy)]
+struct Usage {
+    resident_bytes: u64,
+    /// Where the system keeps it.
+    high_water_bytes: Option<u64>,
+}
+
+impl Sampling {
+    fn new(root: u32) -> Self {
+        Self {
+            root,
+            id: ProcessId::of(root),
+            peak: None,
+            processes: None,
+            client: None,
+            shared: None,
+        }
+    }
+
+    fn look_for_client(&mut self) {
+        if self.id.is_some_and(ProcessId::is_running) {
+            self.client = container::client_in_tree(self.root);
+        }
+    }
+
+    fn sample(&mut self) -> Option<MemoryReading> {
+        let id = self.id.filter(|id| id.is_running())?;
+        let tree: Vec<(ProcessId, Usage)> = std::iter::once(id)
+            .chain(tree::descendants(self.root))
+            .filter_map(|id| Some((id, usage(id)?)))
+            .collect();
+        let largest = tree
+            .iter()
+            .map(|(_, usage)| usage)
+            .max_by_key(|usage| usage.resident_bytes)?;
+        let sum: u64 = tree.iter().map(|(_, usage)| usage.resident_bytes).sum();
+        let ids: Vec<ProcessId> = tree.iter().map(|(id, _)| *id).collect();
+        let overlap = self.overlap(&ids);
+        let bytes = sum.saturating_sub(overlap.bytes);
+        let beyond = largest
+            .high_water_bytes
+            .map_or(0, |high| high.saturating_sub(largest.resident_bytes));
+        let peak = Peak {
+            bytes: bytes + beyond,
+            by: match (ids.len(), largest.high_water_bytes) {
+                (1, Some(_)) => "high-water mark",
+                (1, None) => "resident size, sampled",
+                (_, None) => "tree, resident sizes added up, sampled",
+                _ if overlap.incomplete => "tree, shared pages in each process",
+                _ => "tree, shared pages once",
+            },
+        };
+        if self.peak.is_none_or(|known| known.bytes <= peak.bytes) {
+            self.peak = Some(peak);
+        }
+        let processes = u32::try_from(ids.len()).unwrap_or(u32::MAX);
+        self.processes = Some(processes);
+        Some(MemoryReading { bytes, processes })
+    }
+
+    fn overlap(&mut self, ids: &[ProcessId]) -> Overlap {
+        if ids.len() < 2 {
+            return Overlap::default();
+        }
+        if let Some(known) = &self.shared {
+            let age = known.at.elapsed();
+            if age < OVERLAP_HOLDS_AT_LEAST || (age < OVERLAP_HOLDS && known.processes == ids) {
+                return known.overlap;
+            }
+        }
+        let overlap = overlap(ids);
+        self.shared = Some(MeasuredOverlap {
+            at: now(),
+            processes: ids.to_vec(),
+            overlap,
+        });
+        overlap
+    }
+
+    fn summary(&self) -> MemorySummary {
+        let (peak_bytes, measure) = match (&self.client, self.peak) {
+            (Some(client), _) => (None, Measure::NotMeasured(container::not_measured(client))),
+            (None, Some(peak)) => (Some(peak.bytes), Measure::By(peak.by.to_owned())),
+            (None, None) if self.id.is_none() => (
+                None,
+                Measure::NotMeasured(format!("process {} cannot be seen", self.root)),
+            ),
+            (None, None) => (
+                None,
+                Measure::NotMeasured("the server ended before the first look".to_owned()),
+            ),
+        };
+        MemorySummary {
+            peak_bytes,
+            processes: self.processes,
+            measure,
+        }
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn usage(id: ProcessId) -> Option<Usage> {
+    let process = procfs::process::Process::new(i32::try_from(id.pid).ok()?).ok()?;
+    let status = process.status().ok()?;
+    Some(Usage {
+        resident_bytes: status.vmrss? * 1024,
+        high_water_bytes: status.vmhwm.map(|kib| kib * 1024),
+    })
+}
+
+#[cfg(not(target_os = "linux"))]
+fn usage(id: ProcessId) -> Option<Usage> {
+    Some(Usage {
+        resident_bytes: super::elsewhere::resident_bytes(id.pid)?,
+        high_water_bytes: None,
+    })
+}
+
+#[expect(clippy::disallowed_methods, reason = "the age of a measured overlap")]
+fn now() -> Instant {
+    Instant::now()
+}
