@@ -1,1 +1,81 @@
 //! A judgement or results as text, Markdown or JSON. Pure.
+//!
+//! Everything to be said is worked out once, in [`View`](model::View) and
+//! [`RunView`](run_model::RunView); a format is one small file that only lays it out.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `model.rs` | the rows of a judgement, by verdict |
+//! | `headline.rs` | the first lines: what broke, by how much, what to do |
+//! | `provenance.rs` | what was compared with what, on which machine, how closely |
+//! | `run_model.rs` | the rows of results without a judgement |
+//! | `line.rs`, `escape.rs`, `figure.rs` | sentences, foreign text, figures with units |
+//! | `text.rs`, `run_text.rs`, `markdown.rs`, `run_markdown.rs`, `json.rs` | the formats |
+
+mod escape;
+mod figure;
+mod headline;
+mod json;
+mod layout;
+mod line;
+mod markdown;
+mod markdown_table;
+mod model;
+mod provenance;
+mod run_markdown;
+mod run_model;
+mod run_text;
+#[cfg(test)]
+mod test_support;
+#[cfg(test)]
+mod tests;
+mod text;
+
+use std::time::Duration;
+
+pub use json::{JSON_SCHEMA_VERSION, json};
+pub use markdown::{MARKDOWN_LIMIT_BYTES, markdown};
+pub use run_markdown::run_markdown;
+pub use run_text::run_text;
+pub use text::text;
+
+use crate::{gate::Judgement, results::Results};
+
+/// Everything a report is made of; the same for every format.
+#[derive(Debug, Clone)]
+pub struct Report<'a> {
+    /// What was measured now.
+    pub candidate: &'a Results,
+    /// What it was compared with; `None` on first use, when there is no baseline yet.
+    pub base: Option<&'a Results>,
+    /// What the gate made of it.
+    pub judgement: &'a Judgement,
+    /// What only the caller knows.
+    pub context: Context,
+}
+
+/// What a report says beyond results and judgement.
+#[derive(Debug, Clone, Default)]
+pub struct Context {
+    /// A command line that repeats the comparison on a developer's machine.
+    pub command_to_reproduce: Option<String>,
+    /// Where the candidate's results file is, as the reader would name it.
+    pub results_path: Option<String>,
+    /// Where the baseline file is, as the reader would name it.
+    pub baseline_path: Option<String>,
+    /// How long measuring took.
+    pub duration: Option<Duration>,
+    /// Tells the comments of several servers in one repository apart.
+    pub key: Option<String>,
+}
+
+/// How text is laid out.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct TextStyle {
+    /// Whether to colour with ANSI escapes.
+    pub color: bool,
+    /// Columns of the terminal; `None` where the output is not one: lines are then not wrapped.
+    pub width: Option<u16>,
+    /// Whether to list also what did not change.
+    pub verbose: bool,
+}

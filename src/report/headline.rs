@@ -1,0 +1,380 @@
+//! The first lines: what happened, by how much, what to do.
+
+use super::{
+    Report, figure,
+    line::Line,
+    model::{self, weight},
+};
+use crate::{
+    error::exit_code,
+    gate::{BudgetCheck, BudgetOutcome, Comparison, Finding, Metric, Role, Severity, Verdict},
+};
+
+/// Most causes named at the top; the rest stands in the rows.
+const CAUSES: usize = 3;
+
+/// What happened.
+#[derive(Debug)]
+pub(crate) struct Headline {
+    pub(crate) tone: Tone,
+    /// `regressed`, `pass`, `budget broken`, `no baseline`.
+    pub(crate) word: &'static str,
+    /// The reason in one sentence.
+    pub(crate) reason: Line,
+    /// Further causes, one each.
+    pub(crate) also: Vec<Line>,
+}
+
+/// How a headline is felt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Tone {
+    /// Nothing to do.
+    Good,
+    /// Look at it.
+    Doubtful,
+    /// Fails.
+    Bad,
+    /// Worth knowing.
+    Neutral,
+}
+
+/// One thing to do.
+#[derive(Debug)]
+pub(crate) struct Step {
+    pub(crate) text: Line,
+    /// A foreign command line to copy.
+    pub(crate) command: Option<String>,
+}
+
+/// Says what happened; the heaviest fact wins.
+pub(crate) fn headline(report: &Report<'_>) -> Headline {
+    let judgement = report.judgement;
+    let failures: Vec<Line> = findings(report, Severity::Failure);
+    let broken: Vec<Line> = broken_budgets(&judgement.budgets)
+        .map(budget_line)
+        .collect();
+    match judgement.verdict {
+        Verdict::Regressed => {
+            let causes = causes(&judgement.comparisons, Verdict::Regressed);
+            bad(
+                "regressed",
+                [causes, failures, broken].concat(),
+                "something got worse",
+            )
+        }
+        Verdict::NotMeasured if report.base.is_none() && failures.is_empty() => {
+            if broken.is_empty() {
+                let reason = Line::own("nothing to compare with yet; budgets were judged");
+                Headline {
+                    tone: Tone::Neutral,
+                    word: "no baseline",
+                    reason,
+                    also: Vec::new(),
+                }
+            } else {
+                bad("budget broken", broken, "")
+            }
+        }
+        Verdict::NotMeasured => bad(
+            "not-measured",
+            [failures, broken].concat(),
+            "nothing could be compared, so nothing is proven",
+        ),
+        _ if judgement.exit_code == exit_code::REGRESSED && !broken.is_empty() => {
+            bad("budget broken", broken, "")
+        }
+        Verdict::Inconclusive => inconclusive(report),
+        Verdict::Improved => {
+            let mut lines = causes(&judgement.comparisons, Verdict::Improved);
+            let reason = if lines.is_empty() {
+                Line::own("faster or smaller")
+            } else {
+                lines.remove(0)
+            };
+            Headline {
+                tone: Tone::Good,
+                word: "improved",
+                reason,
+                also: lines,
+            }
+        }
+        Verdict::Pass => Headline {
+            tone: Tone::Good,
+            word: "pass",
+            reason: Line::own("nothing got worse by more than its tolerance"),
+            also: Vec::new(),
+        },
+    }
+}
+
+fn bad(word: &'static str, mut lines: Vec<Line>, otherwise: &'static str) -> Headline {
+    let more = lines.len().saturating_sub(CAUSES + 1);
+    lines.truncate(CAUSES + 1);
+    if more > 0 {
+        lines.push(Line::own(format!("and {more} more, below")));
+    }
+    let reason = if lines.is_empty() {
+        Line::own(otherwise)
+    } else {
+        lines.remove(0)
+    };
+    Headline {
+        tone: Tone::Bad,
+        word,
+        reason,
+        also: lines,
+    }
+}
+
+fn inconclusive(report: &Report<'_>) -> Headline {
+    let judgement = report.judgement;
+    let gating = judgement
+        .comparisons
+        .iter()
+        .filter(|c| c.role != Role::Reported)
+        .count();
+    let undecided = judgement
+        .comparisons
+        .iter()
+        .filter(|c| c.role != Role::Reported && c.verdict == Verdict::Inconclusive)
+        .count();
+    let fails = judgement.exit_code == exit_code::INCONCLUSIVE;
+    let policy = if fails {
+        "this fails the build, as the policy says"
+    } else {
+        "this does not fail the build"
+    };
+    let doubts = findings(report, Severity::Doubt);
+    let reason = if undecided > 0 {
+        let verb = if undecided == 1 { "is" } else { "are" };
+        Line::own(format!(
+            "{undecided} of {gating} comparisons {verb} undecided; {policy}"
+        ))
+    } else {
+        Line::own(format!("the evidence does not decide; {policy}"))
+    };
+    Headline {
+        tone: if fails { Tone::Bad } else { Tone::Doubtful },
+        word: "inconclusive",
+        reason,
+        also: doubts.into_iter().take(CAUSES).collect(),
+    }
+}
+
+fn findings(report: &Report<'_>, severity: Severity) -> Vec<Line> {
+    report
+        .judgement
+        .findings
+        .iter()
+        .filter(|finding| finding.severity == severity)
+        .map(finding_line)
+        .collect()
+}
+
+/// A finding as a sentence.
+pub(crate) fn finding_line(finding: &Finding) -> Line {
+    match &finding.scenario {
+        Some(scenario) => Line::of_name(scenario).then(" · ").prose(&finding.text),
+        None => Line::of_prose(&finding.text),
+    }
+}
+
+impl Headline {
+    /// `true` if this sentence stands in the headline already.
+    pub(crate) fn says(&self, line: &Line) -> bool {
+        self.reason == *line || self.also.contains(line)
+    }
+}
+
+fn broken_budgets(budgets: &[BudgetCheck]) -> impl Iterator<Item = &BudgetCheck> {
+    budgets
+        .iter()
+        .filter(|b| b.set_by_user && b.outcome == BudgetOutcome::Broken)
+}
+
+fn budget_line(check: &BudgetCheck) -> Line {
+    let unit = check.metric.unit();
+    let value = figure::figure_or_none(check.value, unit);
+    let limit = figure::figure(check.limit, unit);
+    let metric = figure::label(check.metric);
+    Line::of_name(&check.scenario).then(format!(" · {metric} {value}, budget {limit}"))
+}
+
+/// One line a tool (or scenario without one) and kind of figure, the worst first: its worst
+/// figure, and how many more there are.
+fn causes(comparisons: &[Comparison], verdict: Verdict) -> Vec<Line> {
+    let mut changed: Vec<&Comparison> = comparisons
+        .iter()
+        .filter(|c| c.verdict == verdict)
+        .collect();
+    // What gates comes before what guards: its figure is the more exact one.
+    changed.sort_by(|a, b| {
+        rank(a.role)
+            .cmp(&rank(b.role))
+            .then(weight(b).total_cmp(&weight(a)))
+    });
+    let mut subjects: Vec<(Subject<'_>, &Comparison, usize)> = Vec::new();
+    for comparison in changed {
+        let subject = subject(comparison);
+        match subjects.iter_mut().find(|(known, _, _)| *known == subject) {
+            Some((_, _, more)) => *more += 1,
+            None => subjects.push((subject, comparison, 0)),
+        }
+    }
+    subjects
+        .into_iter()
+        .map(|((name, _), comparison, more)| {
+            let line = Line::of_name(name)
+                .then(" · ")
+                .join(figures(comparison, comparisons));
+            if more == 0 {
+                line
+            } else {
+                line.then(format!(", and {more} more below"))
+            }
+        })
+        .collect()
+}
+
+/// A tool, or a scenario without one, and what is wrong with it.
+type Subject<'a> = (&'a str, &'static str);
+
+fn subject(comparison: &Comparison) -> Subject<'_> {
+    let name = comparison.tool.as_deref().unwrap_or(&comparison.scenario);
+    let family = match comparison.metric {
+        Metric::PeakMemory | Metric::MemoryGrowth => "memory",
+        Metric::ErrorRate => "errors",
+        Metric::LatencyP50
+        | Metric::LatencyP95
+        | Metric::LatencyP50Adjusted
+        | Metric::LatencyP95Adjusted
+        | Metric::Throughput
+        | Metric::Startup
+        | Metric::StartupAdjusted
+        | Metric::CpuPerCall => "time",
+    };
+    (name, family)
+}
+
+/// `latency_p50_adjusted 1.90 ms -> 3.82 ms, +101 % [+88 %, +121 %] (wall 2.10 ms -> 4.01 ms)`.
+fn figures(comparison: &Comparison, all: &[Comparison]) -> Line {
+    let metric = figure::label(comparison.metric);
+    let change = figure::change(comparison);
+    let mut text = format!("{metric} {}, {change}", pair(comparison));
+    if let Some(interval) = figure::interval(comparison) {
+        text = format!("{text} {interval}");
+    }
+    if let Some(wall) = model::wall_of(comparison, all) {
+        text = format!("{text} (wall {}, {})", pair(wall), figure::change(wall));
+    }
+    Line::own(text)
+}
+
+fn pair(comparison: &Comparison) -> String {
+    let unit = comparison.metric.unit();
+    let base = figure::figure_or_none(comparison.base, unit);
+    let candidate = figure::figure_or_none(comparison.candidate, unit);
+    format!("{base} -> {candidate}")
+}
+
+/// What to do about it, in order.
+pub(crate) fn next_steps(report: &Report<'_>) -> Vec<Step> {
+    let judgement = report.judgement;
+    let failed = findings(report, Severity::Failure);
+    let reproduce = |text: &'static str| {
+        report
+            .context
+            .command_to_reproduce
+            .as_ref()
+            .map(|command| Step {
+                text: Line::own(text),
+                command: Some(command.clone()),
+            })
+    };
+    let budget = broken_budgets(&judgement.budgets).next().map(|_| {
+        said(
+            Line::own("Budget: make it hold, or change it in ")
+                .code("[gate]")
+                .then(" of ")
+                .code("mcpgate.toml")
+                .then("."),
+        )
+    });
+    let steps = match judgement.verdict {
+        Verdict::Regressed => vec![
+            reproduce("Not intended? See it on your machine:"),
+            Some(accept(report, "Intended? Accept it:")),
+            budget,
+        ],
+        Verdict::NotMeasured if report.base.is_none() && failed.is_empty() => {
+            vec![
+                Some(accept(report, "Make these results the first baseline:")),
+                budget,
+            ]
+        }
+        Verdict::NotMeasured => vec![
+            reproduce("See it on your machine:"),
+            Some(accept(report, "Removed or renamed on purpose? Accept it:")),
+            budget,
+        ],
+        Verdict::Inconclusive => vec![Some(more_rounds(report)), budget],
+        Verdict::Improved => {
+            vec![
+                Some(accept(
+                    report,
+                    "Keep it, so that losing it again will show:",
+                )),
+                budget,
+            ]
+        }
+        Verdict::Pass => vec![budget],
+    };
+    steps.into_iter().flatten().collect()
+}
+
+fn said(text: Line) -> Step {
+    Step {
+        text,
+        command: None,
+    }
+}
+
+fn accept(report: &Report<'_>, lead: &'static str) -> Step {
+    let line = Line::own(lead)
+        .then(" ")
+        .code("mcpgate baseline update")
+        .then(", then commit ");
+    let path = report.context.baseline_path.as_deref();
+    said(
+        path.map_or_else(
+            || line.clone().then("the baseline"),
+            |path| line.clone().name(path),
+        )
+        .then("."),
+    )
+}
+
+fn more_rounds(report: &Report<'_>) -> Step {
+    let rounds: usize = report
+        .candidate
+        .jobs
+        .iter()
+        .map(|job| job.rounds.len())
+        .sum();
+    let rounds = format!("--rounds {}", (rounds * 2).max(10));
+    let text = Line::own("Measure again where little else is running, with ").code(rounds);
+    let command = report.context.command_to_reproduce.clone();
+    let end = if command.is_some() { " added:" } else { "." };
+    Step {
+        text: text.then(end),
+        command,
+    }
+}
+
+fn rank(role: Role) -> u8 {
+    match role {
+        Role::Gates => 0,
+        Role::Guards => 1,
+        Role::Reported => 2,
+    }
+}

@@ -1,0 +1,107 @@
+//! Sentences made of our words and of foreign ones, kept apart until a format lays them out, so
+//! that no format can forget to escape.
+
+use std::borrow::Cow;
+
+use super::escape;
+
+/// One part of a [`Line`].
+#[derive(Debug, Clone, PartialEq)]
+enum Piece {
+    /// Our own words and figures; harmless everywhere.
+    Own(Cow<'static, str>),
+    /// Our own words that are typed as they stand: a verb, an option.
+    Code(Cow<'static, str>),
+    /// A foreign name.
+    Name(String),
+    /// Foreign prose.
+    Prose(String),
+}
+
+/// A sentence, or a part of one, without a line break.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Line(Vec<Piece>);
+
+impl Line {
+    /// Starts with our own words.
+    pub(crate) fn own(text: impl Into<Cow<'static, str>>) -> Self {
+        Self::default().then(text)
+    }
+
+    /// Starts with a foreign name.
+    pub(crate) fn of_name(text: &str) -> Self {
+        Self::default().name(text)
+    }
+
+    /// Starts with foreign prose.
+    pub(crate) fn of_prose(text: &str) -> Self {
+        Self::default().prose(text)
+    }
+
+    /// Goes on with our own words.
+    pub(crate) fn then(mut self, text: impl Into<Cow<'static, str>>) -> Self {
+        self.0.push(Piece::Own(text.into()));
+        self
+    }
+
+    /// Goes on with something to type.
+    pub(crate) fn code(mut self, text: impl Into<Cow<'static, str>>) -> Self {
+        self.0.push(Piece::Code(text.into()));
+        self
+    }
+
+    /// Goes on with a foreign name.
+    pub(crate) fn name(mut self, text: &str) -> Self {
+        self.0.push(Piece::Name(text.to_owned()));
+        self
+    }
+
+    /// Goes on with foreign prose.
+    pub(crate) fn prose(mut self, text: &str) -> Self {
+        self.0.push(Piece::Prose(text.to_owned()));
+        self
+    }
+
+    /// Goes on with another line.
+    pub(crate) fn join(mut self, other: Self) -> Self {
+        self.0.extend(other.0);
+        self
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// For a terminal or a plain file.
+    pub(crate) fn plain(&self) -> String {
+        self.lay_out(escape::name, escape::prose)
+    }
+
+    /// For Markdown, also inside a table.
+    pub(crate) fn markdown(&self) -> String {
+        self.lay_out(escape::markdown_name, escape::markdown_prose)
+    }
+
+    fn lay_out(&self, name: fn(&str) -> String, prose: fn(&str) -> String) -> String {
+        self.0
+            .iter()
+            .map(|piece| match piece {
+                Piece::Own(text) => text.to_string(),
+                Piece::Code(text) => format!("`{text}`"),
+                Piece::Name(text) => name(text),
+                Piece::Prose(text) => prose(text),
+            })
+            .collect()
+    }
+}
+
+/// `a, b, c`.
+pub(crate) fn comma_separated(lines: impl IntoIterator<Item = Line>) -> Line {
+    lines.into_iter().fold(Line::default(), |all, line| {
+        if all.is_empty() {
+            line
+        } else {
+            all.then(", ").join(line)
+        }
+    })
+}

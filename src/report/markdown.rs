@@ -1,0 +1,293 @@
+//! A judgement as Markdown: the body of a pull-request comment.
+
+use super::{
+    Report, escape,
+    headline::Tone,
+    line::Line,
+    markdown_table::{Table, details, list},
+    model::{BudgetRow, ErrorRow, Figures, FindingRow, Row, View, word},
+};
+use crate::gate::{BudgetOutcome, Severity, Verdict};
+
+/// Longest Markdown that [`markdown`] and [`run_markdown`](super::run_markdown()) write, in bytes.
+/// GitHub refuses a comment above 65,536 characters; the rest is for the marker and links that
+/// the publisher adds.
+pub const MARKDOWN_LIMIT_BYTES: usize = 60_000;
+
+const CHANGED_ROOM: usize = 20_000;
+const FINDINGS_ROOM: usize = 5_000;
+const ERRORS_ROOM: usize = 4_000;
+const BUDGETS_ROOM: usize = 6_000;
+const UNMEASURED_ROOM: usize = 3_000;
+const FACTS_ROOM: usize = 8_000;
+
+const METHOD: &str = "Every round is a fresh server; a comparison is between rounds, never between \
+     single calls. A change is *regressed* when it exceeds its tolerance and the interval in \
+     brackets leaves no room for a small one; *inconclusive* when the rounds do not decide. \
+     *Adjusted* times are wall times less the time that server and mcpgate waited for a core; \
+     *2x only* marks figures that are too noisy to fail on less than twice the time.";
+
+/// A judgement as Markdown: on line 1 the verdict and what to do, then the rows that changed,
+/// then everything else, collapsed. At most [`MARKDOWN_LIMIT_BYTES`] long.
+#[must_use]
+pub fn markdown(report: &Report<'_>) -> String {
+    let view = View::of(report);
+    let mut out = first_line(report, &view);
+    out.push_str("\n\n");
+    let also = view.headline.also.iter().map(Line::markdown);
+    part(&mut out, &list(also, FINDINGS_ROOM));
+    let changed = comparison_table(view.changed());
+    if changed.len() > 0 {
+        part(&mut out, &changed.render(CHANGED_ROOM));
+    }
+    part(&mut out, &findings(&view.findings));
+    part(&mut out, &errors(&view.errors));
+    part(&mut out, &pressing_budgets(&view.budgets));
+    part(&mut out, &commands(&view));
+
+    let mut tail = String::new();
+    part(&mut tail, &unmeasured(&view));
+    part(&mut tail, &budgets(&view.budgets));
+    part(&mut tail, &machine_and_method(&view));
+    let all = comparison_table(view.all());
+    if all.len() > 0 {
+        let room = MARKDOWN_LIMIT_BYTES.saturating_sub(out.len() + tail.len() + 500);
+        let summary = format!("All {}", super::figure::count(all.len(), "comparison"));
+        part(&mut out, &details(&summary, &all.render(room)));
+    }
+    out.push_str(&tail);
+    let text = escape::disarm_workflow_commands(out.trim_end());
+    format!("{text}\n")
+}
+
+/// A paragraph, table or list, and the blank line that ends it.
+pub(super) fn part(out: &mut String, text: &str) {
+    if !text.is_empty() {
+        out.push_str(text.trim_end());
+        out.push_str("\n\n");
+    }
+}
+
+pub(super) fn icon(tone: Tone) -> &'static str {
+    match tone {
+        Tone::Good => "✅",
+        Tone::Doubtful => "⚠️",
+        Tone::Bad => "❌",
+        Tone::Neutral => "ℹ️",
+    }
+}
+
+fn verdict_icon(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Pass => "✅",
+        Verdict::Improved => "🟢",
+        Verdict::Regressed => "❌",
+        Verdict::Inconclusive => "⚠️",
+        Verdict::NotMeasured => "➖",
+    }
+}
+
+fn first_line(report: &Report<'_>, view: &View<'_>) -> String {
+    let headline = &view.headline;
+    let mut line = Line::own(format!(
+        "**{} mcpgate: {}**",
+        icon(headline.tone),
+        headline.word
+    ));
+    if let Some(key) = &report.context.key {
+        line = line.then(" (").name(key).then(")");
+    }
+    line = line.then(" · ").join(headline.reason.clone()).then(".");
+    view.next.iter().fold(line.markdown(), |line, step| {
+        let step_text = step.text.markdown();
+        match step_text.strip_suffix(':') {
+            Some(lead) if step.command.is_some() => format!("{line} {lead} (command below)."),
+            _ => format!("{line} {step_text}"),
+        }
+    })
+}
+
+fn comparison_table<'a>(rows: impl Iterator<Item = (&'a str, &'a Row)>) -> Table<6> {
+    let mut table = Table::new(
+        [
+            "",
+            "scenario · metric",
+            "baseline",
+            "now",
+            "change",
+            "tolerance",
+        ],
+        [false, false, true, true, true, true],
+    );
+    for (scenario, row) in rows {
+        let figures = &row.figures;
+        let wall = row.wall.as_ref();
+        let beside = |of: fn(&Figures) -> &str| {
+            wall.map_or_else(String::new, |wall| {
+                format!("<br><sub>wall {}</sub>", of(wall))
+            })
+        };
+        let note = if row.note.is_empty() {
+            String::new()
+        } else {
+            format!("<br><sub>{}</sub>", row.note.markdown())
+        };
+        table.push([
+            format!("{} {}", verdict_icon(row.verdict), word(row.verdict)),
+            format!(
+                "{} · {}{note}",
+                Line::of_name(scenario).markdown(),
+                figures.metric
+            ),
+            format!("{}{}", figures.base, beside(|wall| &wall.base)),
+            format!("{}{}", figures.candidate, beside(|wall| &wall.candidate)),
+            change(figures, &beside(|wall| &wall.change)),
+            figures.tolerance.clone(),
+        ]);
+    }
+    table
+}
+
+fn change(figures: &Figures, wall: &str) -> String {
+    let interval = if figures.interval.is_empty() {
+        String::new()
+    } else {
+        format!("<br><sub>{}</sub>", figures.interval)
+    };
+    format!("**{}**{interval}{wall}", figures.change)
+}
+
+/// What else a reader must know, the heaviest first.
+pub(super) fn findings(findings: &[FindingRow]) -> String {
+    list(
+        findings.iter().map(|finding| {
+            let lead = match finding.severity {
+                Severity::Failure => "❌ ",
+                Severity::Doubt => "⚠️ ",
+                Severity::Note => "Note: ",
+            };
+            Line::own(lead).join(finding.text.clone()).markdown()
+        }),
+        FINDINGS_ROOM,
+    )
+}
+
+pub(super) fn errors(rows: &[ErrorRow<'_>]) -> String {
+    if rows.is_empty() {
+        return String::new();
+    }
+    let items = rows.iter().map(|row| {
+        let line = Line::own("Errors in ")
+            .name(row.scenario)
+            .then(": ")
+            .join(row.counts.clone());
+        let line = match &row.sample {
+            Some(sample) => line.then("; ").join(sample.clone()),
+            None => line,
+        };
+        line.markdown()
+    });
+    list(items, ERRORS_ROOM)
+}
+
+pub(super) fn pressing_budgets(rows: &[BudgetRow<'_>]) -> String {
+    let pressing: Vec<&BudgetRow<'_>> = rows.iter().filter(|row| row.pressing).collect();
+    if pressing.is_empty() {
+        String::new()
+    } else {
+        budget_table(&pressing).render(BUDGETS_ROOM)
+    }
+}
+
+pub(super) fn budgets(rows: &[BudgetRow<'_>]) -> String {
+    if rows.is_empty() {
+        return String::new();
+    }
+    let broken = rows
+        .iter()
+        .filter(|row| row.outcome == BudgetOutcome::Broken)
+        .count();
+    let summary = format!(
+        "{}, {broken} broken",
+        super::figure::count(rows.len(), "budget")
+    );
+    let all: Vec<&BudgetRow<'_>> = rows.iter().collect();
+    details(&summary, &budget_table(&all).render(BUDGETS_ROOM))
+}
+
+fn budget_table(rows: &[&BudgetRow<'_>]) -> Table<4> {
+    let header = ["budget", "scenario · metric", "figure", "limit"];
+    let mut table = Table::new(header, [false, false, true, true]);
+    for row in rows {
+        let icon = match row.outcome {
+            BudgetOutcome::Held => "✅",
+            BudgetOutcome::Broken if row.fails => "❌",
+            BudgetOutcome::Broken | BudgetOutcome::Near => "⚠️",
+            BudgetOutcome::NotMeasured => "➖",
+        };
+        let effect = if row.effect.is_empty() {
+            String::new()
+        } else {
+            format!("; {}", row.effect)
+        };
+        table.push([
+            format!("{icon} {}{effect}", row.word),
+            format!(
+                "{} · {}",
+                Line::of_name(row.scenario).markdown(),
+                row.metric
+            ),
+            row.value.clone(),
+            row.limit.clone(),
+        ]);
+    }
+    table
+}
+
+/// Command lines get blocks of their own, which can be copied.
+fn commands(view: &View<'_>) -> String {
+    let blocks = view.next.iter().filter_map(|step| {
+        let command = step.command.as_deref()?;
+        Some(format!(
+            "{}\n{}",
+            step.text.markdown(),
+            escape::markdown_block(command)
+        ))
+    });
+    blocks.collect::<Vec<_>>().join("\n\n")
+}
+
+fn unmeasured(view: &View<'_>) -> String {
+    if view.unmeasured.is_empty() {
+        return String::new();
+    }
+    let count: usize = view
+        .unmeasured
+        .iter()
+        .map(|unmeasured| unmeasured.what.len())
+        .sum();
+    let items = view
+        .unmeasured
+        .iter()
+        .map(|u| Line::own("Because ").join(u.line(5)).markdown());
+    details(
+        &format!("{count} not measured"),
+        &list(items, UNMEASURED_ROOM),
+    )
+}
+
+fn machine_and_method(view: &View<'_>) -> String {
+    let facts = view.facts.iter().map(|fact| {
+        let label = if fact.label.is_empty() {
+            "and"
+        } else {
+            fact.label
+        };
+        Line::own(format!("{label}: "))
+            .join(fact.text.clone())
+            .markdown()
+    });
+    let summary = view.summary.iter().map(Line::markdown);
+    let facts = list(facts.chain(summary), FACTS_ROOM);
+    details("Machine and method", &format!("{facts}\n{METHOD}"))
+}

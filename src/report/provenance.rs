@@ -1,0 +1,213 @@
+//! What was compared with what, on which machine, and how small a change could have been seen.
+
+use super::{
+    Report, figure,
+    line::{self, Line},
+    model::word,
+};
+use crate::{
+    gate::{Comparison, Role, Verdict},
+    results::{Environment, Job, Results, Transport},
+};
+
+/// One labelled fact about the comparison.
+#[derive(Debug)]
+pub(crate) struct Fact {
+    pub(crate) label: &'static str,
+    pub(crate) text: Line,
+}
+
+fn fact(label: &'static str, text: Line) -> Fact {
+    Fact { label, text }
+}
+
+/// Candidate, baseline, machine and server.
+pub(crate) fn facts(report: &Report<'_>) -> Vec<Fact> {
+    let mut facts = vec![fact("candidate", arm(report.candidate))];
+    if let Some(base) = report.base {
+        let mut text = arm(base);
+        if let Some(path) = &report.context.baseline_path {
+            text = text.then(", ").name(path);
+        }
+        facts.push(fact("baseline", text));
+        if let Some(accepted) = &base.accepted
+            && !accepted.forced_over.is_empty()
+        {
+            let objections = accepted.forced_over.iter().map(|text| Line::of_prose(text));
+            let text = Line::own("accepted by --force over: ");
+            facts.push(fact(
+                "",
+                text.join(line::comma_separated(objections.take(3))),
+            ));
+        }
+    }
+    facts.extend(machines(report.candidate, report.base));
+    facts.push(fact("server", server(report.candidate)));
+    facts
+}
+
+/// The server, as it named itself, and how it was reached.
+pub(crate) fn server(results: &Results) -> Line {
+    let server = &results.server;
+    let mut text = Line::default();
+    if server.name.is_empty() {
+        text = text.then("did not give its name");
+    } else {
+        text = text.name(&server.name);
+    }
+    if !server.version.is_empty() {
+        text = text.then(" ").name(&server.version);
+    }
+    text = text.then(match server.transport {
+        Transport::Stdio => ", stdio",
+        Transport::StreamableHttp => ", streamable HTTP",
+    });
+    text = text.then(", protocol ").prose(&server.protocol_version);
+    if server.attached {
+        text = text.then(
+            "; started by the user, so rounds share one process: weaker evidence than fresh starts",
+        );
+    }
+    text
+}
+
+/// `commit 1a2b3c4, 2026-11-01T08:02:11Z, 20 rounds in 2 jobs`.
+pub(crate) fn arm(results: &Results) -> Line {
+    let rounds: usize = results.jobs.iter().map(|job| job.rounds.len()).sum();
+    let mut text = Line::default();
+    if let Some(job) = results.jobs.last() {
+        if let Some(commit) = &job.commit {
+            let short: String = commit.chars().take(10).collect();
+            text = text.then("commit ").name(&short).then(", ");
+        }
+        text = text.prose(&job.started_at).then(", ");
+    }
+    text = text.then(figure::count(rounds, "round"));
+    if results.jobs.len() > 1 {
+        text = text.then(format!(" in {} jobs", results.jobs.len()));
+    }
+    for reason in results
+        .jobs
+        .iter()
+        .filter_map(|job| job.incomplete.as_ref())
+        .take(1)
+    {
+        text = text.then("; ended early: ").prose(reason);
+    }
+    text
+}
+
+fn machines(candidate: &Results, base: Option<&Results>) -> Vec<Fact> {
+    let Some(here) = candidate.jobs.last().map(|job| &job.environment) else {
+        return Vec::new();
+    };
+    let jobs = base.map_or(&[] as &[Job], |base| &base.jobs);
+    let other = jobs
+        .iter()
+        .map(|job| &job.environment)
+        .find(|there| !here.same_machine_class(there));
+    let Some(there) = other else {
+        let same = if jobs.is_empty() {
+            ""
+        } else {
+            "; the same class for both"
+        };
+        return vec![fact("machine", machine(here).then(same))];
+    };
+    let memory = if here.same_runtime_class(there) {
+        "another class of machine: only a large change of latency can be told from it, memory is compared as usual"
+    } else {
+        "another system: neither latency nor memory can be compared closely"
+    };
+    vec![
+        fact("machine", machine(here)),
+        fact("baseline's", machine(there)),
+        fact("", Line::own(memory)),
+    ]
+}
+
+/// `AMD EPYC 7763, 2 cores, 7.80 GB, linux x86_64`.
+pub(crate) fn machine(environment: &Environment) -> Line {
+    let mut text = if environment.cpu_model.is_empty() {
+        Line::own("CPU of unknown model")
+    } else {
+        Line::of_name(&environment.cpu_model)
+    };
+    let cores = usize::try_from(environment.cores).unwrap_or(usize::MAX);
+    text = text.then(format!(", {}, ", figure::count(cores, "core")));
+    text = text
+        .prose(&environment.os)
+        .then(" ")
+        .prose(&environment.arch);
+    if let Some(image) = &environment.runner_image {
+        text = text.then(", image ").name(image);
+    }
+    text
+}
+
+/// Counts by verdict, the smallest visible change, and where everything is.
+pub(crate) fn summary(report: &Report<'_>) -> Vec<Line> {
+    let mut lines = Vec::new();
+    lines.extend(counts(&report.judgement.comparisons));
+    lines.extend(smallest_detectable(&report.judgement.comparisons));
+    let mut last = Line::own(format!("Exit code {}.", report.judgement.exit_code));
+    if let Some(duration) = report.context.duration {
+        let whole_seconds = std::time::Duration::from_secs(duration.as_secs().max(1));
+        last = last.then(format!(
+            " Measured in {}.",
+            humantime::format_duration(whole_seconds)
+        ));
+    }
+    if let Some(path) = &report.context.results_path {
+        last = last.then(" All figures: ").name(path).then(".");
+    }
+    lines.push(last);
+    lines
+}
+
+fn counts(comparisons: &[Comparison]) -> Option<Line> {
+    let order = [
+        Verdict::Regressed,
+        Verdict::Inconclusive,
+        Verdict::Improved,
+        Verdict::NotMeasured,
+        Verdict::Pass,
+    ];
+    let counts: Vec<String> = order
+        .iter()
+        .map(|&verdict| {
+            (
+                word(verdict),
+                comparisons.iter().filter(|c| c.verdict == verdict).count(),
+            )
+        })
+        .filter(|&(_, count)| count > 0)
+        .map(|(word, count)| format!("{count} {word}"))
+        .collect();
+    let total = figure::count(comparisons.len(), "comparison");
+    (!comparisons.is_empty()).then(|| Line::own(format!("{total}: {}.", counts.join(", "))))
+}
+
+/// Over what gates: the best and the worst placed comparison.
+fn smallest_detectable(comparisons: &[Comparison]) -> Option<Line> {
+    let mut gating: Vec<(&Comparison, f64)> = comparisons
+        .iter()
+        .filter(|c| c.role == Role::Gates)
+        .filter_map(|c| Some((c, c.smallest_detectable_ratio?)))
+        .filter(|(_, ratio)| ratio.is_finite() && *ratio > 0.0)
+        .collect();
+    gating.sort_by(|(_, a), (_, b)| a.ln().abs().total_cmp(&b.ln().abs()));
+    let (best, worst) = (gating.first()?, gating.last()?);
+    let place = |(comparison, ratio): &(&Comparison, f64)| {
+        Line::own(format!("{} (", figure::percent_change(*ratio)))
+            .name(&comparison.scenario)
+            .then(format!(" · {})", comparison.metric.name()))
+    };
+    let lead = Line::own("Smallest change this could have seen, nine times in ten: ");
+    let line = lead.join(place(best));
+    Some(if gating.len() > 1 {
+        line.then(" to ").join(place(worst)).then(".")
+    } else {
+        line.then(".")
+    })
+}

@@ -1,0 +1,94 @@
+//! Results without a comparison, as text.
+
+use super::{
+    TextStyle,
+    layout::{self, Align, BOLD, DIM, Page},
+    line::Line,
+    run_model::{COLUMNS, LEGEND, RunView},
+    text,
+};
+use crate::{gate::Judgement, results::Results};
+
+/// From this width on, a scenario and its figures share a line.
+const WIDE: u16 = 120;
+/// Left-out tools named when not verbose.
+const SKIPPED: usize = 5;
+
+/// What one run measured, as text: a table of the scenarios, the server as a whole, errors, and
+/// what was left out. `judgement` adds budgets and findings.
+#[must_use]
+pub fn run_text(results: &Results, judgement: Option<&Judgement>, style: TextStyle) -> String {
+    let view = RunView::of(results, judgement);
+    let mut page = Page::new(style);
+    let word = page.paint(layout::tone_style(view.tone), view.word);
+    page.sentence(&format!("{word}: "), &view.reason.plain());
+    scenarios(&mut page, &view, style);
+    page.heading(BOLD, "Server");
+    for fact in &view.server {
+        let label = page.paint(DIM, &format!("{:<11}", fact.label));
+        page.sentence(&format!("  {label} "), &fact.text.plain());
+    }
+    text::budgets(&mut page, &view.budgets, style.verbose);
+    text::errors(&mut page, &view.errors);
+    text::findings(&mut page, &view.findings, style.verbose);
+    skipped(&mut page, &view, style);
+    page.finish()
+}
+
+fn scenarios(page: &mut Page, view: &RunView<'_>, style: TextStyle) {
+    if view.rows.is_empty() {
+        return;
+    }
+    page.heading(BOLD, "Scenarios");
+    let names: Vec<String> = view
+        .rows
+        .iter()
+        .map(|row| Line::of_name(row.scenario).plain())
+        .collect();
+    let longest = names
+        .iter()
+        .map(|name| textwrap::core::display_width(name))
+        .max()
+        .unwrap_or(0);
+    let one_line = style.width.is_none_or(|width| width >= WIDE) && longest <= 40;
+    let cells: Vec<Vec<String>> = view.rows.iter().map(|row| row.cells.clone()).collect();
+    let lines = layout::columns(&cells, Some(&COLUMNS), &[Align::Right; COLUMNS.len()]);
+    let mut lines = lines.into_iter();
+    let header = lines.next().unwrap_or_default();
+    let indent = if one_line { longest + 4 } else { 4 };
+    let header = page.paint(DIM, header.trim_end());
+    page.raw(&format!("{:indent$}{header}", ""));
+    for (name, line) in names.iter().zip(lines) {
+        let painted = page.paint(BOLD, name);
+        if one_line {
+            let gap = " ".repeat(indent - 2 - textwrap::core::display_width(name));
+            page.raw(&format!("  {painted}{gap}{line}"));
+        } else {
+            page.raw(&format!("  {painted}"));
+            page.raw(&format!("    {line}"));
+        }
+    }
+    page.aside("  ", LEGEND);
+}
+
+fn skipped(page: &mut Page, view: &RunView<'_>, style: TextStyle) {
+    if view.skipped.is_empty() {
+        return;
+    }
+    page.heading(BOLD, "Left out");
+    let shown = if style.verbose {
+        view.skipped.len()
+    } else {
+        SKIPPED
+    };
+    for skipped in view.skipped.iter().take(shown) {
+        let line = Line::of_name(&skipped.name)
+            .then(": ")
+            .prose(&skipped.reason);
+        page.sentence("  ", &line.plain());
+    }
+    let more = view.skipped.len().saturating_sub(shown);
+    if more > 0 {
+        page.sentence("  ", &format!("and {more} more (--verbose)"));
+    }
+}

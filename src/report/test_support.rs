@@ -1,0 +1,581 @@
+//! Results and judgements made by hand, for the tests of the formats.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use super::{Context, Report};
+use crate::{
+    gate::{
+        BudgetCheck, BudgetOutcome, Comparison, Finding, Interval, Judgement, Metric, Role,
+        Severity, Verdict,
+    },
+    results::{
+        Acceptance, Environment, ErrorSample, Job, Latency, Measure, Phase, Results, Round, Sample,
+        ScenarioKind, ScenarioRecord, ServerRecord, Skipped, Soak, SoakSample, SuiteRecord,
+        Transport,
+    },
+};
+
+/// Owns what a [`Report`] borrows.
+#[derive(Debug, Clone)]
+pub(crate) struct Fixture {
+    pub(crate) candidate: Results,
+    pub(crate) base: Option<Results>,
+    pub(crate) judgement: Judgement,
+    pub(crate) context: Context,
+}
+
+impl Fixture {
+    pub(crate) fn report(&self) -> Report<'_> {
+        Report {
+            candidate: &self.candidate,
+            base: self.base.as_ref(),
+            judgement: &self.judgement,
+            context: self.context.clone(),
+        }
+    }
+
+    fn of(verdict: Verdict, exit_code: u8, comparisons: Vec<Comparison>) -> Self {
+        Self {
+            candidate: results(
+                "4f2c9d1e8a7b6c5d",
+                "2026-11-04T12:31:07Z",
+                &["search"],
+                10,
+                1,
+            ),
+            base: Some(results(
+                "1a2b3c4d5e6f7a8b",
+                "2026-11-01T08:02:11Z",
+                &["search"],
+                10,
+                2,
+            )),
+            judgement: Judgement {
+                verdict,
+                comparisons,
+                budgets: vec![
+                    budget("search/sequential", Metric::LatencyP95, 500e6, Some(4.2e6)),
+                    budget("search/sequential", Metric::ErrorRate, 0.01, Some(0.0)),
+                ],
+                findings: Vec::new(),
+                exit_code,
+            },
+            context: Context {
+                command_to_reproduce: Some("mcpgate compare -- node dist/index.js".to_owned()),
+                results_path: Some("mcpgate-results.json".to_owned()),
+                baseline_path: Some("baselines/perf-baseline.json".to_owned()),
+                duration: Some(Duration::from_secs(192)),
+                key: None,
+            },
+        }
+    }
+}
+
+/// A comparison of `search/sequential` with the given ratio and an interval of ±10 % around it.
+pub(crate) fn comparison(scenario: &str, metric: Metric, base: f64, ratio: f64) -> Comparison {
+    let role = match metric {
+        Metric::LatencyP50 | Metric::LatencyP95 | Metric::Startup => Role::Guards,
+        Metric::CpuPerCall => Role::Reported,
+        _ => Role::Gates,
+    };
+    let better = if metric.more_is_better() {
+        1.0 / ratio
+    } else {
+        ratio
+    };
+    let by_difference = matches!(metric, Metric::MemoryGrowth | Metric::ErrorRate);
+    let (verdict, reason) = match better {
+        r if r > 1.4 => (Verdict::Regressed, "worse in every confirming round"),
+        r if r > 1.15 => (Verdict::Inconclusive, "the rounds disagree"),
+        r if r < 0.8 => (Verdict::Improved, "better in every round"),
+        _ => (Verdict::Pass, "within the tolerance"),
+    };
+    Comparison {
+        scenario: scenario.to_owned(),
+        tool: scenario.split_once('/').map(|(tool, _)| tool.to_owned()),
+        metric,
+        role,
+        verdict,
+        base: Some(base),
+        candidate: Some(base * ratio),
+        ratio: (!by_difference).then_some(ratio),
+        interval: (!by_difference).then_some(Interval {
+            low: ratio * 0.93,
+            high: ratio * 1.09,
+        }),
+        tolerance: 0.2,
+        smallest_detectable_ratio: Some(if metric.more_is_better() { 0.72 } else { 1.27 }),
+        base_rounds: 20,
+        candidate_rounds: 10,
+        reason: reason.to_owned(),
+    }
+}
+
+/// The comparisons of one tool and the server, all with the given ratio but memory.
+pub(crate) fn comparisons(tool: &str, ratio: f64, memory_ratio: f64) -> Vec<Comparison> {
+    let sequential = format!("{tool}/sequential");
+    let concurrent = format!("{tool}/concurrent");
+    vec![
+        comparison("list-tools", Metric::LatencyP50Adjusted, 310e3, 1.01),
+        comparison("list-tools", Metric::LatencyP50, 350e3, 1.03),
+        comparison(&sequential, Metric::LatencyP50Adjusted, 1.9e6, ratio),
+        comparison(&sequential, Metric::LatencyP95Adjusted, 2.6e6, ratio * 0.98),
+        comparison(
+            &sequential,
+            Metric::LatencyP50,
+            2.1e6,
+            1.0 + (ratio - 1.0) * 0.9,
+        ),
+        comparison(&sequential, Metric::LatencyP95, 4.2e6, 1.04),
+        comparison(&sequential, Metric::CpuPerCall, 1.2e6, 1.02),
+        comparison(&concurrent, Metric::LatencyP50, 12.4e6, 1.02),
+        comparison(&concurrent, Metric::Throughput, 812.0, 0.97),
+        comparison("server", Metric::Startup, 212e6, 1.01),
+        comparison("server", Metric::PeakMemory, 84.2e6, memory_ratio),
+    ]
+}
+
+pub(crate) fn budget(
+    scenario: &str,
+    metric: Metric,
+    limit: f64,
+    value: Option<f64>,
+) -> BudgetCheck {
+    BudgetCheck {
+        scenario: scenario.to_owned(),
+        metric,
+        limit,
+        value,
+        outcome: match value {
+            None => BudgetOutcome::NotMeasured,
+            Some(value) if value > limit => BudgetOutcome::Broken,
+            Some(_) => BudgetOutcome::Held,
+        },
+        set_by_user: true,
+    }
+}
+
+pub(crate) fn finding(severity: Severity, scenario: Option<&str>, text: &str) -> Finding {
+    Finding {
+        severity,
+        scenario: scenario.map(str::to_owned),
+        text: text.to_owned(),
+    }
+}
+
+pub(crate) fn pass() -> Fixture {
+    Fixture::of(Verdict::Pass, 0, comparisons("search", 1.03, 0.99))
+}
+
+pub(crate) fn improved() -> Fixture {
+    Fixture::of(Verdict::Improved, 0, comparisons("search", 0.6, 0.99))
+}
+
+pub(crate) fn regressed() -> Fixture {
+    let mut comparisons = comparisons("search", 2.01, 1.62);
+    let mut growth = comparison("search/soak", Metric::MemoryGrowth, 120e3, 94.0);
+    growth.reason = "grows in every soak".to_owned();
+    comparisons.push(growth);
+    let mut throughput = comparison("search/concurrent", Metric::Throughput, 812.0, 0.82);
+    throughput.verdict = Verdict::Inconclusive;
+    comparisons.retain(|c| c.metric != Metric::Throughput);
+    comparisons.push(throughput);
+    Fixture::of(Verdict::Regressed, 1, comparisons)
+}
+
+pub(crate) fn inconclusive() -> Fixture {
+    let mut fixture = Fixture::of(Verdict::Inconclusive, 0, comparisons("search", 1.3, 1.01));
+    fixture.judgement.findings = vec![finding(
+        Severity::Doubt,
+        Some("search/sequential"),
+        "wall time rose and adjusted latency did not, without load from outside.",
+    )];
+    fixture
+}
+
+/// A scenario of the baseline vanished, and memory could not be read.
+pub(crate) fn not_measured() -> Fixture {
+    let mut fixture = Fixture::of(Verdict::NotMeasured, 3, comparisons("search", 1.0, 1.0));
+    for (index, comparison) in fixture.judgement.comparisons.iter_mut().enumerate() {
+        if comparison.scenario == "search/concurrent" || comparison.metric == Metric::PeakMemory {
+            comparison.verdict = Verdict::NotMeasured;
+            comparison.candidate = None;
+            comparison.ratio = None;
+            comparison.interval = None;
+            comparison.candidate_rounds = 0;
+            comparison.reason = if index == 10 {
+                "the server's process is not known".to_owned()
+            } else {
+                "no call succeeded".to_owned()
+            };
+        }
+    }
+    fixture.judgement.findings = vec![
+        finding(
+            Severity::Failure,
+            Some("search/concurrent"),
+            "no call succeeded in any round.",
+        ),
+        finding(
+            Severity::Failure,
+            Some("fetch/sequential"),
+            "is in the baseline but was not run.",
+        ),
+        finding(
+            Severity::Note,
+            Some("count/sequential"),
+            "is new, so there is nothing to compare.",
+        ),
+    ];
+    let sample = fixture.candidate.jobs[0].rounds[0]
+        .scenarios
+        .get_mut("search/concurrent");
+    let sample = sample.unwrap();
+    sample.successes = 0;
+    sample.errors = BTreeMap::from([("tool-error".to_owned(), 96), ("timeout".to_owned(), 4)]);
+    sample.wall = None;
+    fixture.candidate.jobs[0].error_samples.insert(
+        "search/concurrent".to_owned(),
+        ErrorSample {
+            kind: "tool-error".to_owned(),
+            message: "connect ECONNREFUSED ::1:5432 (is the database up?)".to_owned(),
+        },
+    );
+    fixture
+}
+
+pub(crate) fn first_use() -> Fixture {
+    let mut fixture = Fixture::of(Verdict::NotMeasured, 0, Vec::new());
+    fixture.base = None;
+    fixture
+}
+
+pub(crate) fn other_machine() -> Fixture {
+    let mut fixture = Fixture::of(Verdict::Inconclusive, 0, comparisons("search", 1.3, 1.01));
+    for job in &mut fixture.base.as_mut().unwrap().jobs {
+        job.environment.cpu_model = "Intel(R) Xeon(R) Platinum 8370C CPU @ 2.80GHz".to_owned();
+        job.environment.runner_image = Some("ubuntu24 20261019.1".to_owned());
+    }
+    fixture.judgement.findings = vec![finding(
+        Severity::Doubt,
+        None,
+        "The baseline was measured on another class of machine: only a gross change of latency can be told.",
+    )];
+    fixture
+}
+
+pub(crate) fn incomplete() -> Fixture {
+    let mut fixture = inconclusive();
+    let job = &mut fixture.candidate.jobs[0];
+    job.incomplete = Some("interrupted after 3 of 10 rounds".to_owned());
+    job.rounds.truncate(3);
+    fixture.base.as_mut().unwrap().accepted = Some(Acceptance {
+        at: "2026-11-01T09:00:00Z".to_owned(),
+        forced_over: vec!["2 of 1000 calls of search/sequential failed".to_owned()],
+    });
+    fixture
+}
+
+pub(crate) fn budgets_broken() -> Fixture {
+    let mut fixture = Fixture::of(Verdict::Pass, 1, comparisons("search", 1.03, 0.99));
+    let mut default = budget("search/sequential", Metric::LatencyP50, 1e6, Some(2.1e6));
+    default.set_by_user = false;
+    let mut near = budget("server", Metric::PeakMemory, 84e6, Some(84.2e6));
+    near.outcome = BudgetOutcome::Near;
+    fixture.judgement.budgets.extend([
+        default,
+        near,
+        budget("search/sequential", Metric::LatencyP95, 4e6, Some(4.2e6)),
+        budget("search/soak", Metric::MemoryGrowth, 10e6, Some(11.3e6)),
+        budget("fetch/soak", Metric::MemoryGrowth, 10e6, None),
+    ]);
+    fixture
+}
+
+/// Texts that try to break out, one for each place.
+pub(crate) const HOSTILE: [&str; 8] = [
+    "a|b`c`<img src=x onerror=alert(1)>",
+    "@torvalds #1 owner/repo#2 GH-3",
+    "![x](http://e.vil/p.png) [y](javascript:1) www.e.vil",
+    "</details><!-- mcpgate:other --> ##[error]no",
+    "line\nbreak\r\n::error::pwned",
+    "\u{1b}[31mred\u{1b}[0m\u{7}\u{202e}txet\u{2066}\u{200b}\u{feff}",
+    "*bold* _em_ ~~no~~ $x$ \\| \\",
+    "",
+];
+
+/// Hostile text in every place that can hold foreign text.
+pub(crate) fn hostile(texts: &[String]) -> Fixture {
+    let mut texts = texts.iter().cycle();
+    let mut next = move || texts.next().cloned().unwrap_or_default();
+    let mut fixture = regressed();
+    let tool = next();
+    let names: BTreeMap<String, String> = ["sequential", "concurrent", "soak"]
+        .map(|kind| (format!("search/{kind}"), format!("{tool}/{kind}")))
+        .into();
+    let judgement = &mut fixture.judgement;
+    judgement.findings = vec![
+        finding(Severity::Failure, Some(&next()), &next()),
+        finding(Severity::Doubt, None, &next()),
+        finding(Severity::Note, Some(&next()), &next()),
+    ];
+    for comparison in &mut judgement.comparisons {
+        if let Some(name) = names.get(&comparison.scenario) {
+            comparison.scenario.clone_from(name);
+        }
+        comparison.tool = comparison.tool.as_ref().map(|_| tool.clone());
+        comparison.reason = next();
+    }
+    let mut unmeasured = comparison(&next(), Metric::CpuPerCall, 1.0, 1.0);
+    unmeasured.verdict = Verdict::NotMeasured;
+    unmeasured.reason = next();
+    judgement.comparisons.push(unmeasured);
+    judgement
+        .budgets
+        .push(budget(&next(), Metric::LatencyP50, 1e6, Some(2e6)));
+    for results in [&mut fixture.candidate, fixture.base.as_mut().unwrap()] {
+        results.server.name = next();
+        results.server.version = next();
+        results.server.protocol_version = next();
+        results.suite.skipped = vec![Skipped {
+            name: next(),
+            reason: next(),
+        }];
+        results.accepted = Some(Acceptance {
+            at: next(),
+            forced_over: vec![next(), next()],
+        });
+        for scenario in &mut results.suite.scenarios {
+            if let Some(name) = names.get(&scenario.name) {
+                scenario.name.clone_from(name);
+            }
+        }
+        for job in &mut results.jobs {
+            job.started_at = next();
+            job.commit = Some(next());
+            job.incomplete = Some(next());
+            job.memory_measure = Measure::By(next());
+            job.adjusted_measure = Measure::NotMeasured(next());
+            job.environment.cpu_model = next();
+            job.environment.os = next();
+            job.environment.arch = next();
+            job.environment.runner_image = Some(next());
+            let name = names["search/sequential"].clone();
+            for round in &mut job.rounds {
+                if let Some(mut sample) = round.scenarios.remove("search/sequential") {
+                    sample.errors = BTreeMap::from([(next(), 3)]);
+                    round.scenarios.insert(name.clone(), sample);
+                }
+            }
+            job.error_samples.insert(
+                name,
+                ErrorSample {
+                    kind: next(),
+                    message: next(),
+                },
+            );
+        }
+    }
+    fixture.context = Context {
+        command_to_reproduce: Some(next()),
+        results_path: Some(next()),
+        baseline_path: Some(next()),
+        duration: Some(Duration::from_secs(5)),
+        key: Some(next()),
+    };
+    fixture
+}
+
+/// `tools` tools, every figure of which regressed, with names and reasons of full length.
+pub(crate) fn large(tools: usize) -> Fixture {
+    let names: Vec<String> = (0..tools)
+        .map(|i| format!("tool-{i:03}-{}", "<`|@é".repeat(60)))
+        .collect();
+    let mut fixture = Fixture::of(
+        Verdict::Regressed,
+        1,
+        names
+            .iter()
+            .flat_map(|tool| comparisons(tool, 2.5, 1.6))
+            .collect(),
+    );
+    for comparison in &mut fixture.judgement.comparisons {
+        comparison.reason = "<`|@é \u{202e}".repeat(100);
+    }
+    for name in &names {
+        let scenario = format!("{name}/sequential");
+        fixture
+            .judgement
+            .budgets
+            .push(budget(&scenario, Metric::LatencyP95, 1e6, Some(2e6)));
+        fixture
+            .judgement
+            .budgets
+            .push(budget(&scenario, Metric::LatencyP50, 1e6, None));
+        fixture.judgement.findings.push(finding(
+            Severity::Failure,
+            Some(&scenario),
+            &"<x> ".repeat(100),
+        ));
+    }
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    fixture.candidate = results("4f2c9d1", "2026-11-04T12:31:07Z", &names, 2, 1);
+    for round in &mut fixture.candidate.jobs[0].rounds {
+        for sample in round.scenarios.values_mut() {
+            sample.errors = BTreeMap::from([("tool-error".to_owned(), 1)]);
+        }
+    }
+    fixture.context.command_to_reproduce = Some("<`|@é".repeat(1000));
+    fixture
+}
+
+/// Results of the given tools.
+pub(crate) fn results(
+    commit: &str,
+    started_at: &str,
+    tools: &[&str],
+    rounds: u32,
+    jobs: usize,
+) -> Results {
+    let mut scenarios = vec![scenario("list-tools", ScenarioKind::ListTools, None)];
+    for tool in tools {
+        for (kind, name) in [
+            (ScenarioKind::Sequential, "sequential"),
+            (ScenarioKind::Concurrent, "concurrent"),
+            (ScenarioKind::Soak, "soak"),
+        ] {
+            scenarios.push(scenario(&format!("{tool}/{name}"), kind, Some(tool)));
+        }
+    }
+    let job = job(commit, started_at, &scenarios, rounds);
+    Results {
+        schema_version: 1,
+        mcpgate_version: "0.1.0".to_owned(),
+        server: ServerRecord {
+            name: "example-servers/everything".to_owned(),
+            version: "2.0.0".to_owned(),
+            transport: Transport::Stdio,
+            protocol_version: "2025-11-25".to_owned(),
+            tool_list_hash: "0011223344556677".to_owned(),
+            attached: false,
+        },
+        suite: SuiteRecord {
+            name: "standard".to_owned(),
+            hash: "8899aabbccddeeff".to_owned(),
+            scenarios,
+            skipped: vec![Skipped {
+                name: "write_file".to_owned(),
+                reason: "it does not say that it only reads".to_owned(),
+            }],
+        },
+        jobs: vec![job; jobs],
+        accepted: None,
+    }
+}
+
+fn scenario(name: &str, kind: ScenarioKind, tool: Option<&str>) -> ScenarioRecord {
+    ScenarioRecord {
+        name: name.to_owned(),
+        kind,
+        tool: tool.map(str::to_owned),
+        calls: 100,
+        concurrency: if kind == ScenarioKind::Concurrent {
+            10
+        } else {
+            1
+        },
+        definition_hash: "0123456789abcdef".to_owned(),
+        report_only: false,
+    }
+}
+
+fn job(commit: &str, started_at: &str, scenarios: &[ScenarioRecord], rounds: u32) -> Job {
+    let measured = scenarios.iter().filter(|s| s.kind != ScenarioKind::Soak);
+    let samples: BTreeMap<String, Sample> =
+        measured.map(|s| (s.name.clone(), sample(s.kind))).collect();
+    let soaks = scenarios.iter().filter(|s| s.kind == ScenarioKind::Soak);
+    let soaks: BTreeMap<String, SoakSample> =
+        soaks.map(|s| (s.name.clone(), soak_sample())).collect();
+    Job {
+        started_at: started_at.to_owned(),
+        commit: Some(commit.to_owned()),
+        seed: 1,
+        environment: Environment {
+            os: "linux".to_owned(),
+            arch: "x86_64".to_owned(),
+            cpu_model: "AMD EPYC 7763 64-Core Processor".to_owned(),
+            cores: 2,
+            memory_bytes: 8_000_000_000,
+            kernel: "6.8.0".to_owned(),
+            runner_image: None,
+            container_memory_limit_bytes: None,
+            container_cpu_limit_millicores: None,
+        },
+        memory_measure: Measure::By("high-water mark".to_owned()),
+        adjusted_measure: Measure::By("schedstat, floored".to_owned()),
+        incomplete: None,
+        rounds: (0..rounds)
+            .map(|index| round(index, samples.clone()))
+            .collect(),
+        soaks: (0..3)
+            .map(|index| Soak {
+                index,
+                phase: Phase::Measure,
+                scenarios: soaks.clone(),
+            })
+            .collect(),
+        error_samples: BTreeMap::new(),
+    }
+}
+
+fn round(index: u32, scenarios: BTreeMap<String, Sample>) -> Round {
+    Round {
+        index,
+        phase: Phase::Measure,
+        startup_ns: Some(212_000_000 + u64::from(index) * 1_000_000),
+        startup_adjusted_ns: Some(198_000_000),
+        peak_memory_bytes: Some(84_200_000 + u64::from(index) * 10_000),
+        processes: Some(2),
+        server_cpu_ns: Some(1_400_000_000),
+        server_wait_ns: Some(90_000_000),
+        client_cpu_ns: Some(200_000_000),
+        outside_load_cores: Some(0.12),
+        steal_cores: Some(0.0),
+        load_average: Some(0.7),
+        scenarios,
+    }
+}
+
+fn sample(kind: ScenarioKind) -> Sample {
+    let latency = |p50_ns: u64| Latency {
+        p50_ns,
+        p95_ns: Some(p50_ns * 2),
+        p99_ns: Some(p50_ns * 3),
+        max_ns: p50_ns * 5,
+    };
+    let wall = match kind {
+        ScenarioKind::ListTools | ScenarioKind::Handshake => 350_000,
+        ScenarioKind::Sequential | ScenarioKind::Soak => 2_100_000,
+        ScenarioKind::Concurrent => 12_400_000,
+    };
+    Sample {
+        calls: 100,
+        successes: 100,
+        errors: BTreeMap::new(),
+        duration_ns: 123_000_000,
+        wall: Some(latency(wall)),
+        adjusted: kind.is_one_at_a_time().then(|| latency(wall * 9 / 10)),
+        first_byte: Some(latency(wall * 8 / 10)),
+        cpu_per_call_ns: Some(1_200_000),
+    }
+}
+
+fn soak_sample() -> SoakSample {
+    SoakSample {
+        calls: 1400,
+        successes: 1400,
+        errors: BTreeMap::new(),
+        growth_bytes_per_call: Some(120.5),
+        memory: vec![(0, 80_000_000), (1400, 80_168_700)],
+    }
+}

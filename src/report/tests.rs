@@ -1,0 +1,175 @@
+//! Every rendered output, as it is read. The snapshots are files in `snapshots/`; each was read
+//! by a person before it was committed.
+
+use super::{
+    MARKDOWN_LIMIT_BYTES, TextStyle, json, markdown, run_markdown, run_text,
+    test_support::{self as made, Fixture, HOSTILE},
+    text,
+};
+
+const PLAIN: TextStyle = TextStyle {
+    color: false,
+    width: Some(100),
+    verbose: false,
+};
+const NARROW: TextStyle = TextStyle {
+    color: false,
+    width: Some(80),
+    verbose: false,
+};
+const VERBOSE: TextStyle = TextStyle {
+    color: false,
+    width: None,
+    verbose: true,
+};
+const COLOR: TextStyle = TextStyle {
+    color: true,
+    width: Some(100),
+    verbose: false,
+};
+
+fn hostile() -> Fixture {
+    let mut texts: Vec<String> = HOSTILE.iter().map(|&text| text.to_owned()).collect();
+    texts.push("x".repeat(300));
+    made::hostile(&texts)
+}
+
+fn cases() -> Vec<(&'static str, Fixture)> {
+    vec![
+        ("pass", made::pass()),
+        ("improved", made::improved()),
+        ("regressed", made::regressed()),
+        ("inconclusive", made::inconclusive()),
+        ("not_measured", made::not_measured()),
+        ("first_use", made::first_use()),
+        ("other_machine", made::other_machine()),
+        ("incomplete", made::incomplete()),
+        ("budgets_broken", made::budgets_broken()),
+        ("hostile", hostile()),
+    ]
+}
+
+#[test]
+fn judgements_as_text() {
+    for (name, fixture) in cases() {
+        insta::assert_snapshot!(format!("text_{name}"), text(&fixture.report(), PLAIN));
+    }
+}
+
+#[test]
+fn judgements_as_markdown() {
+    for (name, fixture) in cases() {
+        insta::assert_snapshot!(format!("markdown_{name}"), markdown(&fixture.report()));
+    }
+}
+
+#[test]
+fn judgement_as_json() {
+    insta::assert_snapshot!("json_regressed", json(&made::regressed().report()).unwrap());
+    let hostile = json(&hostile().report()).unwrap();
+    let back: serde_json::Value = serde_json::from_str(&hostile).unwrap();
+    assert_eq!(back["schema_version"], 1);
+    assert_eq!(
+        back["comparisons"][2]["tool"], HOSTILE[0],
+        "names are exact in JSON"
+    );
+}
+
+#[test]
+fn a_judgement_in_other_styles() {
+    let fixture = made::regressed();
+    let report = fixture.report();
+    insta::assert_snapshot!("text_regressed_narrow", text(&report, NARROW));
+    insta::assert_snapshot!("text_regressed_verbose", text(&report, VERBOSE));
+    insta::assert_snapshot!("text_regressed_color", text(&report, COLOR));
+}
+
+#[test]
+fn runs() {
+    let clean = made::pass();
+    let errors = made::not_measured();
+    let hostile = hostile();
+    for (name, results, judgement) in [
+        ("clean", &clean.candidate, None),
+        ("errors", &errors.candidate, None),
+        (
+            "budgets",
+            &clean.candidate,
+            Some(made::budgets_broken().judgement),
+        ),
+        ("incomplete", &made::incomplete().candidate, None),
+        (
+            "hostile",
+            &hostile.candidate,
+            Some(hostile.judgement.clone()),
+        ),
+    ] {
+        let plain = run_text(results, judgement.as_ref(), PLAIN);
+        insta::assert_snapshot!(format!("run_text_{name}"), plain);
+        let markdown = run_markdown(results, judgement.as_ref());
+        insta::assert_snapshot!(format!("run_markdown_{name}"), markdown);
+    }
+    let wide = TextStyle {
+        width: None,
+        ..PLAIN
+    };
+    insta::assert_snapshot!("run_text_wide", run_text(&clean.candidate, None, wide));
+    insta::assert_snapshot!("run_text_narrow", run_text(&clean.candidate, None, NARROW));
+}
+
+#[test]
+fn narrow_lines_fit_where_no_foreign_word_is_longer() {
+    for (name, fixture) in cases().into_iter().filter(|(name, _)| *name != "hostile") {
+        for line in text(&fixture.report(), NARROW).lines() {
+            let width = textwrap::core::display_width(line);
+            assert!(width <= 80, "{name}: {width} columns: {line}");
+        }
+        for line in run_text(&fixture.candidate, None, NARROW).lines() {
+            let width = textwrap::core::display_width(line);
+            assert!(width <= 80, "{name}: {width} columns: {line}");
+        }
+    }
+}
+
+#[test]
+fn the_first_line_names_tool_metric_and_size() {
+    let fixture = made::regressed();
+    let plain = text(&fixture.report(), TextStyle::default());
+    let first = plain.lines().next().unwrap();
+    assert!(
+        first.starts_with(
+            "regressed: search · latency_p50_adjusted 1.90 ms -> 3.82 ms, +101 % [+87 %, +119 %] (wall "
+        ),
+        "{first}"
+    );
+    let marked = markdown(&fixture.report());
+    let first = marked.lines().next().unwrap();
+    for part in [
+        "regressed",
+        "`search`",
+        "latency_p50_adjusted",
+        "+101 %",
+        "baseline update",
+    ] {
+        assert!(first.contains(part), "{part} in {first}");
+    }
+}
+
+#[test]
+fn five_hundred_scenarios_fit_in_a_comment() {
+    let fixture = made::large(500);
+    let report = fixture.report();
+    let comment = markdown(&report);
+    assert!(
+        comment.len() <= MARKDOWN_LIMIT_BYTES,
+        "{} bytes",
+        comment.len()
+    );
+    assert!(comment.contains("more rows, see the results file."));
+    let run = run_markdown(&fixture.candidate, Some(&fixture.judgement));
+    assert!(run.len() <= MARKDOWN_LIMIT_BYTES, "{} bytes", run.len());
+    assert_eq!(
+        comment.matches("<details>").count(),
+        comment.matches("</details>").count()
+    );
+}
