@@ -183,7 +183,12 @@ fn no_file_names_this_machine_or_a_registry() {
     ]
     .map(|(start, end)| format!("{start}{end}"))
     .to_vec();
-    forbidden.extend([home, here].into_iter().filter(|path| path.len() > 1));
+    forbidden.extend(
+        [home, here]
+            .into_iter()
+            .filter(|path| path.len() > 1)
+            .map(|path| path + "/"),
+    );
 
     let mut faults = Vec::new();
     for path in tracked() {
@@ -192,12 +197,21 @@ fn no_file_names_this_machine_or_a_registry() {
             continue;
         };
         for (number, line) in text.lines().enumerate() {
-            for name in forbidden.iter().filter(|name| line.contains(*name)) {
+            for name in forbidden.iter().filter(|name| names(line, name)) {
                 faults.push(format!("{}:{}: {name}", path.display(), number + 1));
             }
         }
     }
     assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+/// Whether a line holds the name; one that starts with `/` counts only where a path begins.
+fn names(line: &str, name: &str) -> bool {
+    line.match_indices(name).any(|(at, _)| {
+        let before = line[..at].chars().next_back();
+        !(name.starts_with('/')
+            && before.is_some_and(|c| c.is_alphanumeric() || "._-})".contains(c)))
+    })
 }
 
 #[test]
