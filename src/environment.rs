@@ -62,6 +62,23 @@ pub fn free_port() -> std::io::Result<u16> {
     Ok(listener.local_addr()?.port())
 }
 
+/// A variable of the environment; `None` if it is not set or not Unicode.
+#[must_use]
+pub fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+/// The path of the running program, for starting it again.
+///
+/// # Errors
+/// When the system does not tell, or the path is not Unicode.
+pub fn this_program() -> std::io::Result<String> {
+    std::env::current_exe()?
+        .into_os_string()
+        .into_string()
+        .map_err(|_| std::io::Error::other("its path is not Unicode"))
+}
+
 /// This moment as RFC 3339 in UTC, to the second.
 #[must_use]
 pub fn now_rfc3339() -> String {

@@ -57,6 +57,21 @@ fn unreadable(error: &io::Error) -> String {
     }
 }
 
+/// Reads a text file; `None` if there is no such file.
+///
+/// # Errors
+/// [`Error::Usage`] when it cannot be read, is larger than [`LARGEST_FILE`], or is not UTF-8.
+pub fn read_text(path: &Path) -> Result<Option<String>, Error> {
+    let refuse = |problem: String| Error::Usage(format!("{}: {problem}", path.display()));
+    match read_bounded(path, LARGEST_FILE) {
+        Ok(bytes) => String::from_utf8(bytes)
+            .map(Some)
+            .map_err(|_| refuse("this is not UTF-8 text".to_owned())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(refuse(unreadable(&error))),
+    }
+}
+
 fn read_bounded(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     let file = File::open(path)?;
     if file.metadata()?.is_dir() {

@@ -167,6 +167,6 @@ fn print(report: &Report<'_>, printing: &Printing) -> Result<(), Error> {
     options::print(&match printing.format {
         Format::Text => report::text(report, printing.style()),
         Format::Markdown => report::markdown(report),
-        Format::Json => report::json(report),
+        Format::Json => options::json(report::json(report))?,
     })
 }

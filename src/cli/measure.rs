@@ -18,7 +18,7 @@ use crate::{
     environment,
     error::Error,
     mcp::{Limits, revision::Revision},
-    process::guard::Guard,
+    process::Guard,
     results::{
         ErrorSample, Job, Phase, Results, SCHEMA_VERSION, Sample, ScenarioKind, ServerRecord,
         Skipped,
@@ -183,7 +183,7 @@ pub(super) async fn prepare(
     };
     let config = &loaded.config.suite;
     let mut suite = match base {
-        Some(base) => standard_like(config, &tools, &facts, &base.suite),
+        Some(base) => standard_like(&base.suite, config, &tools, &facts),
         None => standard(config, &tools, &facts),
     };
     suite.skipped.extend(left_out);

@@ -65,7 +65,12 @@ enum Verb {
 #[must_use]
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    cli.color.write_global();
+    match cli.color {
+        ColorChoice::Auto => anstream::ColorChoice::Auto,
+        ColorChoice::Always => anstream::ColorChoice::Always,
+        ColorChoice::Never => anstream::ColorChoice::Never,
+    }
+    .write_global();
     let outcome = match cli.verb {
         Verb::ReferenceServer(options) => return reference_server::run(options),
         Verb::Guard => return process::guard::run(),

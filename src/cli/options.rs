@@ -92,6 +92,14 @@ impl Printing {
     }
 }
 
+/// A report that could not be made is one that was not delivered.
+pub(super) fn json(text: serde_json::Result<String>) -> Result<String, Error> {
+    text.map_err(|error| Error::NotDelivered {
+        path: PathBuf::from("the JSON report"),
+        source: error.into(),
+    })
+}
+
 /// Prints a report to standard output. A reader that went away is no error.
 pub(super) fn print(text: &str) -> Result<(), Error> {
     let mut stdout = std::io::stdout().lock();

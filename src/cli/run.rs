@@ -54,7 +54,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<u8, Error> {
         options::print(&match printing.format {
             Format::Text => report::run_text(results, Some(&judgement), printing.style()),
             Format::Markdown => report::run_markdown(results, Some(&judgement)),
-            Format::Json => report::json(&report),
+            Format::Json => options::json(report::json(&report))?,
         })?;
     }
     match early {

@@ -18,6 +18,7 @@
 
 use std::fmt;
 
+pub mod acceptance;
 mod budget;
 mod comparability;
 mod compare;

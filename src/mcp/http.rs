@@ -4,7 +4,10 @@
 //! answer's head; the last byte is the frame that completes the body, or the event with the
 //! answer.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    sync::Arc,
+};
 
 use bytes::{Bytes, BytesMut};
 use http::{
@@ -100,20 +103,15 @@ impl HttpTarget {
         })
     }
 
-    /// The port of the URL.
+    /// The address, if the URL's host is this machine.
     #[must_use]
-    pub fn port(&self) -> u16 {
-        self.port
-    }
-
-    /// Whether the URL's host is this machine.
-    #[must_use]
-    pub fn is_loopback(&self) -> bool {
-        self.host == "localhost"
-            || self
-                .host
-                .parse::<std::net::IpAddr>()
-                .is_ok_and(|ip| ip.is_loopback())
+    pub fn loopback_address(&self) -> Option<SocketAddr> {
+        let ip = if self.host == "localhost" {
+            IpAddr::from(Ipv4Addr::LOCALHOST)
+        } else {
+            self.host.parse::<IpAddr>().ok()?
+        };
+        ip.is_loopback().then_some(SocketAddr::new(ip, self.port))
     }
 
     /// The headers that every request carries.
@@ -516,21 +514,17 @@ mod tests {
     #[test]
     fn urls_are_read_or_refused_in_words() {
         let target = HttpTarget::new("http://127.0.0.1:8080/mcp?x=1", &[]).unwrap();
-        assert_eq!(
-            (target.port(), target.path.to_string()),
-            (8080, "/mcp?x=1".to_owned())
-        );
-        assert!(target.is_loopback());
-        assert!(
-            HttpTarget::new("http://[::1]:9/", &[])
-                .unwrap()
-                .is_loopback()
-        );
-        assert!(
-            !HttpTarget::new("http://example.com/", &[])
-                .unwrap()
-                .is_loopback()
-        );
+        assert_eq!(target.path.to_string(), "/mcp?x=1");
+        for (url, address) in [
+            ("http://127.0.0.1:8080/mcp", Some("127.0.0.1:8080")),
+            ("http://localhost/", Some("127.0.0.1:80")),
+            ("http://[::1]:9/", Some("[::1]:9")),
+            ("http://example.com/", None),
+        ] {
+            let target = HttpTarget::new(url, &[]).unwrap();
+            let expected = address.map(|address| address.parse().unwrap());
+            assert_eq!(target.loopback_address(), expected, "{url}");
+        }
         for (url, words) in [
             ("https://a/", "https is not supported yet"),
             ("ftp://a/", "starts with http://"),

@@ -2,7 +2,7 @@
 
 use std::{process::ExitStatus, time::Duration};
 
-use crate::{error::Error, mcp::outcome::CallError, process::server::StartError};
+use crate::{error::Error, mcp::outcome::CallError, process::StartError};
 
 /// A server that could not be started, did not get ready, or was lost.
 #[derive(Debug)]

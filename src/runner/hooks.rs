@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use tokio::time::{Duration, timeout};
 
 use super::failure::RunFailure;
-use crate::process::server::{LaunchSpec, ServerProcess, StopLimits};
+use crate::process::{LaunchSpec, ServerProcess, StopLimits};
 
 /// How long a hook may take.
 const HOOK_TIMEOUT: Duration = Duration::from_mins(5);

@@ -1,13 +1,14 @@
 //! Scheduler readings around sequential calls.
 //!
-//! Three readings a call, all outside the timed span. Waits are those between *before* and
-//! *after*; CPU time is that between *before* and the *next before*, since the kernel brings the
-//! run time of a thread that is on a core up to date only at the next tick or when it sleeps.
+//! Three readings a call, all outside the timed span: *before*, *after*, and the *next before*;
+//! [`Reading::call`] says what each is for.
 
+use std::time::Duration;
+
+use super::collector::nanoseconds;
 use crate::{
-    process::scheduler::{Delta, Reading, SchedulerProbe},
-    runner::collector::nanoseconds,
-    stats::adjusted::{SchedulerDelta, adjusted_latency_ns},
+    process::{Delta, Reading, SchedulerProbe},
+    stats::adjusted::adjusted_latency_ns,
 };
 
 /// Reads the scheduler's figures of the server, where they can be had.
@@ -40,18 +41,25 @@ impl Observer {
         let now = self.read()?;
         earlier.map(|earlier| now.since(earlier))
     }
-}
 
-struct Watched {
-    before: Reading,
-    waits: Option<Delta>,
-    wall_ns: Option<u64>,
+    /// Why the figures could not be followed to the end, if they could not.
+    #[must_use]
+    pub fn problem(&self) -> Option<String> {
+        self.probe
+            .as_ref()
+            .and_then(SchedulerProbe::problem)
+            .map(str::to_owned)
+    }
 }
 
 /// Adjusted latencies of one scenario's calls.
 pub struct CallWatch<'a> {
     observer: &'a mut Observer,
-    last: Option<Watched>,
+    before: Reading,
+    after: Reading,
+    next_before: Reading,
+    /// Wall time of the last call, if it was successful and is not yet adjusted.
+    wall_ns: Option<u64>,
     adjusted_ns: Vec<u64>,
 }
 
@@ -61,67 +69,49 @@ impl<'a> CallWatch<'a> {
         observer.refresh();
         Self {
             observer,
-            last: None,
+            before: Reading::default(),
+            after: Reading::default(),
+            next_before: Reading::default(),
+            wall_ns: None,
             adjusted_ns: Vec::new(),
         }
     }
 
     /// To be called right before the clock of a call starts.
     pub fn before(&mut self) {
-        let Some(probe) = &mut self.observer.probe else {
-            return;
-        };
-        probe.refresh_if_changed();
-        let now = probe.read();
-        self.complete(&now);
-        self.last = Some(Watched {
-            before: now,
-            waits: None,
-            wall_ns: None,
-        });
+        if let Some(probe) = &mut self.observer.probe {
+            probe.refresh_if_changed();
+            probe.read_into(&mut self.next_before);
+            self.complete();
+            std::mem::swap(&mut self.before, &mut self.next_before);
+        }
     }
 
     /// To be called right after the clock of a call has stopped.
     pub fn after(&mut self) {
-        let Some(now) = self.observer.read() else {
-            return;
-        };
-        if let Some(last) = &mut self.last {
-            last.waits = Some(now.since(&last.before));
+        if let Some(probe) = &mut self.observer.probe {
+            probe.read_into(&mut self.after);
         }
     }
 
     /// To be called when the call turned out to be successful.
-    pub fn keep(&mut self, wall: std::time::Duration) {
-        if let Some(last) = &mut self.last {
-            last.wall_ns = Some(nanoseconds(wall));
-        }
+    pub fn keep(&mut self, wall: Duration) {
+        self.wall_ns = Some(nanoseconds(wall));
     }
 
-    fn complete(&mut self, now: &Reading) {
-        let Some(Watched {
-            before,
-            waits: Some(waits),
-            wall_ns: Some(wall_ns),
-        }) = self.last.take()
-        else {
-            return;
-        };
-        self.adjusted_ns.push(adjusted_latency_ns(
-            wall_ns,
-            SchedulerDelta {
-                max_server_wait_ns: waits.max_server_wait_ns,
-                client_wait_ns: waits.client_wait_ns,
-                server_cpu_ns: now.since(&before).server_cpu_ns,
-            },
-        ));
+    fn complete(&mut self) {
+        if let Some(wall_ns) = self.wall_ns.take() {
+            let delta = Reading::call(&self.before, &self.after, &self.next_before);
+            self.adjusted_ns.push(adjusted_latency_ns(wall_ns, delta));
+        }
     }
 
     /// The adjusted latencies of the successful calls, in order; empty where nothing can be read.
     #[must_use]
     pub fn finish(mut self) -> Vec<u64> {
-        if let Some(now) = self.observer.read() {
-            self.complete(&now);
+        if let Some(probe) = &mut self.observer.probe {
+            probe.read_into(&mut self.next_before);
+            self.complete();
         }
         self.adjusted_ns
     }

@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     mcp::{
+        client::Endpoint,
         message::{self, Identity},
         outcome::{CallError, ErrorKind},
         revision::Revision,
@@ -87,10 +88,11 @@ pub async fn probe(
     };
     let attached_pid = match (&target.pid, &ready.server.endpoint) {
         (Some(pid), _) => Ok(*pid),
-        (None, crate::mcp::client::Endpoint::Http(http)) if http.is_loopback() => {
-            listener::process_on_port(http.port())
-        }
-        (None, _) => Err("the server runs on another machine".to_owned()),
+        (None, Endpoint::Http(http)) => http.loopback_address().map_or_else(
+            || Err("the server runs on another machine".to_owned()),
+            listener::process_behind,
+        ),
+        (None, Endpoint::Stdio(_)) => Err("the server was not attached to".to_owned()),
     };
     Ok(Probe {
         ready,

@@ -15,13 +15,10 @@ use super::{
 use crate::{
     error::Error,
     process::{
-        cpu::{MachineReading, OwnCpu},
-        memory::MemorySampler,
-        scheduler::SchedulerProbe,
-        server::{How, Stopped},
+        ClientWait, How, MachineReading, MemorySampler, SchedulerProbe, Stopped,
     },
     results::{
-        ErrorSample, Measure, Phase, Round, Sample, ScenarioKind, ScenarioRecord, Soak, SoakSample,
+        ErrorSample, Measure, Phase, Round, ScenarioKind, ScenarioRecord, Soak, SoakSample,
     },
     stats::{
         adjusted::{SchedulerDelta, adjusted_latency_ns},
@@ -53,11 +50,11 @@ struct Started {
     memory: Result<MemorySampler, String>,
     startup: Option<(u64, Option<u64>)>,
     machine: MachineReading,
-    own: OwnCpu,
 }
 
 async fn begin(plan: &Plan, findings: &mut Findings) -> Result<Started, RunFailure> {
     plan.hooks.reset().await?;
+    let client = ClientWait::now();
     let Ready {
         server,
         opened,
@@ -71,13 +68,13 @@ async fn begin(plan: &Plan, findings: &mut Findings) -> Result<Started, RunFailu
     let mut probe = pid.clone().and_then(SchedulerProbe::attach);
     let startup = startup.map(|wall| {
         let wall_ns = nanoseconds(wall);
-        let adjusted = probe.as_mut().ok().map(|probe| {
-            let delta = probe.read().since_birth();
+        let adjusted = probe.as_mut().ok().zip(client).map(|(probe, client)| {
+            let delta = probe.read().since_birth(client);
             adjusted_latency_ns(
                 wall_ns,
                 SchedulerDelta {
                     max_server_wait_ns: delta.max_server_wait_ns,
-                    client_wait_ns: 0,
+                    client_wait_ns: delta.client_wait_ns,
                     server_cpu_ns: delta.server_cpu_ns,
                 },
             )
@@ -96,10 +93,9 @@ async fn begin(plan: &Plan, findings: &mut Findings) -> Result<Started, RunFailu
             limits: plan.target.limits,
             observer: Observer::new(probe.ok()),
         },
-        memory: pid.and_then(|pid| MemorySampler::start(pid, MEMORY_EVERY)),
+        memory: pid.map(|pid| MemorySampler::start(pid, MEMORY_EVERY)),
         startup,
         machine: MachineReading::now(),
-        own: OwnCpu::now(),
     })
 }
 
@@ -118,8 +114,7 @@ pub async fn run(
         mut bench,
         memory,
         startup,
-        machine,
-        own,
+        machine: machine_before,
     } = begin(plan, findings).await?;
     let before = bench.observer.read();
     let mut scenarios = BTreeMap::new();
@@ -139,8 +134,11 @@ pub async fn run(
         scenarios.insert(name.clone(), sample);
     }
     let delta = bench.observer.since(before.as_ref());
-    let client_cpu_ns = own.since();
-    let machine = machine.since(delta.map(|d| d.server_cpu_ns), client_cpu_ns);
+    let machine =
+        MachineReading::now().since(&machine_before, delta.map(|delta| delta.server_cpu_ns));
+    if let Some(problem) = bench.observer.problem() {
+        findings.adjusted = Some(Measure::NotMeasured(problem));
+    }
     let (memory, measure) = match memory {
         Ok(sampler) => {
             let summary = sampler.finish();
@@ -156,13 +154,13 @@ pub async fn run(
         startup_ns: startup.map(|(wall, _)| wall),
         startup_adjusted_ns: startup.and_then(|(_, adjusted)| adjusted),
         peak_memory_bytes: memory.and_then(|(peak, _)| peak),
-        processes: memory.map(|(_, processes)| processes),
+        processes: memory.and_then(|(_, processes)| processes),
         server_cpu_ns: delta.map(|d| d.server_cpu_ns),
         server_wait_ns: delta.map(|d| d.server_wait_total_ns),
-        client_cpu_ns: Some(client_cpu_ns),
+        client_cpu_ns: Some(machine.client_cpu_ns),
         outside_load_cores: machine.outside_load_cores,
         steal_cores: machine.steal_cores,
-        load_average: machine.load_average,
+        load_average: machine_before.load_average(),
         scenarios,
     })
 }

@@ -15,9 +15,7 @@ use crate::{
         revision::Revision,
         stdio::StdioLink,
     },
-    process::{
-        server::{LaunchSpec, ServerProcess, StopLimits, Stopped},
-    },
+    process::{LaunchSpec, ServerProcess, StopLimits, Stopped},
     results::Transport,
     suite::Secret,
 };

@@ -85,6 +85,24 @@ pub struct ServerConfig {
     pub reset: Option<String>,
 }
 
+impl Default for ServerConfig {
+    fn default() -> Self {
+        Self {
+            command: None,
+            url: None,
+            transport: None,
+            protocol: None,
+            cwd: None,
+            env: BTreeMap::new(),
+            headers: BTreeMap::new(),
+            startup_timeout: Duration::from_mins(1),
+            call_timeout: Duration::from_secs(30),
+            setup: None,
+            reset: None,
+        }
+    }
+}
+
 /// `transport` in `[server]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TransportChoice {
