@@ -1,10 +1,34 @@
 //! What is to be run: the configuration file, the scenarios, the templates. Pure.
 //!
-//! `config.rs` turns `mcpgate.toml` into a [`Config`] or into every mistake in it at once;
-//! `standard.rs` turns a [`Config`] into a [`Suite`]; `template.rs` fills in arguments;
-//! `discover.rs` chooses tools and makes arguments where nothing was configured.
+//! | file | what it does |
+//! |---|---|
+//! | [`config`] | `mcpgate.toml` → [`Config`], or every mistake in it at once |
+//! | [`diagnostics`] | mistakes shown with file, line, caret and help |
+//! | [`template`] | `{{i}}`, `{{vu}}`, `{{uuid}}`: filled in for each call |
+//! | [`discover`] | a server's tool list → tools and arguments, where nothing was configured |
+//! | [`standard`] | tools and what was learnt of the server → a [`Suite`] that fits the time |
+//! | [`hash`] | short hashes of definitions and tool lists |
+
+pub mod config;
+pub mod diagnostics;
+pub mod discover;
+pub mod hash;
+pub mod standard;
+pub mod template;
 
 use std::{collections::BTreeMap, time::Duration};
+
+/// The protocol revisions that `protocol` in `[server]` may fix, oldest first.
+pub const PROTOCOL_REVISIONS: &[&str] = &[
+    "2024-11-05",
+    "2025-03-26",
+    "2025-06-18",
+    "2025-11-25",
+    "2026-07-28",
+];
+
+/// Longest tool name that is called, in characters: the limit that the protocol recommends.
+pub const LONGEST_TOOL_NAME: usize = 128;
 
 /// A validated `mcpgate.toml`.
 #[derive(Debug, Clone, PartialEq)]
@@ -17,6 +41,26 @@ pub struct Config {
     pub suite: SuiteConfig,
     /// `[gate]`.
     pub gate: GateConfig,
+}
+
+impl Config {
+    /// The values that came from `${NAME}`, for masking them in texts from outside. Values
+    /// shorter than 4 characters are left out: masking them would blot out ordinary words.
+    #[must_use]
+    pub fn secrets(&self) -> Vec<&str> {
+        const SHORTEST: usize = 4;
+        let mut out: Vec<&str> = self
+            .server
+            .iter()
+            .flat_map(|server| server.env.values().chain(server.headers.values()))
+            .flat_map(Secret::from_variables)
+            .filter(|value| value.chars().count() >= SHORTEST)
+            .collect();
+        // Longest first, so that masking one never leaves the rest of a longer one standing.
+        out.sort_by(|a, b| b.len().cmp(&a.len()).then(a.cmp(b)));
+        out.dedup();
+        out
+    }
 }
 
 /// `[server]`.
@@ -57,19 +101,39 @@ pub enum TransportChoice {
 
 /// A value that may hold a secret (it came from `${NAME}`): never shown by `Debug` or `Display`.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
+pub struct Secret {
+    value: String,
+    from_variables: Vec<String>,
+}
 
 impl Secret {
     /// Wraps a value.
     #[must_use]
     pub fn new(value: impl Into<String>) -> Self {
-        Self(value.into())
+        Self {
+            value: value.into(),
+            from_variables: Vec::new(),
+        }
+    }
+
+    /// Wraps a value together with the parts of it that came from environment variables.
+    #[must_use]
+    pub fn from_environment(value: impl Into<String>, from_variables: Vec<String>) -> Self {
+        Self {
+            value: value.into(),
+            from_variables,
+        }
+    }
+
+    /// The parts that came from environment variables.
+    pub fn from_variables(&self) -> impl Iterator<Item = &str> {
+        self.from_variables.iter().map(String::as_str)
     }
 
     /// The value itself, for the one place that sends it.
     #[must_use]
     pub fn expose(&self) -> &str {
-        &self.0
+        &self.value
     }
 }
 

@@ -1,0 +1,201 @@
+//! `[[tool]]`.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Map, Number, Value};
+use toml::de::DeValue;
+
+use super::reader::{Context, Entry, Table};
+use crate::suite::{
+    Expect, LONGEST_TOOL_NAME, ToolCall, ToolKind,
+    diagnostics::{Diagnostic, shown},
+    template,
+};
+
+const TOOL_HELP: &str = "write each tool as a [[tool]] section with a `name` and `arguments`";
+const NAME_HELP: &str =
+    "write the tool's name as the server's tools/list gives it: name = \"search\"";
+
+pub(super) fn read(entry: &Entry<'_, '_>) -> Vec<ToolCall> {
+    let mut seen: BTreeSet<String> = BTreeSet::new();
+    let mut out = Vec::new();
+    if entry.value().as_table().is_some() {
+        entry.cx().report(
+            Diagnostic::new(
+                entry.key_span(),
+                "`tool` must be an array of tables",
+                "one table",
+            )
+            .help("write [[tool]] with two brackets on each side"),
+        );
+        return out;
+    }
+    for element in entry.elements(TOOL_HELP).unwrap_or_default() {
+        let Some(table) = element.table("[[tool]]", TOOL_HELP) else {
+            continue;
+        };
+        let Some((call, name)) = read_tool(table) else {
+            continue;
+        };
+        if !seen.insert(call.name.clone()) {
+            name.refuse(
+                format!("tool `{}` has more than one entry", shown(&call.name)),
+                "the second entry",
+                "keep one [[tool]] a tool: scenarios are named after it",
+            );
+            continue;
+        }
+        out.push(call);
+    }
+    out
+}
+
+fn read_tool<'c, 't>(mut table: Table<'c, 't>) -> Option<(ToolCall, Entry<'c, 't>)> {
+    let name = table.require("name", NAME_HELP);
+    let arguments = table.get("arguments");
+    let expect = table.get("expect");
+    let kind = table.get("kind");
+    table.finish(&[]);
+
+    let arguments = arguments.as_ref().map(read_arguments).unwrap_or_default();
+    let expect = expect
+        .and_then(|entry| entry.table("`expect`", "write it as expect = { contains = \"text\" }"))
+        .map(read_expect)
+        .unwrap_or_default();
+    let kind = kind
+        .and_then(|entry| {
+            entry.choice(&[
+                ("compute", ToolKind::Compute),
+                ("external", ToolKind::External),
+            ])
+        })
+        .unwrap_or_default();
+    let entry = name?;
+    let name = read_name(&entry)?;
+    Some((
+        ToolCall {
+            name,
+            arguments,
+            expect,
+            kind,
+        },
+        entry,
+    ))
+}
+
+fn read_name(entry: &Entry<'_, '_>) -> Option<String> {
+    let name = entry.filled_string(NAME_HELP)?;
+    if name.chars().count() > LONGEST_TOOL_NAME || name.chars().any(char::is_control) {
+        entry.refuse(
+            "`name` cannot be a tool's name",
+            "too long, or with control characters",
+            format!(
+                "allowed: at most {LONGEST_TOOL_NAME} characters, none of them a control character"
+            ),
+        );
+        return None;
+    }
+    Some(name.to_owned())
+}
+
+fn read_expect(mut table: Table<'_, '_>) -> Expect {
+    let contains = table.get("contains");
+    table.finish(&[]);
+    Expect {
+        contains: contains.and_then(|entry| {
+            let text = entry.string("write the text that a right answer holds")?;
+            if text.is_empty() {
+                entry.refuse(
+                    "`contains` is empty",
+                    "every answer contains nothing",
+                    "write a text that only a right answer holds, or take it out",
+                );
+                return None;
+            }
+            check_template(entry.cx(), &entry.span(), text);
+            Some(text.to_owned())
+        }),
+    }
+}
+
+fn read_arguments(entry: &Entry<'_, '_>) -> Map<String, Value> {
+    let help = "write it as arguments = { query = \"text {{i}}\", limit = 5 }";
+    if entry.value().as_table().is_none() {
+        entry.wrong_type("a table", help);
+        return Map::new();
+    }
+    match to_json(entry.cx(), &entry.span(), entry.value()) {
+        Value::Object(map) => map,
+        _ => Map::new(),
+    }
+}
+
+/// TOML as JSON: dates become strings in RFC 3339. What JSON cannot say is reported.
+fn to_json(cx: &Context<'_>, span: &std::ops::Range<usize>, value: &DeValue<'_>) -> Value {
+    match value {
+        DeValue::String(text) => {
+            check_template(cx, span, text);
+            Value::String(text.as_ref().to_owned())
+        }
+        DeValue::Integer(number) => {
+            let (text, radix) = (number.as_str(), number.radix());
+            i64::from_str_radix(text, radix)
+                .map(Number::from)
+                .or_else(|_| u64::from_str_radix(text, radix).map(Number::from))
+                .map_or_else(
+                    |_| no_such_number(cx, span, "a whole number of at most 64 bits"),
+                    Value::Number,
+                )
+        }
+        DeValue::Float(number) => number
+            .as_str()
+            .parse()
+            .ok()
+            .and_then(Number::from_f64)
+            .map_or_else(
+                || no_such_number(cx, span, "a finite number: JSON has no infinity and no NaN"),
+                Value::Number,
+            ),
+        DeValue::Boolean(truth) => Value::Bool(*truth),
+        DeValue::Datetime(time) => Value::String(time.to_string()),
+        DeValue::Array(array) => array
+            .iter()
+            .map(|item| to_json(cx, &item.span(), item.get_ref()))
+            .collect(),
+        DeValue::Table(table) => Value::Object(
+            table
+                .iter()
+                .map(|(key, item)| {
+                    let json = to_json(cx, &item.span(), item.get_ref());
+                    (key.get_ref().as_ref().to_owned(), json)
+                })
+                .collect(),
+        ),
+    }
+}
+
+fn no_such_number(cx: &Context<'_>, span: &std::ops::Range<usize>, allowed: &str) -> Value {
+    cx.report(
+        Diagnostic::new(
+            span.clone(),
+            "this number cannot be sent as JSON",
+            "not in JSON",
+        )
+        .help(format!("allowed: {allowed}")),
+    );
+    Value::Null
+}
+
+fn check_template(cx: &Context<'_>, span: &std::ops::Range<usize>, text: &str) {
+    if let Err(error) = template::check(text) {
+        cx.report(
+            Diagnostic::new(
+                cx.narrow(span, error.place()),
+                error.to_string(),
+                "not a placeholder",
+            )
+            .help(format!("allowed: {}", template::PLACEHOLDERS))
+            .help("write `{{{{` for the characters `{{`"),
+        );
+    }
+}
