@@ -3,6 +3,7 @@
 mod expand;
 mod gate;
 mod reader;
+mod secrets;
 mod server;
 mod syntax;
 mod tools;
@@ -49,7 +50,7 @@ pub fn parse(
     let (mut problems, masked) = cx.into_found();
     if !broken.is_empty() {
         problems = syntax::unexplained(text, &broken, problems);
-        problems.extend(broken);
+        problems.extend(broken.into_iter().map(|broken| broken.problem));
     }
     if problems.is_empty() {
         Ok(config)

@@ -167,14 +167,18 @@ fn within(text: &str, span: &Range<usize>) -> Range<usize> {
 }
 
 fn mask(text: &str, masked: &[Range<usize>]) -> String {
-    if masked.is_empty() {
-        return text.to_owned();
-    }
+    let mut masked = masked.to_vec();
+    masked.sort_by_key(|range| range.start);
+    let mut masked = masked.into_iter().peekable();
     // Stars as long in bytes as what they hide, so that spans behind them stay right; line breaks
     // stay, so that lines do.
     let mut out = String::with_capacity(text.len());
+    let mut hidden_until = 0;
     for (at, c) in text.char_indices() {
-        if c != '\n' && c != '\r' && masked.iter().any(|range| range.contains(&at)) {
+        while let Some(range) = masked.next_if(|range| range.start <= at) {
+            hidden_until = hidden_until.max(range.end);
+        }
+        if at < hidden_until && c != '\n' && c != '\r' {
             out.extend(std::iter::repeat_n('*', c.len_utf8()));
         } else {
             out.push(c);

@@ -1,8 +1,13 @@
 //! What is to be run: the configuration file, the scenarios, the templates. Pure.
 //!
-//! `config.rs` turns `mcpgate.toml` into a [`Config`] or into every mistake in it at once;
-//! `standard.rs` turns a [`Config`] into a [`Suite`]; `template.rs` fills in arguments;
-//! `discover.rs` chooses tools and makes arguments where nothing was configured.
+//! | file | what it does |
+//! |---|---|
+//! | [`config`] | `mcpgate.toml` → [`Config`], or every mistake in it at once |
+//! | [`diagnostics`] | mistakes shown with file, line, caret and help |
+//! | [`template`] | `{{i}}`, `{{vu}}`, `{{uuid}}`: filled in for each call |
+//! | [`discover`] | a server's tool list → tools and arguments, where nothing was configured |
+//! | [`standard`] | tools and what was learnt of the server → a [`Suite`] that fits the time |
+//! | [`hash`] | short hashes of definitions and tool lists |
 
 pub mod config;
 pub mod diagnostics;

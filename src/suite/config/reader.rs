@@ -9,6 +9,9 @@ use toml::{
 
 use crate::suite::diagnostics::{Diagnostic, shown};
 
+/// Mistakes that are kept.
+const MOST_PROBLEMS: usize = 500;
+
 /// What the readers share: the text, the environment, and what was found so far.
 pub(super) struct Context<'c> {
     text: &'c str,
@@ -31,9 +34,13 @@ impl<'c> Context<'c> {
         }
     }
 
-    /// Keeps a mistake.
+    /// Keeps a mistake. A file with more than [`MOST_PROBLEMS`] is the wrong file: the rest would
+    /// only cost time.
     pub(super) fn report(&self, problem: Diagnostic) {
-        self.found.borrow_mut().problems.push(problem);
+        let mut found = self.found.borrow_mut();
+        if found.problems.len() < MOST_PROBLEMS {
+            found.problems.push(problem);
+        }
     }
 
     /// Keeps a place of the file out of everything that is shown.

@@ -6,12 +6,24 @@ use toml::de::{DeTable, DeValue, Error};
 
 use crate::suite::diagnostics::Diagnostic;
 
+/// Broken lines that are kept: a file with more is the wrong file.
+const MOST_LINES: usize = 100;
+
+/// A mistake of syntax and the part of the text that it makes unreadable.
+pub(super) struct Broken {
+    /// What is shown.
+    pub(super) problem: Diagnostic,
+    /// Whole lines.
+    lines: Range<usize>,
+}
+
 /// The mistakes of syntax: one for each array that was left open and so swallows what follows, and
 /// the first one of each other line.
-pub(super) fn mistakes(text: &str, root: &DeTable<'_>, errors: &[Error]) -> Vec<Diagnostic> {
+pub(super) fn mistakes(text: &str, root: &DeTable<'_>, errors: &[Error]) -> Vec<Broken> {
     let place = |error: &Error| error.span().unwrap_or(text.len()..text.len());
     let mut open: Vec<Range<usize>> = errors
         .iter()
+        .take(MOST_LINES)
         .filter(|error| error.message().starts_with("unclosed array"))
         .filter_map(|error| {
             let end = place(error).end;
@@ -21,28 +33,29 @@ pub(super) fn mistakes(text: &str, root: &DeTable<'_>, errors: &[Error]) -> Vec<
     // An array left open within another one is explained by the outer one.
     open.sort_by_key(|array| array.start);
     open.dedup_by(|inner, outer| inner.start < outer.end);
-    let mut out: Vec<Diagnostic> = open
+    let mut out: Vec<Broken> = open
         .iter()
-        .map(|array| {
-            Diagnostic::new(
+        .map(|array| Broken {
+            problem: Diagnostic::new(
                 array.start..array.start + 1,
                 "not valid TOML: this array is not closed by `]`",
                 "opened here",
-            )
+            ),
+            lines: lines(text, array),
         })
         .collect();
     for error in errors {
+        if out.len() >= MOST_LINES {
+            break;
+        }
         let span = place(error);
-        let line = lines(text, &span);
-        let explained = open
-            .iter()
-            .any(|array| array.start <= span.start && span.start <= array.end)
-            || out
-                .iter()
-                .any(|earlier| line.start <= earlier.span.start && earlier.span.start <= line.end);
-        if !explained {
+        let lines = lines(text, &span);
+        if out.iter().all(|earlier| apart(&earlier.lines, &lines)) {
             let message = format!("not valid TOML: {}", error.message());
-            out.push(Diagnostic::new(span, message, "here"));
+            out.push(Broken {
+                problem: Diagnostic::new(span, message, "here"),
+                lines,
+            });
         }
     }
     out
@@ -75,20 +88,20 @@ fn array_around(table: &DeTable<'_>, place: &Range<usize>) -> Option<Range<usize
 /// something missing, which may stand in what could not be read.
 pub(super) fn unexplained(
     text: &str,
-    broken: &[Diagnostic],
+    broken: &[Broken],
     problems: Vec<Diagnostic>,
 ) -> Vec<Diagnostic> {
-    let broken: Vec<Range<usize>> = broken.iter().map(|b| lines(text, &b.span)).collect();
     problems
         .into_iter()
         .filter(|problem| {
             let place = lines(text, &problem.span);
-            !problem.about_absence
-                && broken
-                    .iter()
-                    .all(|b| place.end < b.start || b.end < place.start)
+            !problem.about_absence && broken.iter().all(|broken| apart(&broken.lines, &place))
         })
         .collect()
+}
+
+fn apart(a: &Range<usize>, b: &Range<usize>) -> bool {
+    a.end < b.start || b.end < a.start
 }
 
 /// The lines that a range touches, as a range of bytes.

@@ -248,6 +248,18 @@ fn an_open_array_in_a_section_of_many_is_one_mistake() {
 }
 
 #[test]
+fn what_broken_syntax_may_hide_is_not_called_missing() {
+    let diagnostics = parse("mcpgate.toml", "[[tool]]\nna me = \"a\"\n", &env).unwrap_err();
+    let [problem] = diagnostics.problems() else {
+        panic!("one mistake is wanted, not:\n{diagnostics}");
+    };
+    assert!(
+        problem.message.starts_with("not valid TOML"),
+        "{diagnostics}"
+    );
+}
+
+#[test]
 fn variables_that_cannot_be_filled() {
     insta::assert_snapshot!(mistakes(
         r#"[server]
@@ -499,5 +511,24 @@ proptest! {
         let percent = f64::from(percent.max(100)) / 100.0;
         let config = good(&format!("gate.tolerance.startup = \"{percent}%\""));
         prop_assert!((config.gate.tolerance.startup - percent / 100.0).abs() < 1e-9);
+    }
+}
+
+/// Trees are read by recursion; the TOML reader bounds their depth.
+#[test]
+fn endless_dotted_keys_do_not_exhaust_the_stack() {
+    let deep = "a.".repeat(100_000);
+    for text in [
+        format!("[[tool]]\nname = \"a\"\narguments.{deep}b = 1\n"),
+        format!("[[tool]]\nname = \"a\"\n[tool.arguments.{deep}b]\nx = 1\n"),
+    ] {
+        let diagnostics = parse("mcpgate.toml", &text, &env).unwrap_err();
+        assert!(
+            diagnostics.problems()[0]
+                .message
+                .contains("recursion limit"),
+            "{:?}",
+            diagnostics.problems()
+        );
     }
 }

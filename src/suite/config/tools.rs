@@ -1,6 +1,6 @@
 //! `[[tool]]`.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use serde_json::{Map, Number, Value};
 use toml::de::DeValue;
@@ -17,7 +17,7 @@ const NAME_HELP: &str =
     "write the tool's name as the server's tools/list gives it: name = \"search\"";
 
 pub(super) fn read(entry: &Entry<'_, '_>) -> Vec<ToolCall> {
-    let mut seen: BTreeMap<String, ()> = BTreeMap::new();
+    let mut seen: BTreeSet<String> = BTreeSet::new();
     let mut out = Vec::new();
     if entry.value().as_table().is_some() {
         entry.cx().report(
@@ -37,7 +37,7 @@ pub(super) fn read(entry: &Entry<'_, '_>) -> Vec<ToolCall> {
         let Some((call, name)) = read_tool(table) else {
             continue;
         };
-        if seen.insert(call.name.clone(), ()).is_some() {
+        if !seen.insert(call.name.clone()) {
             name.refuse(
                 format!("tool `{}` has more than one entry", shown(&call.name)),
                 "the second entry",

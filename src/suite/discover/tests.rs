@@ -237,7 +237,7 @@ fn values_by_schema() {
             needs("a text of at least 9 characters cannot be guessed"),
         ),
         (
-            free(json!({"minLength": 1e12 as u64})),
+            free(json!({"minLength": 1_000_000_000_000_u64})),
             needs("a text of at least 1000000000000 characters cannot be guessed"),
         ),
         (
@@ -444,6 +444,20 @@ fn hostile_lists() {
     - \u{202e}<b>@all|`: needs `\u{202e}`x`: no value can be guessed
     - hints of a wrong type: does not say that it only reads (annotations.readOnlyHint)
     "#);
+}
+
+#[test]
+fn a_schema_without_end_is_given_up() {
+    let names: Vec<String> = (0..5_000).map(|n| format!("p{n}")).collect();
+    let properties: serde_json::Map<String, Value> = names
+        .iter()
+        .map(|name| (name.clone(), json!({"type": "integer"})))
+        .collect();
+    let schema = json!({"type": "object", "properties": properties, "required": names});
+    assert_eq!(
+        arguments_for(&schema),
+        Err("its input schema is too deep or too large".to_owned())
+    );
 }
 
 #[test]

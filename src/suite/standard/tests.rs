@@ -238,6 +238,17 @@ fn sixty_tools_are_cut_from_the_end_not_thinned_to_nothing() {
 }
 
 #[test]
+fn an_external_tool_takes_no_time_from_the_soaks_of_others() {
+    let tools = [external("web"), tool("a")];
+    let suite = standard(
+        &SuiteConfig::default(),
+        &tools,
+        &facts(&[("web", 16), ("a", 16)]),
+    );
+    assert_eq!(suite.soaks.len(), 1, "{}", lines(&suite));
+}
+
+#[test]
 fn small_differences_in_time_change_nothing() {
     let tools = [tool("a"), tool("b")];
     let plan = |a: u64, b: u64| {
