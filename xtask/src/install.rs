@@ -76,16 +76,18 @@ impl Installation {
         let lock = fs::File::create(&lock_path).map_err(told(&lock_path))?;
         lock.lock().map_err(told(&lock_path))?;
 
-        let stamp_path = self.directory.with_extension("stamp");
+        let stamp_path = self.directory.join(".stamp");
         let wanted = self.stamp(versions)?;
         if fs::read_to_string(&stamp_path).is_ok_and(|found| found == wanted) {
             shell::say(&format!("{} is up to date", self.name()));
             return Ok(());
         }
         shell::say(&format!("installing {}", self.name()));
-        // The stamp goes first and comes last, so that an interrupted installation is made anew.
-        absent(&stamp_path, fs::remove_file(&stamp_path))?;
-        absent(&self.directory, fs::remove_dir_all(&self.directory))?;
+        if self.directory.exists() {
+            // The stamp goes first and comes last, so that what was interrupted is made anew.
+            absent(&stamp_path, fs::remove_file(&stamp_path))?;
+            fs::remove_dir_all(&self.directory).map_err(told(&self.directory))?;
+        }
         fs::create_dir_all(&self.directory).map_err(told(&self.directory))?;
         (self.make)(&self.directory, &self.sources)?;
         fs::write(&stamp_path, wanted).map_err(told(&stamp_path))
@@ -142,4 +144,45 @@ fn absent(path: &Path, removal: io::Result<()>) -> Result<(), Failure> {
 
 fn told(path: &Path) -> impl Fn(io::Error) -> Failure {
     move |error| format!("{}: {error}", path.display())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn make(directory: &Path, sources: &[PathBuf]) -> Result<(), Failure> {
+        fs::write(directory.join("made"), "").map_err(told(directory))?;
+        let source = fs::read_to_string(&sources[0]).map_err(told(directory))?;
+        if source == "broken" {
+            return Err("broken".to_owned());
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn only_what_changed_or_broke_is_made_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let source = folder.path().join("lock");
+        let installation = Installation {
+            directory: folder.path().join("thing"),
+            sources: vec![source.clone()],
+            make,
+        };
+        let made = installation.directory.join("made");
+        let made_anew = |source_text: &str, versions: &str| {
+            fs::write(&source, source_text).unwrap();
+            absent(&made, fs::remove_file(&made)).unwrap();
+            let outcome = installation.ensure(versions);
+            (made.exists(), outcome.is_ok())
+        };
+        assert_eq!(made_anew("one", "v1"), (true, true), "the first time");
+        assert_eq!(made_anew("one", "v1"), (false, true), "unchanged");
+        assert_eq!(made_anew("two", "v1"), (true, true), "another lock file");
+        assert_eq!(made_anew("two", "v2"), (true, true), "another version");
+        assert_eq!(made_anew("broken", "v2"), (true, false), "it fails");
+        assert_eq!(made_anew("broken", "v2"), (true, false), "it fails again");
+        assert_eq!(made_anew("two", "v2"), (true, true), "mended");
+        fs::remove_dir_all(&installation.directory).unwrap();
+        assert_eq!(made_anew("two", "v2"), (true, true), "removed by hand");
+    }
 }

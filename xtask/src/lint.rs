@@ -4,8 +4,10 @@ use std::{path::Path, process::Command};
 
 use crate::{Failure, install, shell};
 
-/// Formatting, clippy, rustdoc, cargo-deny; stops at the first that fails.
+/// Formatting, clippy, rustdoc, cargo-deny; stops at the first that fails. What is missing on the
+/// machine is told before any of them.
 pub(crate) fn run(root: &Path) -> Result<(), Failure> {
+    let cargo_deny = install::cargo_deny(root)?;
     let cargo = |arguments: &str| {
         let mut command = shell::cargo();
         command.args(arguments.split(' '));
@@ -21,7 +23,6 @@ pub(crate) fn run(root: &Path) -> Result<(), Failure> {
         cargo("doc --workspace --no-deps --document-private-items --locked")
             .env("RUSTDOCFLAGS", "-D warnings"),
     )?;
-    let cargo_deny = install::cargo_deny(root)?;
     // cargo-deny reads the crates' manifests, also those of other systems, and must not ask for
     // them itself: it runs without the network.
     shell::run(root, &mut cargo("fetch --locked"))?;
