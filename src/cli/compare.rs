@@ -56,7 +56,12 @@ pub(super) async fn run(arguments: Arguments) -> Result<u8, Error> {
     let early = measure_against(&mut session, base.as_ref(), &loaded.config.gate).await?;
     session.end_progress();
     let judgement = judge(base.as_ref(), &session.results, &loaded.config.gate);
-    if session.results.jobs.iter().any(|job| !job.rounds.is_empty()) {
+    if session
+        .results
+        .jobs
+        .iter()
+        .any(|job| !job.rounds.is_empty())
+    {
         let report = Report {
             candidate: &session.results,
             base: base.as_ref(),

@@ -168,7 +168,11 @@ pub(super) async fn prepare(
     };
     let (about, tools, left_out, trials) = signal::until_interrupted(probing)
         .await
-        .unwrap_or_else(|| Err(Error::NotMeasured("interrupted before the first round".to_owned())))?;
+        .unwrap_or_else(|| {
+            Err(Error::NotMeasured(
+                "interrupted before the first round".to_owned(),
+            ))
+        })?;
 
     let facts = ServerFacts {
         transport: target.transport(),
@@ -469,10 +473,7 @@ impl Session {
             Some(Ok(())) => None,
             Some(Err(failure)) => Some(Error::from(failure)),
             None => {
-                job.incomplete = Some(format!(
-                    "interrupted after {} rounds",
-                    job.rounds.len()
-                ));
+                job.incomplete = Some(format!("interrupted after {} rounds", job.rounds.len()));
                 Some(Error::NotMeasured(format!(
                     "interrupted after {} rounds, which are kept in {}",
                     job.rounds.len(),

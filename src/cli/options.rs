@@ -17,7 +17,12 @@ pub(super) struct Measuring {
     #[arg(short, long, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Where the results go.
-    #[arg(short, long, value_name = "FILE", default_value = "mcpgate-results.json")]
+    #[arg(
+        short,
+        long,
+        value_name = "FILE",
+        default_value = "mcpgate-results.json"
+    )]
     pub output: PathBuf,
     /// URL of the server: with a command, where it listens (`{port}`: a free port); alone, a server
     /// that you started.

@@ -13,7 +13,11 @@ pub(super) async fn until_interrupted<T>(work: impl Future<Output = T>) -> Optio
 
 async fn interrupted() {
     let mut signals = Vec::new();
-    for kind in [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()] {
+    for kind in [
+        SignalKind::interrupt(),
+        SignalKind::terminate(),
+        SignalKind::hangup(),
+    ] {
         if let Ok(signal) = signal(kind) {
             signals.push(signal);
         }

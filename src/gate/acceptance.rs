@@ -49,7 +49,11 @@ pub fn objections(
                     count(sample.calls, sample.successes);
                 }
             } else {
-                for sample in job.rounds.iter().filter_map(|round| round.scenarios.get(name)) {
+                for sample in job
+                    .rounds
+                    .iter()
+                    .filter_map(|round| round.scenarios.get(name))
+                {
                     count(sample.calls, sample.successes);
                 }
             }

@@ -525,6 +525,7 @@ fn job(commit: &str, started_at: &str, scenarios: &[ScenarioRecord], rounds: u32
             })
             .collect(),
         error_samples: BTreeMap::new(),
+        notes: Vec::new(),
     }
 }
 

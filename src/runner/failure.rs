@@ -104,7 +104,7 @@ fn ended(status: ExitStatus) -> String {
     }
 }
 
-fn with_tail(text: String, tail: &str) -> String {
+fn with_tail(text: &str, tail: &str) -> String {
     if tail.trim().is_empty() {
         format!("{text}\n  it wrote nothing to its standard error")
     } else {
@@ -124,7 +124,7 @@ impl std::fmt::Display for RunFailure {
                 after,
                 tail,
             } => with_tail(
-                format!(
+                &format!(
                     "the server {} {} ms after its start, before it answered the protocol",
                     ended(*status),
                     after.as_millis()
@@ -132,14 +132,14 @@ impl std::fmt::Display for RunFailure {
                 tail,
             ),
             Self::NeverReady { waited, last, tail } => with_tail(
-                format!(
+                &format!(
                     "the server did not get ready within {} ({last}); if it needs longer, set startup-timeout in [server]",
                     humantime::format_duration(*waited)
                 ),
                 tail,
             ),
             Self::Handshake { problem, tail } => {
-                with_tail(format!("the server's handshake: {problem}"), tail)
+                with_tail(&format!("the server's handshake: {problem}"), tail)
             }
             Self::NobodyListens { url, problem } => format!(
                 "no server answers at {url}: {problem}; start it first, or give its command so that mcpgate starts it"
@@ -154,7 +154,7 @@ impl std::fmt::Display for RunFailure {
                     Some(status) => format!("the server {} during {place}", ended(*status)),
                     None => format!("the server was lost during {place}: {problem}"),
                 };
-                with_tail(how, tail)
+                with_tail(&how, tail)
             }
         };
         f.write_str(&text)

@@ -14,14 +14,12 @@ use super::{
     observer::{CallWatch, Observer},
     target::RunningServer,
 };
-use crate::{
-    mcp::{
-        Limits,
-        client::{self, Client, Exchange, Prepared},
-        message,
-        outcome::{CallError, ErrorKind},
-        revision::Revision,
-    },
+use crate::mcp::{
+    Limits,
+    client::{self, Client, Exchange, Prepared},
+    message,
+    outcome::{CallError, ErrorKind},
+    revision::Revision,
 };
 
 /// Answers of concurrent calls that are kept to be checked after the load: checking one on the

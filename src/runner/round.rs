@@ -14,12 +14,8 @@ use super::{
 };
 use crate::{
     error::Error,
-    process::{
-        ClientWait, How, MachineReading, MemorySampler, SchedulerProbe, Stopped,
-    },
-    results::{
-        ErrorSample, Measure, Phase, Round, ScenarioKind, ScenarioRecord, Soak, SoakSample,
-    },
+    process::{ClientWait, How, MachineReading, MemorySampler, SchedulerProbe, Stopped},
+    results::{ErrorSample, Measure, Phase, Round, ScenarioKind, ScenarioRecord, Soak, SoakSample},
     stats::{
         adjusted::{SchedulerDelta, adjusted_latency_ns},
         slope,
@@ -142,7 +138,10 @@ pub async fn run(
     let (memory, measure) = match memory {
         Ok(sampler) => {
             let summary = sampler.finish();
-            (Some((summary.peak_bytes, summary.processes)), summary.measure)
+            (
+                Some((summary.peak_bytes, summary.processes)),
+                summary.measure,
+            )
         }
         Err(why) => (None, Measure::NotMeasured(why)),
     };
@@ -325,4 +324,3 @@ pub fn compile(
         })
         .collect()
 }
-
