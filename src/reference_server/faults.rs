@@ -252,3 +252,109 @@ impl fmt::Display for Fault {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn each_fault_of_the_catalogue_is_read_and_written_back() {
+        // For each shape of a value, texts that are right.
+        for entry in CATALOGUE {
+            let values: &[&str] = match entry.value {
+                "" => &[""],
+                "=[TOOL:]FACTOR" => &["=2", "=echo:1.5"],
+                "=[TOOL:]MS" => &["=20", "=wait:20"],
+                "=[TOOL:]PERCENT:FACTOR" => &["=5:10", "=search:0.5:10"],
+                "=[TOOL:]BYTES" => &["=4096", "=compute:4096"],
+                "=BYTES" => &["=4096"],
+                "[=BYTES]" => &["=4096"],
+                "=N" => &["=0", "=7"],
+                "[=AFTER_N]" | "[=EVERY_N]" => &["=3"],
+                "[=always]" => &["", "=always"],
+                "[=detached]" => &["", "=detached"],
+                other => panic!("a new shape: {other}"),
+            };
+            for value in values {
+                let text = format!("{}{value}", entry.name);
+                let fault: Fault = text.parse().unwrap();
+                assert_eq!(fault.to_string(), text);
+                assert_eq!(fault.name(), entry.name);
+            }
+            if entry.value.is_empty() || entry.value.starts_with('[') {
+                let fault: Fault = entry.name.parse().unwrap();
+                assert_eq!(fault.to_string().parse(), Ok(fault), "{}", entry.name);
+            } else {
+                assert!(entry.name.parse::<Fault>().is_err(), "{}", entry.name);
+            }
+        }
+    }
+
+    #[test]
+    fn sizes_have_suffixes_and_defaults_are_as_said() {
+        let cases = [
+            ("bloat=50MB", Fault::Bloat { bytes: 50_000_000 }),
+            ("bloat=1MiB", Fault::Bloat { bytes: 1 << 20 }),
+            ("huge-answer", Fault::HugeAnswer { bytes: 10_000_000 }),
+            ("hang-on-call", Fault::HangOnCall { after: 0 }),
+            (
+                "tool-error",
+                Fault::ToolError {
+                    every: NonZeroU64::MIN,
+                },
+            ),
+        ];
+        for (text, fault) in cases {
+            assert_eq!(text.parse(), Ok(fault), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_mistake_is_named_with_what_is_allowed() {
+        let mistakes = [
+            "slo=2",
+            "",
+            "slow",
+            "slow=",
+            "slow=0",
+            "slow=nan",
+            "slow=ech:2",
+            "slow=echo:2:3",
+            "tail=echo:5",
+            "tail=echo:101:2",
+            "delay=-1",
+            "delay=3600001",
+            "leak=5XB",
+            "bloat=17GiB",
+            "tool-error=0",
+            "wrong-id=1",
+            "mixed-up=sometimes",
+            "crash-after",
+        ];
+        let mut text = String::new();
+        for mistake in mistakes {
+            let error = mistake.parse::<Fault>().unwrap_err();
+            text.push_str(&format!("{mistake}\n  {error}\n"));
+        }
+        insta::assert_snapshot!(text);
+    }
+
+    #[test]
+    fn the_help_has_a_line_for_each() {
+        insta::assert_snapshot!(help());
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_it_panic(name in "[a-z-]{0,20}", value in ".{0,20}") {
+            let _ = format!("{name}={value}").parse::<Fault>();
+            for entry in CATALOGUE {
+                if let Ok(fault) = format!("{}={value}", entry.name).parse::<Fault>() {
+                    prop_assert_eq!(fault.to_string().parse(), Ok(fault));
+                }
+            }
+        }
+    }
+}

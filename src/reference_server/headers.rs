@@ -125,3 +125,78 @@ fn decode(value: &str) -> Option<Cow<'_, str>> {
     let bytes = STANDARD.decode(encoded).ok()?;
     String::from_utf8(bytes).ok().map(Cow::Owned)
 }
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    fn headers(of: &[(&'static str, &str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in of {
+            headers.append(*name, HeaderValue::from_bytes(value.as_bytes()).unwrap());
+        }
+        headers
+    }
+
+    #[test]
+    fn both_forms_must_be_accepted_by_name() {
+        for (values, expected) in [
+            (vec!["application/json, text/event-stream"], true),
+            (
+                vec!["text/event-stream;q=0.5,application/json; charset=utf-8"],
+                true,
+            ),
+            (vec!["Application/JSON", "TEXT/event-stream"], true),
+            (vec!["application/json"], false),
+            (vec!["text/event-stream"], false),
+            (vec!["*/*"], false),
+            (vec!["application/json-seq, text/event-stream"], false),
+            (vec![], false),
+        ] {
+            let of: Vec<_> = values.iter().map(|value| ("accept", *value)).collect();
+            assert_eq!(accepts_both_forms(&headers(&of)), expected, "{values:?}");
+        }
+    }
+
+    #[test]
+    fn only_pages_of_this_machine_may_send() {
+        for (origin, expected) in [
+            (None, true),
+            (Some("http://localhost"), true),
+            (Some("http://localhost:8080"), true),
+            (Some("https://127.0.0.1:1"), true),
+            (Some("http://[::1]:8080"), true),
+            (Some("http://localhost.evil.example"), false),
+            (Some("http://evil.example"), false),
+            (Some("http://127.0.0.1@evil.example"), false),
+            (Some("null"), false),
+            (Some("é"), false),
+        ] {
+            let of: Vec<_> = origin.iter().map(|origin| ("origin", *origin)).collect();
+            assert_eq!(
+                comes_from_this_machine(&headers(&of)),
+                expected,
+                "{origin:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn encoded_values_are_decoded() {
+        for (value, expected) in [
+            ("echo", Some("echo")),
+            ("=?base64?SGVsbG8sIOS4lueVjA==?=", Some("Hello, 世界")),
+            (
+                "=?base64?PT9iYXNlNjQ/bGl0ZXJhbD89?=",
+                Some("=?base64?literal?="),
+            ),
+            ("=?BASE64?ZWNobw==?=", Some("=?BASE64?ZWNobw==?=")),
+            ("=?base64?not base64?=", None),
+            ("=?base64?/w==?=", None),
+        ] {
+            assert_eq!(decode(value).as_deref(), expected, "{value}");
+        }
+    }
+}

@@ -4,10 +4,14 @@ use std::{
     convert::Infallible,
     io::{self, Write as _},
     net::{Ipv4Addr, SocketAddr},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
+use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
@@ -73,6 +77,7 @@ pub(crate) async fn accept(server: Arc<Server>, listener: TcpListener) -> io::Re
     let endpoint = Arc::new(Endpoint {
         server,
         sessions: Mutex::default(),
+        streams: AtomicU64::new(0),
     });
     let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     loop {
@@ -95,11 +100,16 @@ pub(crate) async fn accept(server: Arc<Server>, listener: TcpListener) -> io::Re
     }
 }
 
-async fn connection(endpoint: Arc<Endpoint>, stream: TcpStream) {
-    // Without it, an event stream's second segment waits 40 ms for the client's delayed ACK.
+/// Without `TCP_NODELAY`, an event stream's second segment waits 40 ms for the client's delayed
+/// acknowledgement of the first.
+pub(crate) fn prepare(stream: &TcpStream) {
     if let Err(error) = stream.set_nodelay(true) {
         complain(&format!("cannot set TCP_NODELAY: {error}"));
     }
+}
+
+async fn connection(endpoint: Arc<Endpoint>, stream: TcpStream) {
+    prepare(&stream);
     let service = service_fn(move |request| {
         let endpoint = Arc::clone(&endpoint);
         async move { Ok::<_, Infallible>(endpoint.handle(request).await) }
@@ -110,23 +120,46 @@ async fn connection(endpoint: Arc<Endpoint>, stream: TcpStream) {
         .await;
 }
 
+/// The whole body of a request.
+async fn read(body: Incoming) -> Result<Bytes, Box<Reply>> {
+    let body = Limited::new(body, MAX_BODY_BYTES).collect();
+    let (status, problem) = match tokio::time::timeout(BODY_TIMEOUT, body).await {
+        Ok(Ok(body)) => return Ok(body.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => {
+            (StatusCode::PAYLOAD_TOO_LARGE, "the body is too large")
+        }
+        Ok(Err(_)) => (StatusCode::BAD_REQUEST, "the body broke off"),
+        Err(_) => (StatusCode::REQUEST_TIMEOUT, "the body took too long"),
+    };
+    Err(Box::new(refuse(status, problem)))
+}
+
 struct Endpoint {
     server: Arc<Server>,
     sessions: Mutex<Sessions>,
+    /// Event streams opened so far, for ids that never repeat.
+    streams: AtomicU64,
 }
 
 impl Endpoint {
     async fn handle(&self, request: Request<Incoming>) -> Reply {
-        if request.uri().path() != PATH {
+        let (head, body) = request.into_parts();
+        // Read even where it is refused unread: else the connection closes under the client's
+        // hands while it still writes.
+        let body = match read(body).await {
+            Ok(body) => body,
+            Err(reply) => return *reply,
+        };
+        if head.uri.path() != PATH {
             return refuse(StatusCode::NOT_FOUND, "the endpoint is /mcp");
         }
-        if !headers::comes_from_this_machine(request.headers()) {
+        if !headers::comes_from_this_machine(&head.headers) {
             return refuse(StatusCode::FORBIDDEN, "this Origin is not allowed");
         }
         let has_sessions = self.server.rules.era() != Era::Modern;
-        match *request.method() {
-            Method::POST => self.post(request).await,
-            Method::DELETE if has_sessions => self.delete(request.headers()),
+        match head.method {
+            Method::POST => self.post(&head.headers, &body).await,
+            Method::DELETE if has_sessions => self.delete(&head.headers),
             _ if has_sessions => not_allowed("POST, DELETE"),
             _ => not_allowed("POST"),
         }
@@ -140,33 +173,23 @@ impl Endpoint {
         }
     }
 
-    async fn post(&self, request: Request<Incoming>) -> Reply {
-        let (head, body) = request.into_parts();
-        if !headers::sends_json(&head.headers) {
+    async fn post(&self, headers: &HeaderMap, body: &[u8]) -> Reply {
+        if !headers::sends_json(headers) {
             return refuse(
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
                 "Content-Type must be application/json",
             );
         }
-        if !headers::accepts_both_forms(&head.headers) {
+        if !headers::accepts_both_forms(headers) {
             return refuse(
                 StatusCode::NOT_ACCEPTABLE,
                 "Accept must name both application/json and text/event-stream",
             );
         }
-        let body = Limited::new(body, MAX_BODY_BYTES).collect();
-        let body = match tokio::time::timeout(BODY_TIMEOUT, body).await {
-            Ok(Ok(body)) => body.to_bytes(),
-            Ok(Err(error)) if error.is::<LengthLimitError>() => {
-                return refuse(StatusCode::PAYLOAD_TOO_LARGE, "the body is too large");
-            }
-            Ok(Err(_)) => return refuse(StatusCode::BAD_REQUEST, "the body broke off"),
-            Err(_) => return refuse(StatusCode::REQUEST_TIMEOUT, "the body took too long"),
-        };
-        match serde_json::from_slice(&body) {
-            Ok(Value::Array(batch)) => self.batch(&head.headers, batch).await,
+        match serde_json::from_slice(body) {
+            Ok(Value::Array(batch)) => self.batch(headers, batch).await,
             Ok(value) => match Message::parse(value) {
-                Ok(message) => self.message(&head.headers, message).await,
+                Ok(message) => self.message(headers, message).await,
                 Err(refusal) => refuse_request(refusal),
             },
             Err(error) => refuse_request(Refusal::without_id(RpcError::parse(format!(
@@ -226,15 +249,16 @@ impl Endpoint {
                     error,
                 });
             }
-            return self.reply(self.server.rules.modern(request)).await;
+            return self.reply(self.server.rules.modern(request), None).await;
         }
         if request.method == "initialize" && !headers.contains_key(SESSION_ID) {
-            return self.reply(self.server.rules.legacy(request, None)).await;
+            let step = self.server.rules.legacy(request, None);
+            return self.reply(step, None).await;
         }
         match self.session(headers) {
             Ok(version) => {
-                self.reply(self.server.rules.legacy(request, Some(version)))
-                    .await
+                let step = self.server.rules.legacy(request, Some(version));
+                self.reply(step, Some(version)).await
             }
             Err(problem) => problem.reply(),
         }
@@ -274,16 +298,26 @@ impl Endpoint {
         json(StatusCode::OK, &Value::Array(answers))
     }
 
-    async fn reply(&self, step: Step) -> Reply {
+    /// What an event stream opens with.
+    fn opening(&self, version: Option<Version>) -> Bytes {
+        let id = version
+            .is_some_and(Version::has_priming_event)
+            .then(|| self.streams.fetch_add(1, Ordering::Relaxed) + 1);
+        opening(id)
+    }
+
+    /// `session`: the version of the session, where there is one.
+    async fn reply(&self, step: Step, session: Option<Version>) -> Reply {
         match step {
-            Step::Reply(reply) if reply.http_status == 200 && self.server.sse => {
-                events(opening(None), std::future::ready(event(&reply.body)))
-            }
+            Step::Reply(reply) if reply.http_status == 200 && self.server.sse => events(
+                self.opening(session),
+                std::future::ready(event(&reply.body)),
+            ),
             Step::Reply(reply) => json(status(reply.http_status), &reply.body),
             Step::Opened { reply, version } => {
                 let mut answer = if self.server.sse {
                     events(
-                        opening(Some(version)),
+                        self.opening(Some(version)),
                         std::future::ready(event(&reply.body)),
                     )
                 } else {
@@ -314,7 +348,7 @@ impl Endpoint {
         }
         let server = Arc::clone(&self.server);
         if (self.server.sse || plan.duplicate) && !plan.truncate {
-            let opening = opening(Some(call.version));
+            let opening = self.opening(Some(call.version));
             let rest = async move {
                 let Some(body) = server.run(call, &plan).await else {
                     return std::future::pending().await;

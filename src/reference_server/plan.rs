@@ -197,3 +197,135 @@ fn falls_on(number: u64, percent: f64) -> bool {
     let number = number as f64;
     (number * percent / 100.0).floor() > ((number - 1.0) * percent / 100.0).floor()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plan(faults: &[&str]) -> Plan {
+        let faults = faults.iter().map(|fault| fault.parse().unwrap()).collect();
+        Plan::new(faults, 1)
+    }
+
+    fn calls(plan: &Plan, tools: &[Tool]) -> Vec<CallPlan> {
+        tools.iter().map(|tool| plan.next_call(*tool)).collect()
+    }
+
+    #[test]
+    fn without_faults_nothing_happens() {
+        let call = plan(&[]).next_call(Tool::Echo);
+        assert_eq!(call.answer, Answer::Tool);
+        assert_eq!(call.mix, Mix::Own);
+        assert!((call.factor - 1.0).abs() < f64::EPSILON);
+        assert_eq!(call.delay, Duration::ZERO);
+        assert_eq!((call.leak_bytes, call.stderr_bytes), (0, 0));
+        assert!(!call.wrong_id && !call.duplicate && !call.truncate);
+    }
+
+    #[test]
+    fn a_fault_keeps_to_its_tool_and_several_add_up() {
+        let plan = plan(&[
+            "slow=2",
+            "slow=echo:3",
+            "delay=5",
+            "delay=wait:7",
+            "leak=10",
+            "leak=echo:5",
+        ]);
+        let seen: Vec<_> = calls(&plan, &[Tool::Echo, Tool::Wait, Tool::Blob])
+            .iter()
+            .map(|call| (call.factor, call.delay.as_millis(), call.leak_bytes))
+            .collect();
+        assert_eq!(seen, [(6.0, 5, 15), (2.0, 12, 10), (2.0, 5, 10)]);
+    }
+
+    #[test]
+    fn every_so_many_calls_and_after_so_many_calls() {
+        let answers = |fault: &str| -> Vec<bool> {
+            calls(&plan(&[fault]), &[Tool::Echo; 6])
+                .iter()
+                .map(|call| call.answer != Answer::Tool || call.truncate)
+                .collect()
+        };
+        let (n, y) = (false, true);
+        assert_eq!(answers("tool-error"), [y; 6]);
+        assert_eq!(answers("tool-error=3"), [n, n, y, n, n, y]);
+        assert_eq!(answers("rpc-error=2"), [n, y, n, y, n, y]);
+        assert_eq!(answers("http-500=6"), [n, n, n, n, n, y]);
+        assert_eq!(answers("truncated-body=4"), [n, n, n, y, n, n]);
+        assert_eq!(answers("hang-on-call=4"), [n, n, n, n, y, y]);
+        assert_eq!(answers("crash-after=0"), [y; 6]);
+        assert_eq!(answers("close-mid-call=5"), [n, n, n, n, n, y]);
+    }
+
+    #[test]
+    fn a_tail_is_as_thick_as_said_and_counts_its_own_tool_only() {
+        for (percent, expected) in [
+            ("1", 10),
+            ("2.5", 25),
+            ("5", 50),
+            ("50", 500),
+            ("100", 1_000),
+        ] {
+            let plan = plan(&[&format!("tail=echo:{percent}:10")]);
+            let mut slow = 0;
+            for _ in 0..1_000 {
+                assert!(plan.next_call(Tool::Wait).factor < 1.1);
+                slow += usize::from(plan.next_call(Tool::Echo).factor > 1.0);
+            }
+            assert_eq!(slow, expected, "{percent} %");
+        }
+    }
+
+    #[test]
+    fn where_faults_meet_the_graver_wins_whatever_their_order() {
+        for faults in [
+            ["crash-after=0", "hang-on-call", "tool-error", "huge-answer"],
+            ["huge-answer", "tool-error", "hang-on-call", "crash-after=0"],
+        ] {
+            for left_out in 0..3 {
+                let expected = [Answer::Exit(101), Answer::Hang, Answer::ToolError][left_out];
+                let graver = ["crash-after=0", "hang-on-call", "tool-error"];
+                let rest: Vec<_> = faults
+                    .into_iter()
+                    .filter(|fault| !graver[..left_out].contains(fault))
+                    .collect();
+                assert_eq!(
+                    plan(&rest).next_call(Tool::Echo).answer,
+                    expected,
+                    "{rest:?}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn jitter_is_spread_evenly_and_comes_again_with_its_seed() {
+        let delays = |seed: u64| -> Vec<u128> {
+            let plan = Plan::new(vec!["jitter=1000".parse().unwrap()], seed);
+            (0..400)
+                .map(|_| plan.next_call(Tool::Echo).delay.as_micros())
+                .collect()
+        };
+        let first = delays(1);
+        assert_eq!(first, delays(1));
+        assert_ne!(first, delays(2));
+        assert!(first.iter().all(|delay| *delay < 1_000_000));
+        for quarter in 0..4 {
+            let range = quarter * 250_000..(quarter + 1) * 250_000;
+            let inside = first.iter().filter(|delay| range.contains(*delay)).count();
+            // 100 expected, with a standard deviation of 8.7.
+            assert!((65..=135).contains(&inside), "{inside} in {range:?}");
+        }
+    }
+
+    #[test]
+    fn memory_is_kept_from_the_start_and_at_each_call() {
+        let plan = plan(&["bloat=1000"]);
+        plan.keep(0);
+        plan.keep(20);
+        plan.keep(30);
+        let sizes: Vec<usize> = plan.kept.lock().unwrap().iter().map(Vec::len).collect();
+        assert_eq!(sizes, [1_000, 20, 30]);
+    }
+}

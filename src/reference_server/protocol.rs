@@ -12,7 +12,7 @@ use super::{
     tools::{Tool, Work},
 };
 
-const META_CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";
+pub(crate) const META_CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";
 const META_SERVER: &str = "io.modelcontextprotocol/serverInfo";
 const SERVER_NAME: &str = "mcpgate-reference-server";
 const INSTRUCTIONS: &str = "A server to measure. Its tools do synthetic work.";

@@ -6,7 +6,6 @@ use serde_json::Value;
 
 use super::{
     body::ReplyBody,
-    message::Version,
     rpc::{Refusal, RpcError},
 };
 
@@ -55,12 +54,13 @@ pub(crate) fn not_allowed(allowed: &'static str) -> Reply {
     reply
 }
 
-/// What an event stream opens with: a comment, and in 2025-11-25 an event without data.
-pub(crate) fn opening(version: Option<Version>) -> Bytes {
-    if version.is_some_and(Version::has_priming_event) {
-        Bytes::from_static(b": this is a comment\n\nid: 1\ndata:\n\n")
-    } else {
-        Bytes::from_static(b": this is a comment\n\n")
+/// What an event stream opens with: a comment, and where there is an id an event of that id
+/// without data, as 2025-11-25 has it.
+pub(crate) fn opening(id: Option<u64>) -> Bytes {
+    const COMMENT: &str = ": this is a comment\n\n";
+    match id {
+        Some(id) => format!("{COMMENT}id: {id}\ndata:\n\n").into(),
+        None => Bytes::from_static(COMMENT.as_bytes()),
     }
 }
 

@@ -5,7 +5,7 @@
 //! number of steps at start-up would add the error of that calibration to the spread between
 //! fresh servers. So one nominal microsecond is a fixed number of dependent integer steps
 //! ([`STEPS_PER_MICROSECOND`]), the same on every machine and in every start; it is about one
-//! microsecond on a 2020s server core in a release build, and about two in a debug build.
+//! microsecond on a 2020s server core in a release build, and two to three in a debug build.
 
 use std::{
     hint::black_box,
@@ -20,7 +20,7 @@ use super::tools::Work;
 /// Steps of [`burn`] in one nominal microsecond.
 const STEPS_PER_MICROSECOND: f64 = 600.0;
 /// Documents that `search` makes and ranks: 1 to 2 ms of CPU in a release build.
-const SEARCHED_DOCUMENTS: f64 = 4_000.0;
+const SEARCHED_DOCUMENTS: f64 = 6_000.0;
 /// Work above which the other tasks are moved off this worker, in nominal microseconds.
 const LONG_WORK_US: f64 = 5_000.0;
 /// How long an `echo` waits for another one to swap answers with.
