@@ -1,7 +1,8 @@
 //! The first lines: what happened, by how much, what to do.
 
 use super::{
-    Report, figure,
+    Report,
+    figure::{self, GAP},
     line::Line,
     model::{self, weight},
 };
@@ -111,7 +112,7 @@ fn bad(word: &'static str, mut lines: Vec<Line>, otherwise: &'static str) -> Hea
     let more = lines.len().saturating_sub(CAUSES + 1);
     lines.truncate(CAUSES + 1);
     if more > 0 {
-        lines.push(Line::own(format!("and {more} more, below")));
+        lines.push(Line::own(format!("and {more} more below")));
     }
     let reason = if lines.is_empty() {
         Line::own(otherwise)
@@ -274,7 +275,7 @@ fn pair(comparison: &Comparison) -> String {
     let unit = comparison.metric.unit();
     let base = figure::figure_or_none(comparison.base, unit);
     let candidate = figure::figure_or_none(comparison.candidate, unit);
-    format!("{base} -> {candidate}")
+    format!("{base}{GAP}->{GAP}{candidate}")
 }
 
 /// What to do about it, in order.
@@ -348,7 +349,7 @@ fn accept(report: &Report<'_>, lead: &'static str) -> Step {
     said(
         path.map_or_else(
             || line.clone().then("the baseline"),
-            |path| line.clone().name(path),
+            |path| line.clone().path(path),
         )
         .then("."),
     )

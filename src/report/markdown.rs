@@ -2,6 +2,7 @@
 
 use super::{
     Report, escape,
+    figure::count,
     headline::Tone,
     line::Line,
     markdown_table::{Table, details, list},
@@ -14,7 +15,7 @@ use crate::gate::{BudgetOutcome, Severity, Verdict};
 /// the publisher adds.
 pub const MARKDOWN_LIMIT_BYTES: usize = 60_000;
 
-const CHANGED_ROOM: usize = 20_000;
+const CHANGED_ROOM: usize = 24_000;
 const FINDINGS_ROOM: usize = 5_000;
 const ERRORS_ROOM: usize = 4_000;
 const BUDGETS_ROOM: usize = 6_000;
@@ -25,7 +26,7 @@ const METHOD: &str = "Every round is a fresh server; a comparison is between rou
      single calls. A change is *regressed* when it exceeds its tolerance and the interval in \
      brackets leaves no room for a small one; *inconclusive* when the rounds do not decide. \
      *Adjusted* times are wall times less the time that server and mcpgate waited for a core; \
-     *2x only* marks figures that are too noisy to fail on less than twice the time.";
+     *fails at 2x* marks figures that are too noisy to fail on less than twice the time.";
 
 /// A judgement as Markdown: on line 1 the verdict and what to do, then the rows that changed,
 /// then everything else, collapsed. At most [`MARKDOWN_LIMIT_BYTES`] long.
@@ -49,11 +50,14 @@ pub fn markdown(report: &Report<'_>) -> String {
     part(&mut tail, &unmeasured(&view));
     part(&mut tail, &budgets(&view.budgets));
     part(&mut tail, &machine_and_method(&view));
-    let all = comparison_table(view.all());
-    if all.len() > 0 {
+    let unchanged = comparison_table(view.unchanged());
+    if unchanged.len() > 0 {
         let room = MARKDOWN_LIMIT_BYTES.saturating_sub(out.len() + tail.len() + 500);
-        let summary = format!("All {}", super::figure::count(all.len(), "comparison"));
-        part(&mut out, &details(&summary, &all.render(room)));
+        let summary = format!(
+            "{} within the tolerance",
+            count(unchanged.len(), "comparison")
+        );
+        part(&mut out, &details(&summary, &unchanged.render(room)));
     }
     out.push_str(&tail);
     let text = escape::disarm_workflow_commands(out.trim_end());
@@ -190,6 +194,7 @@ pub(super) fn errors(rows: &[ErrorRow<'_>]) -> String {
     list(items, ERRORS_ROOM)
 }
 
+/// Budgets that a reader must see.
 pub(super) fn pressing_budgets(rows: &[BudgetRow<'_>]) -> String {
     let pressing: Vec<&BudgetRow<'_>> = rows.iter().filter(|row| row.pressing).collect();
     if pressing.is_empty() {
@@ -199,20 +204,21 @@ pub(super) fn pressing_budgets(rows: &[BudgetRow<'_>]) -> String {
     }
 }
 
+/// Budgets that need no attention.
 pub(super) fn budgets(rows: &[BudgetRow<'_>]) -> String {
-    if rows.is_empty() {
+    let rest: Vec<&BudgetRow<'_>> = rows.iter().filter(|row| !row.pressing).collect();
+    if rest.is_empty() {
         return String::new();
     }
-    let broken = rows
+    let summary = match rest
         .iter()
-        .filter(|row| row.outcome == BudgetOutcome::Broken)
-        .count();
-    let summary = format!(
-        "{}, {broken} broken",
-        super::figure::count(rows.len(), "budget")
-    );
-    let all: Vec<&BudgetRow<'_>> = rows.iter().collect();
-    details(&summary, &budget_table(&all).render(BUDGETS_ROOM))
+        .filter(|row| row.outcome != BudgetOutcome::Held)
+        .count()
+    {
+        0 => format!("{} held", count(rest.len(), "budget")),
+        open => format!("{}, {open} not measured", count(rest.len(), "budget")),
+    };
+    details(&summary, &budget_table(&rest).render(BUDGETS_ROOM))
 }
 
 fn budget_table(rows: &[&BudgetRow<'_>]) -> Table<4> {
@@ -225,13 +231,8 @@ fn budget_table(rows: &[&BudgetRow<'_>]) -> Table<4> {
             BudgetOutcome::Broken | BudgetOutcome::Near => "⚠️",
             BudgetOutcome::NotMeasured => "➖",
         };
-        let effect = if row.effect.is_empty() {
-            String::new()
-        } else {
-            format!("; {}", row.effect)
-        };
         table.push([
-            format!("{icon} {}{effect}", row.word),
+            format!("{icon} {}", row.word),
             format!(
                 "{} · {}",
                 Line::of_name(row.scenario).markdown(),
@@ -261,17 +262,14 @@ fn unmeasured(view: &View<'_>) -> String {
     if view.unmeasured.is_empty() {
         return String::new();
     }
-    let count: usize = view
+    let total: usize = view
         .unmeasured
         .iter()
         .map(|unmeasured| unmeasured.what.len())
         .sum();
-    let items = view
-        .unmeasured
-        .iter()
-        .map(|u| Line::own("Because ").join(u.line(5)).markdown());
+    let items = view.unmeasured.iter().map(|u| u.line(5).markdown());
     details(
-        &format!("{count} not measured"),
+        &format!("{} not measured", count(total, "comparison")),
         &list(items, UNMEASURED_ROOM),
     )
 }

@@ -21,6 +21,8 @@ mod line;
 mod markdown;
 mod markdown_table;
 mod model;
+#[cfg(test)]
+mod properties;
 mod provenance;
 mod run_markdown;
 mod run_model;

@@ -79,7 +79,7 @@ pub(crate) struct Figures {
     pub(crate) change: String,
     /// Empty where there is none.
     pub(crate) interval: String,
-    /// What it is held against: `20 %`, `2x only`, `not gated`.
+    /// What it is held against: `20 %`, `fails at 2x`, `not gated`.
     pub(crate) tolerance: String,
 }
 
@@ -91,10 +91,8 @@ pub(crate) struct BudgetRow<'a> {
     pub(crate) value: String,
     pub(crate) limit: String,
     pub(crate) outcome: BudgetOutcome,
-    /// `held`, `broken`, `over, within noise`, `not measured`.
+    /// The outcome and what it does to the build.
     pub(crate) word: &'static str,
-    /// What that does to the build.
-    pub(crate) effect: &'static str,
     /// `true` where a reader must see it.
     pub(crate) pressing: bool,
     /// `true` where it fails the build.
@@ -142,9 +140,9 @@ impl<'a> View<'a> {
         self.rows(|verdict| !matches!(verdict, Verdict::Pass | Verdict::NotMeasured))
     }
 
-    /// All rows with their scenarios, those that need attention first.
-    pub(crate) fn all(&self) -> impl Iterator<Item = (&'a str, &Row)> {
-        self.rows(|_| true)
+    /// Rows without a change, with their scenarios, in suite order.
+    pub(crate) fn unchanged(&self) -> impl Iterator<Item = (&'a str, &Row)> {
+        self.rows(|verdict| verdict == Verdict::Pass)
     }
 
     fn rows(&self, wanted: fn(Verdict) -> bool) -> impl Iterator<Item = (&'a str, &Row)> {
@@ -278,7 +276,7 @@ impl Unmeasured<'_> {
     /// `server memory cannot be read: server peak_memory, a/soak memory_growth and 3 more`.
     pub(crate) fn line(&self, most: usize) -> Line {
         let reason = if self.reason.is_empty() {
-            Line::own("no reason given")
+            Line::own("no reason was given")
         } else {
             Line::of_prose(self.reason)
         };
@@ -314,7 +312,7 @@ fn figures(comparison: &Comparison) -> Figures {
         tolerance: match comparison.role {
             Role::Gates if comparison.ratio.is_some() => figure::tolerance(comparison.tolerance),
             Role::Gates => String::new(),
-            Role::Guards => "2x only".to_owned(),
+            Role::Guards => "fails at 2x".to_owned(),
             Role::Reported => "not gated".to_owned(),
         },
     }
@@ -353,12 +351,12 @@ pub(crate) fn budget_rows(checks: &[BudgetCheck]) -> Vec<BudgetRow<'_>> {
 
 fn budget_row(check: &BudgetCheck) -> BudgetRow<'_> {
     let unit = check.metric.unit();
-    let (word, effect) = match (check.outcome, check.set_by_user) {
-        (BudgetOutcome::Held, _) => ("held", ""),
-        (BudgetOutcome::Broken, true) => ("broken", "fails the build"),
-        (BudgetOutcome::Broken, false) => ("broken", "a default budget: warns only"),
-        (BudgetOutcome::Near, _) => ("over, within noise", "warns only"),
-        (BudgetOutcome::NotMeasured, _) => ("not measured", ""),
+    let word = match (check.outcome, check.set_by_user) {
+        (BudgetOutcome::Held, _) => "held",
+        (BudgetOutcome::Broken, true) => "broken, fails the build",
+        (BudgetOutcome::Broken, false) => "broken, default: warns",
+        (BudgetOutcome::Near, _) => "over, within noise",
+        (BudgetOutcome::NotMeasured, _) => "not measured",
     };
     BudgetRow {
         scenario: &check.scenario,
@@ -367,7 +365,6 @@ fn budget_row(check: &BudgetCheck) -> BudgetRow<'_> {
         limit: figure::figure(check.limit, unit),
         outcome: check.outcome,
         word,
-        effect,
         pressing: match check.outcome {
             BudgetOutcome::Broken | BudgetOutcome::Near => true,
             BudgetOutcome::NotMeasured => check.set_by_user,

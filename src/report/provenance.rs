@@ -27,7 +27,7 @@ pub(crate) fn facts(report: &Report<'_>) -> Vec<Fact> {
     if let Some(base) = report.base {
         let mut text = arm(base);
         if let Some(path) = &report.context.baseline_path {
-            text = text.then(", ").name(path);
+            text = text.then(", ").path(path);
         }
         facts.push(fact("baseline", text));
         if let Some(accepted) = &base.accepted
@@ -159,7 +159,7 @@ pub(crate) fn summary(report: &Report<'_>) -> Vec<Line> {
         ));
     }
     if let Some(path) = &report.context.results_path {
-        last = last.then(" All figures: ").name(path).then(".");
+        last = last.then(" All figures: ").path(path).then(".");
     }
     lines.push(last);
     lines

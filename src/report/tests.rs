@@ -148,7 +148,7 @@ fn the_first_line_names_tool_metric_and_size() {
         "regressed",
         "`search`",
         "latency_p50_adjusted",
-        "+101 %",
+        "+101\u{a0}%",
         "baseline update",
     ] {
         assert!(first.contains(part), "{part} in {first}");

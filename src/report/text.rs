@@ -50,8 +50,8 @@ fn headline(page: &mut Page, report: &Report<'_>, view: &View<'_>) {
     let of = key.map_or_else(String::new, |key| {
         format!(" ({})", Line::of_name(key).plain())
     });
-    page.sentence(&format!("{word}{of}: "), &headline.reason.plain());
     let indent = " ".repeat(headline.word.chars().count() + 2);
+    page.hanging(&format!("{word}{of}: "), &indent, &headline.reason.plain());
     for also in &headline.also {
         page.sentence(&indent, &also.plain());
     }
@@ -155,11 +155,7 @@ fn cells(figures: &Figures, wide: bool) -> Vec<String> {
 
 /// Set back, since it belongs to the adjusted row above it.
 fn wall_cells(figures: &Figures) -> Vec<String> {
-    cells_with(
-        format!("  {}", figures.metric),
-        figures,
-        "wall time beside it".to_owned(),
-    )
+    cells_with(format!("  wall {}", figures.metric), figures, String::new())
 }
 
 fn cells_with(first: String, figures: &Figures, last: String) -> Vec<String> {
@@ -208,7 +204,6 @@ pub(super) fn budgets(page: &mut Page, rows: &[BudgetRow<'_>], verbose: bool) {
                 row.value.clone(),
                 limit,
                 row.word.to_owned(),
-                row.effect.to_owned(),
             ]
         })
         .collect();
