@@ -125,10 +125,13 @@ fn code_span(visible_text: &str) -> String {
 
 /// `true` for a word that means a list or a rule at the start of a line: `1.`, `-`, `---`.
 fn begins_block(word: &str) -> bool {
-    !word.is_empty()
-        && word
-            .chars()
-            .all(|c| c.is_ascii_digit() || matches!(c, '-' | '+' | '=' | '.' | ')'))
+    let mark = word.trim_start_matches(|c: char| c.is_ascii_digit());
+    let numbered = mark.len() < word.len();
+    match mark {
+        "" => false,
+        "." | ")" => numbered,
+        mark => !numbered && mark.chars().all(|c| matches!(c, '-' | '+' | '=')),
+    }
 }
 
 fn markdown_word(word: &str) -> String {
@@ -153,7 +156,11 @@ fn markdown_word(word: &str) -> String {
 /// `true` for a word that no Markdown or GitHub extension gives a meaning.
 fn is_plain(word: &str) -> bool {
     let lower = word.to_lowercase();
-    if lower.contains("www.") || lower.contains("gh-") {
+    if lower.contains("www.")
+        || lower
+            .split(|c: char| !c.is_alphanumeric())
+            .any(|part| part == "gh")
+    {
         return false;
     }
     let inside = |index: usize, c: char| {
@@ -313,6 +320,8 @@ mod tests {
             ("``", "`''`"),
             ("1. one", "`1.` one"),
             ("--- x", "`---` x"),
+            ("2025-11-25 high-water", "2025-11-25 high-water"),
+            ("x (GH-3)", "x (`GH-3`)"),
         ];
         for (input, expected) in table {
             assert_eq!(markdown_prose(input), expected);

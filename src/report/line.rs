@@ -82,12 +82,13 @@ impl Line {
 
     /// For a terminal or a plain file.
     pub(crate) fn plain(&self) -> String {
-        self.lay_out(escape::name, escape::path, escape::prose)
+        self.lay_out(str::to_owned, escape::name, escape::path, escape::prose)
     }
 
-    /// For Markdown, also inside a table.
+    /// For Markdown, also inside a table. Arrows become one character, which cannot be broken.
     pub(crate) fn markdown(&self) -> String {
         self.lay_out(
+            |own| own.replace("->", "→"),
             escape::markdown_name,
             escape::markdown_path,
             escape::markdown_prose,
@@ -96,6 +97,7 @@ impl Line {
 
     fn lay_out(
         &self,
+        own: fn(&str) -> String,
         name: fn(&str) -> String,
         path: fn(&str) -> String,
         prose: fn(&str) -> String,
@@ -103,7 +105,7 @@ impl Line {
         self.0
             .iter()
             .map(|piece| match piece {
-                Piece::Own(text) => text.to_string(),
+                Piece::Own(text) => own(text),
                 Piece::Code(text) => format!("`{text}`"),
                 Piece::Name(text) => name(text),
                 Piece::Path(text) => path(text),
@@ -113,13 +115,13 @@ impl Line {
     }
 }
 
-/// `a, b, c`.
-pub(crate) fn comma_separated(lines: impl IntoIterator<Item = Line>) -> Line {
+/// Lines as one, with a separator between them.
+pub(crate) fn separated(separator: &'static str, lines: impl IntoIterator<Item = Line>) -> Line {
     lines.into_iter().fold(Line::default(), |all, line| {
         if all.is_empty() {
             line
         } else {
-            all.then(", ").join(line)
+            all.then(separator).join(line)
         }
     })
 }

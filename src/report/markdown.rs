@@ -1,12 +1,14 @@
 //! A judgement as Markdown: the body of a pull-request comment.
 
 use super::{
-    Report, escape,
-    figure::count,
+    Report,
+    details::{BudgetRow, ErrorRow, FindingRow},
+    escape,
+    figure::{GAP, count},
     headline::Tone,
     line::Line,
     markdown_table::{Table, details, list},
-    model::{BudgetRow, ErrorRow, Figures, FindingRow, Row, View, word},
+    model::{Figures, Row, View, word},
 };
 use crate::gate::{BudgetOutcome, Severity, Verdict};
 
@@ -36,15 +38,19 @@ pub fn markdown(report: &Report<'_>) -> String {
     let mut out = first_line(report, &view);
     out.push_str("\n\n");
     let also = view.headline.also.iter().map(Line::markdown);
-    part(&mut out, &list(also, FINDINGS_ROOM));
+    part(&mut out, &list('-', also, FINDINGS_ROOM));
     let changed = comparison_table(view.changed());
     if changed.len() > 0 {
         part(&mut out, &changed.render(CHANGED_ROOM));
     }
-    part(&mut out, &findings(&view.findings));
-    part(&mut out, &errors(&view.errors));
+    part(
+        &mut out,
+        &format!("{}{}", findings(&view.findings), errors(&view.errors)),
+    );
     part(&mut out, &pressing_budgets(&view.budgets));
     part(&mut out, &commands(&view));
+    let trust: Vec<String> = view.trust.iter().map(Line::markdown).collect();
+    part(&mut out, &trust.join(" "));
 
     let mut tail = String::new();
     part(&mut tail, &unmeasured(&view));
@@ -101,14 +107,22 @@ fn first_line(report: &Report<'_>, view: &View<'_>) -> String {
     if let Some(key) = &report.context.key {
         line = line.then(" (").name(key).then(")");
     }
-    line = line.then(" · ").join(headline.reason.clone()).then(".");
-    view.next.iter().fold(line.markdown(), |line, step| {
-        let step_text = step.text.markdown();
-        match step_text.strip_suffix(':') {
-            Some(lead) if step.command.is_some() => format!("{line} {lead} (command below)."),
-            _ => format!("{line} {step_text}"),
+    line = line.then(" · ").join(headline.reason.clone());
+    let mut text = line.markdown();
+    if !text.ends_with('.') {
+        text.push('.');
+    }
+    for (index, step) in view.next.iter().enumerate() {
+        let lead = if index == 0 { " **What to do:**" } else { "" };
+        let said = step.text.markdown();
+        match said.strip_suffix(':') {
+            Some(said) if step.command.is_some() => {
+                text = format!("{text}{lead} {said} (command below).");
+            }
+            _ => text = format!("{text}{lead} {said}"),
         }
-    })
+    }
+    text
 }
 
 fn comparison_table<'a>(rows: impl Iterator<Item = (&'a str, &'a Row)>) -> Table<6> {
@@ -128,7 +142,7 @@ fn comparison_table<'a>(rows: impl Iterator<Item = (&'a str, &'a Row)>) -> Table
         let wall = row.wall.as_ref();
         let beside = |of: fn(&Figures) -> &str| {
             wall.map_or_else(String::new, |wall| {
-                format!("<br><sub>wall {}</sub>", of(wall))
+                format!("<br><sub>wall{GAP}{}</sub>", of(wall))
             })
         };
         let note = if row.note.is_empty() {
@@ -137,9 +151,9 @@ fn comparison_table<'a>(rows: impl Iterator<Item = (&'a str, &'a Row)>) -> Table
             format!("<br><sub>{}</sub>", row.note.markdown())
         };
         table.push([
-            format!("{} {}", verdict_icon(row.verdict), word(row.verdict)),
+            format!("{}{GAP}{}", verdict_icon(row.verdict), word(row.verdict)),
             format!(
-                "{} · {}{note}",
+                "{}<br>{}{note}",
                 Line::of_name(scenario).markdown(),
                 figures.metric
             ),
@@ -164,6 +178,7 @@ fn change(figures: &Figures, wall: &str) -> String {
 /// What else a reader must know, the heaviest first.
 pub(super) fn findings(findings: &[FindingRow]) -> String {
     list(
+        '*',
         findings.iter().map(|finding| {
             let lead = match finding.severity {
                 Severity::Failure => "❌ ",
@@ -191,7 +206,7 @@ pub(super) fn errors(rows: &[ErrorRow<'_>]) -> String {
         };
         line.markdown()
     });
-    list(items, ERRORS_ROOM)
+    list('*', items, ERRORS_ROOM)
 }
 
 /// Budgets that a reader must see.
@@ -270,7 +285,7 @@ fn unmeasured(view: &View<'_>) -> String {
     let items = view.unmeasured.iter().map(|u| u.line(5).markdown());
     details(
         &format!("{} not measured", count(total, "comparison")),
-        &list(items, UNMEASURED_ROOM),
+        &list('-', items, UNMEASURED_ROOM),
     )
 }
 
@@ -286,6 +301,6 @@ fn machine_and_method(view: &View<'_>) -> String {
             .markdown()
     });
     let summary = view.summary.iter().map(Line::markdown);
-    let facts = list(facts.chain(summary), FACTS_ROOM);
+    let facts = list('-', facts.chain(summary), FACTS_ROOM);
     details("Machine and method", &format!("{facts}\n{METHOD}"))
 }

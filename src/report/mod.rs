@@ -6,12 +6,14 @@
 //! | file | what it holds |
 //! |---|---|
 //! | `model.rs` | the rows of a judgement, by verdict |
+//! | `details.rs` | budgets, findings, errors |
 //! | `headline.rs` | the first lines: what broke, by how much, what to do |
 //! | `provenance.rs` | what was compared with what, on which machine, how closely |
 //! | `run_model.rs` | the rows of results without a judgement |
 //! | `line.rs`, `escape.rs`, `figure.rs` | sentences, foreign text, figures with units |
 //! | `text.rs`, `run_text.rs`, `markdown.rs`, `run_markdown.rs`, `json.rs` | the formats |
 
+mod details;
 mod escape;
 mod figure;
 mod headline;
@@ -27,6 +29,8 @@ mod provenance;
 mod run_markdown;
 mod run_model;
 mod run_text;
+#[cfg(test)]
+mod test_results;
 #[cfg(test)]
 mod test_support;
 #[cfg(test)]

@@ -92,7 +92,7 @@ fn check_markdown(source: &str) -> Result<(), TestCaseError> {
         }
     }
     let lower = prose.to_lowercase();
-    for trigger in ["://", "www.", "gh-", "<!--", "$"] {
+    for trigger in ["://", "www.", " gh-", "/gh-", "<!--", "$"] {
         prop_assert!(!lower.contains(trigger), "{trigger} in {prose}");
     }
     Ok(())

@@ -4,11 +4,15 @@ use super::{
     TextStyle,
     layout::{self, Align, BOLD, DIM, Page},
     line::Line,
-    run_model::{COLUMNS, LEGEND, RunView},
+    run_model::{LEGEND, RunRow, RunView},
     text,
 };
 use crate::{gate::Judgement, results::Results};
 
+/// Headers of [`cells`]; short, so that a row fits in 80 columns. [`LEGEND`] says what they mean.
+const COLUMNS: [&str; 9] = [
+    "calls", "errors", "p50", "p50 adj", "p95", "p95 adj", "byte 1", "calls/s", "CPU",
+];
 /// Left-out tools named when not verbose.
 const SKIPPED: usize = 5;
 
@@ -48,7 +52,7 @@ fn scenarios(page: &mut Page, view: &RunView<'_>) {
         .map(|name| textwrap::core::display_width(name))
         .max()
         .unwrap_or(0);
-    let cells: Vec<Vec<String>> = view.rows.iter().map(|row| row.cells.clone()).collect();
+    let cells: Vec<Vec<String>> = view.rows.iter().map(cells).collect();
     let lines = layout::columns(&cells, Some(&COLUMNS), &[Align::Right; COLUMNS.len()]);
     // A scenario and its figures share a line where they fit.
     let table = lines
@@ -73,6 +77,22 @@ fn scenarios(page: &mut Page, view: &RunView<'_>) {
         }
     }
     page.aside("  ", LEGEND);
+}
+
+fn cells(row: &RunRow<'_>) -> Vec<String> {
+    [
+        &row.calls,
+        &row.errors,
+        &row.p50,
+        &row.p50_adjusted,
+        &row.p95,
+        &row.p95_adjusted,
+        &row.first_byte_p95,
+        &row.per_second,
+        &row.cpu,
+    ]
+    .map(Clone::clone)
+    .to_vec()
 }
 
 fn skipped(page: &mut Page, view: &RunView<'_>, style: TextStyle) {

@@ -2,9 +2,10 @@
 
 use super::{
     Report, TextStyle,
+    details::{BudgetRow, ErrorRow, FindingRow},
     layout::{self, Align, BOLD, DIM, Page},
     line::Line,
-    model::{BudgetRow, ErrorRow, Figures, FindingRow, Row, Section, View},
+    model::{Figures, Row, Section, View},
 };
 use crate::gate::{Severity, Verdict};
 
@@ -118,8 +119,10 @@ fn rows(page: &mut Page, section: &Section<'_>) {
                 page.raw(&format!("    {}", page.paint(DIM, wall.trim_end())));
             }
             // A note that the next row repeats is said once, below both.
-            if notes.get(index) != notes.get(index + 1) && section.verdict != Verdict::Pass {
-                page.aside("      ", notes.get(index).map_or("", String::as_str));
+            if let Some(note) = notes.get(index).filter(|note| !note.is_empty())
+                && notes.get(index + 1) != Some(note)
+            {
+                page.aside("      ", note);
             }
         }
     }
