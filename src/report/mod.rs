@@ -1,7 +1,7 @@
 //! A judgement or results as text, Markdown or JSON. Pure.
 //!
-//! Everything to be said is worked out once, in [`View`](model::View) and
-//! [`RunView`](run_model::RunView); a format is one small file that only lays it out.
+//! Everything to be said is worked out once, in `model::View` and
+//! `run_model::RunView`; a format is one small file that only lays it out.
 //!
 //! | file | what it holds |
 //! |---|---|
