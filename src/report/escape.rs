@@ -13,6 +13,8 @@
 
 /// Longest name shown, in characters; longer ones lose their middle.
 const NAME_CHARS: usize = 64;
+/// Longest path shown: cut later, since a path is there to be opened.
+const PATH_CHARS: usize = 200;
 /// Longest piece of prose shown (an error message, a finding).
 const PROSE_CHARS: usize = 300;
 /// Longest command shown.
@@ -27,7 +29,13 @@ pub(crate) fn name(text: &str) -> String {
     cut_middle(&visible(&cut_middle(text, NAME_CHARS)), NAME_CHARS)
 }
 
-/// Prose (a message, a reason) for a terminal: white space becomes single spaces.
+/// A path for a terminal.
+pub(crate) fn path(text: &str) -> String {
+    cut_middle(&visible(&cut_middle(text, PATH_CHARS)), PATH_CHARS)
+}
+
+/// Prose (a message, a reason) for a terminal: white space becomes single spaces, and a word too
+/// long to be one loses its middle.
 pub(crate) fn prose(text: &str) -> String {
     let line = one_line(text, PROSE_CHARS);
     cut_end(&visible(&cut_end(&line, PROSE_CHARS)), PROSE_CHARS)
@@ -43,12 +51,25 @@ pub(crate) fn markdown_name(text: &str) -> String {
     code_span(&name(text))
 }
 
+/// A path for Markdown: one code span.
+pub(crate) fn markdown_path(text: &str) -> String {
+    code_span(&path(text))
+}
+
 /// Prose for Markdown, also inside a table: plain words stay as they are, any other word
-/// becomes a code span. Must not begin a line, where `1.` or `-` would mean a list.
+/// becomes a code span.
 pub(crate) fn markdown_prose(text: &str) -> String {
     let text = prose(text);
-    let words: Vec<String> = text.split(' ').map(markdown_word).collect();
-    words.join(" ")
+    let mut words = text.split(' ');
+    let first = words.next().unwrap_or_default();
+    let first = if begins_block(first) {
+        code_span(first)
+    } else {
+        markdown_word(first)
+    };
+    words.fold(first, |line, word| {
+        format!("{line} {}", markdown_word(word))
+    })
 }
 
 /// A command for Markdown: a fenced block of its own, so that it can be copied as it is.
@@ -61,11 +82,11 @@ pub(crate) fn markdown_block(text: &str) -> String {
 }
 
 /// Takes the meaning from workflow commands of GitHub Actions, which obeys any printed line that
-/// starts with `::` (after spaces) or holds `##[`.
+/// starts with `::` (after spaces) or holds `##[`. Looks behind our own colours.
 pub(crate) fn disarm_workflow_commands(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for line in text.split_inclusive('\n') {
-        let words = line.trim_start();
+        let words = without_lead(line);
         if words.starts_with("::") {
             let indent = line.len() - words.len();
             out.push_str(&line[..indent]);
@@ -76,6 +97,17 @@ pub(crate) fn disarm_workflow_commands(text: &str) -> String {
         }
     }
     out.replace("##[", "##·[")
+}
+
+/// A line without its leading spaces and colours.
+fn without_lead(line: &str) -> &str {
+    let line = line.trim_start();
+    let after_color = line.strip_prefix("\u{1b}[").map(|codes| {
+        codes
+            .trim_start_matches(|c: char| c.is_ascii_digit() || c == ';')
+            .trim_start_matches('m')
+    });
+    after_color.map_or(line, without_lead)
 }
 
 fn code_span(visible_text: &str) -> String {
@@ -89,6 +121,17 @@ fn code_span(visible_text: &str) -> String {
         })
         .collect();
     format!("`{harmless}`")
+}
+
+/// `true` for a word that means a list or a rule at the start of a line: `1.`, `-`, `---`.
+fn begins_block(word: &str) -> bool {
+    let mark = word.trim_start_matches(|c: char| c.is_ascii_digit());
+    let numbered = mark.len() < word.len();
+    match mark {
+        "" => false,
+        "." | ")" => numbered,
+        mark => !numbered && mark.chars().all(|c| matches!(c, '-' | '+' | '=')),
+    }
 }
 
 fn markdown_word(word: &str) -> String {
@@ -113,7 +156,11 @@ fn markdown_word(word: &str) -> String {
 /// `true` for a word that no Markdown or GitHub extension gives a meaning.
 fn is_plain(word: &str) -> bool {
     let lower = word.to_lowercase();
-    if lower.contains("www.") || lower.contains("gh-") {
+    if lower.contains("www.")
+        || lower
+            .split(|c: char| !c.is_alphanumeric())
+            .any(|part| part == "gh")
+    {
         return false;
     }
     let inside = |index: usize, c: char| {
@@ -164,7 +211,7 @@ fn one_line(text: &str, limit: usize) -> String {
         if !line.is_empty() {
             line.push(' ');
         }
-        line.extend(word.chars().take(limit + 1));
+        line.push_str(&cut_middle(word, NAME_CHARS));
         if line.chars().count() > limit {
             break;
         }
@@ -271,6 +318,10 @@ mod tests {
             ),
             ("at 10:30 100% \u{202e}", "at 10:30 100% `\\u{202e}`"),
             ("``", "`''`"),
+            ("1. one", "`1.` one"),
+            ("--- x", "`---` x"),
+            ("2025-11-25 high-water", "2025-11-25 high-water"),
+            ("x (GH-3)", "x (`GH-3`)"),
         ];
         for (input, expected) in table {
             assert_eq!(markdown_prose(input), expected);
@@ -290,6 +341,10 @@ mod tests {
         assert_eq!(
             disarm_workflow_commands("ok\n  ::error::x\na ::b\n##[group]y\n"),
             "ok\n  · ::error::x\na ::b\n##·[group]y\n"
+        );
+        assert_eq!(
+            disarm_workflow_commands("\u{1b}[1m\u{1b}[31m ::x\u{1b}[0m"),
+            "\u{1b}[1m\u{1b}[31m · ::x\u{1b}[0m"
         );
     }
 

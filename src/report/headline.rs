@@ -1,7 +1,8 @@
 //! The first lines: what happened, by how much, what to do.
 
 use super::{
-    Report, figure,
+    Report,
+    figure::{self, GAP},
     line::Line,
     model::{self, weight},
 };
@@ -62,26 +63,30 @@ pub(crate) fn headline(report: &Report<'_>) -> Headline {
                 "something got worse",
             )
         }
-        Verdict::NotMeasured if report.base.is_none() && failures.is_empty() => {
-            if broken.is_empty() {
-                let reason = Line::own("nothing to compare with yet; budgets were judged");
-                Headline {
-                    tone: Tone::Neutral,
-                    word: "no baseline",
-                    reason,
-                    also: Vec::new(),
-                }
-            } else {
-                bad("budget broken", broken, "")
-            }
-        }
-        Verdict::NotMeasured => bad(
-            "not-measured",
-            [failures, broken].concat(),
-            "nothing could be compared, so nothing is proven",
-        ),
-        _ if judgement.exit_code == exit_code::REGRESSED && !broken.is_empty() => {
+        _ if failures.is_empty()
+            && judgement.exit_code == exit_code::REGRESSED
+            && !broken.is_empty() =>
+        {
             bad("budget broken", broken, "")
+        }
+        _ if is_first_use(report) => Headline {
+            tone: Tone::Neutral,
+            word: "no baseline",
+            reason: Line::own("nothing to compare with yet; budgets were judged"),
+            also: Vec::new(),
+        },
+        Verdict::NotMeasured => {
+            let lines = [failures, broken].concat();
+            let headline = bad(
+                "not-measured",
+                lines,
+                "nothing could be compared, so nothing is proven",
+            );
+            let fails = judgement.exit_code != exit_code::OK;
+            Headline {
+                tone: if fails { Tone::Bad } else { Tone::Doubtful },
+                ..headline
+            }
         }
         Verdict::Inconclusive => inconclusive(report),
         Verdict::Improved => {
@@ -107,11 +112,18 @@ pub(crate) fn headline(report: &Report<'_>) -> Headline {
     }
 }
 
+/// `true` where there was nothing to compare with and nothing failed.
+fn is_first_use(report: &Report<'_>) -> bool {
+    report.base.is_none()
+        && report.judgement.comparisons.is_empty()
+        && findings(report, Severity::Failure).is_empty()
+}
+
 fn bad(word: &'static str, mut lines: Vec<Line>, otherwise: &'static str) -> Headline {
     let more = lines.len().saturating_sub(CAUSES + 1);
     lines.truncate(CAUSES + 1);
     if more > 0 {
-        lines.push(Line::own(format!("and {more} more, below")));
+        lines.push(Line::own(format!("and {more} more below")));
     }
     let reason = if lines.is_empty() {
         Line::own(otherwise)
@@ -265,7 +277,7 @@ fn figures(comparison: &Comparison, all: &[Comparison]) -> Line {
         text = format!("{text} {interval}");
     }
     if let Some(wall) = model::wall_of(comparison, all) {
-        text = format!("{text} (wall {}, {})", pair(wall), figure::change(wall));
+        text = format!("{text} (wall{GAP}{}, {})", pair(wall), figure::change(wall));
     }
     Line::own(text)
 }
@@ -274,13 +286,12 @@ fn pair(comparison: &Comparison) -> String {
     let unit = comparison.metric.unit();
     let base = figure::figure_or_none(comparison.base, unit);
     let candidate = figure::figure_or_none(comparison.candidate, unit);
-    format!("{base} -> {candidate}")
+    format!("{base}{GAP}->{GAP}{candidate}")
 }
 
 /// What to do about it, in order.
 pub(crate) fn next_steps(report: &Report<'_>) -> Vec<Step> {
     let judgement = report.judgement;
-    let failed = findings(report, Severity::Failure);
     let reproduce = |text: &'static str| {
         report
             .context
@@ -293,7 +304,7 @@ pub(crate) fn next_steps(report: &Report<'_>) -> Vec<Step> {
     };
     let budget = broken_budgets(&judgement.budgets).next().map(|_| {
         said(
-            Line::own("Budget: make it hold, or change it in ")
+            Line::own("Make the budget hold, or change it in ")
                 .code("[gate]")
                 .then(" of ")
                 .code("mcpgate.toml")
@@ -306,7 +317,7 @@ pub(crate) fn next_steps(report: &Report<'_>) -> Vec<Step> {
             Some(accept(report, "Intended? Accept it:")),
             budget,
         ],
-        Verdict::NotMeasured if report.base.is_none() && failed.is_empty() => {
+        _ if is_first_use(report) => {
             vec![
                 Some(accept(report, "Make these results the first baseline:")),
                 budget,
@@ -348,7 +359,7 @@ fn accept(report: &Report<'_>, lead: &'static str) -> Step {
     said(
         path.map_or_else(
             || line.clone().then("the baseline"),
-            |path| line.clone().name(path),
+            |path| line.clone().path(path),
         )
         .then("."),
     )

@@ -52,28 +52,33 @@ impl Page {
 
     /// A sentence after `lead`, wrapped under itself.
     pub(crate) fn sentence(&mut self, lead: &str, text: &str) {
-        for line in self.wrapped(lead, text) {
+        let indent = " ".repeat(textwrap::core::display_width(lead));
+        self.hanging(lead, &indent, text);
+    }
+
+    /// A sentence after `lead`, wrapped under `indent`.
+    pub(crate) fn hanging(&mut self, lead: &str, indent: &str, text: &str) {
+        for line in self.wrapped(lead, indent, text) {
             self.raw(&line);
         }
     }
 
-    /// A sentence of less weight.
+    /// A sentence of less weight; `lead` is white space.
     pub(crate) fn aside(&mut self, lead: &str, text: &str) {
-        for line in self.wrapped(lead, text) {
+        for line in self.wrapped(lead, lead, text) {
             let line = self.paint(DIM, &line);
             self.raw(&line);
         }
     }
 
-    fn wrapped(&self, lead: &str, text: &str) -> Vec<String> {
-        let indent = " ".repeat(textwrap::core::display_width(lead));
+    fn wrapped(&self, lead: &str, indent: &str, text: &str) -> Vec<String> {
         let columns = self
             .style
             .width
             .map_or(usize::MAX, |w| usize::from(w).max(NARROWEST));
         let options = textwrap::Options::new(columns)
             .initial_indent(lead)
-            .subsequent_indent(&indent)
+            .subsequent_indent(indent)
             .break_words(false)
             .word_separator(textwrap::WordSeparator::AsciiSpace)
             .word_splitter(textwrap::WordSplitter::NoHyphenation);

@@ -14,6 +14,8 @@ enum Piece {
     Code(Cow<'static, str>),
     /// A foreign name.
     Name(String),
+    /// A foreign path.
+    Path(String),
     /// Foreign prose.
     Prose(String),
 }
@@ -56,6 +58,12 @@ impl Line {
         self
     }
 
+    /// Goes on with a foreign path.
+    pub(crate) fn path(mut self, text: &str) -> Self {
+        self.0.push(Piece::Path(text.to_owned()));
+        self
+    }
+
     /// Goes on with foreign prose.
     pub(crate) fn prose(mut self, text: &str) -> Self {
         self.0.push(Piece::Prose(text.to_owned()));
@@ -74,34 +82,46 @@ impl Line {
 
     /// For a terminal or a plain file.
     pub(crate) fn plain(&self) -> String {
-        self.lay_out(escape::name, escape::prose)
+        self.lay_out(str::to_owned, escape::name, escape::path, escape::prose)
     }
 
-    /// For Markdown, also inside a table.
+    /// For Markdown, also inside a table. Arrows become one character, which cannot be broken.
     pub(crate) fn markdown(&self) -> String {
-        self.lay_out(escape::markdown_name, escape::markdown_prose)
+        self.lay_out(
+            |own| own.replace("->", "→"),
+            escape::markdown_name,
+            escape::markdown_path,
+            escape::markdown_prose,
+        )
     }
 
-    fn lay_out(&self, name: fn(&str) -> String, prose: fn(&str) -> String) -> String {
+    fn lay_out(
+        &self,
+        own: fn(&str) -> String,
+        name: fn(&str) -> String,
+        path: fn(&str) -> String,
+        prose: fn(&str) -> String,
+    ) -> String {
         self.0
             .iter()
             .map(|piece| match piece {
-                Piece::Own(text) => text.to_string(),
+                Piece::Own(text) => own(text),
                 Piece::Code(text) => format!("`{text}`"),
                 Piece::Name(text) => name(text),
+                Piece::Path(text) => path(text),
                 Piece::Prose(text) => prose(text),
             })
             .collect()
     }
 }
 
-/// `a, b, c`.
-pub(crate) fn comma_separated(lines: impl IntoIterator<Item = Line>) -> Line {
+/// Lines as one, with a separator between them.
+pub(crate) fn separated(separator: &'static str, lines: impl IntoIterator<Item = Line>) -> Line {
     lines.into_iter().fold(Line::default(), |all, line| {
         if all.is_empty() {
             line
         } else {
-            all.then(", ").join(line)
+            all.then(separator).join(line)
         }
     })
 }

@@ -1,11 +1,14 @@
 //! A judgement as Markdown: the body of a pull-request comment.
 
 use super::{
-    Report, escape,
+    Report,
+    details::{BudgetRow, ErrorRow, FindingRow},
+    escape,
+    figure::{GAP, count},
     headline::Tone,
     line::Line,
     markdown_table::{Table, details, list},
-    model::{BudgetRow, ErrorRow, Figures, FindingRow, Row, View, word},
+    model::{Figures, Row, View, word},
 };
 use crate::gate::{BudgetOutcome, Severity, Verdict};
 
@@ -14,7 +17,7 @@ use crate::gate::{BudgetOutcome, Severity, Verdict};
 /// the publisher adds.
 pub const MARKDOWN_LIMIT_BYTES: usize = 60_000;
 
-const CHANGED_ROOM: usize = 20_000;
+const CHANGED_ROOM: usize = 24_000;
 const FINDINGS_ROOM: usize = 5_000;
 const ERRORS_ROOM: usize = 4_000;
 const BUDGETS_ROOM: usize = 6_000;
@@ -25,7 +28,7 @@ const METHOD: &str = "Every round is a fresh server; a comparison is between rou
      single calls. A change is *regressed* when it exceeds its tolerance and the interval in \
      brackets leaves no room for a small one; *inconclusive* when the rounds do not decide. \
      *Adjusted* times are wall times less the time that server and mcpgate waited for a core; \
-     *2x only* marks figures that are too noisy to fail on less than twice the time.";
+     *fails at 2x* marks figures that are too noisy to fail on less than twice the time.";
 
 /// A judgement as Markdown: on line 1 the verdict and what to do, then the rows that changed,
 /// then everything else, collapsed. At most [`MARKDOWN_LIMIT_BYTES`] long.
@@ -35,25 +38,32 @@ pub fn markdown(report: &Report<'_>) -> String {
     let mut out = first_line(report, &view);
     out.push_str("\n\n");
     let also = view.headline.also.iter().map(Line::markdown);
-    part(&mut out, &list(also, FINDINGS_ROOM));
+    part(&mut out, &list('-', also, FINDINGS_ROOM));
     let changed = comparison_table(view.changed());
     if changed.len() > 0 {
         part(&mut out, &changed.render(CHANGED_ROOM));
     }
-    part(&mut out, &findings(&view.findings));
-    part(&mut out, &errors(&view.errors));
+    part(
+        &mut out,
+        &format!("{}{}", findings(&view.findings), errors(&view.errors)),
+    );
     part(&mut out, &pressing_budgets(&view.budgets));
     part(&mut out, &commands(&view));
+    let trust: Vec<String> = view.trust.iter().map(Line::markdown).collect();
+    part(&mut out, &trust.join(" "));
 
     let mut tail = String::new();
     part(&mut tail, &unmeasured(&view));
     part(&mut tail, &budgets(&view.budgets));
     part(&mut tail, &machine_and_method(&view));
-    let all = comparison_table(view.all());
-    if all.len() > 0 {
+    let unchanged = comparison_table(view.unchanged());
+    if unchanged.len() > 0 {
         let room = MARKDOWN_LIMIT_BYTES.saturating_sub(out.len() + tail.len() + 500);
-        let summary = format!("All {}", super::figure::count(all.len(), "comparison"));
-        part(&mut out, &details(&summary, &all.render(room)));
+        let summary = format!(
+            "{} within the tolerance",
+            count(unchanged.len(), "comparison")
+        );
+        part(&mut out, &details(&summary, &unchanged.render(room)));
     }
     out.push_str(&tail);
     let text = escape::disarm_workflow_commands(out.trim_end());
@@ -97,14 +107,22 @@ fn first_line(report: &Report<'_>, view: &View<'_>) -> String {
     if let Some(key) = &report.context.key {
         line = line.then(" (").name(key).then(")");
     }
-    line = line.then(" · ").join(headline.reason.clone()).then(".");
-    view.next.iter().fold(line.markdown(), |line, step| {
-        let step_text = step.text.markdown();
-        match step_text.strip_suffix(':') {
-            Some(lead) if step.command.is_some() => format!("{line} {lead} (command below)."),
-            _ => format!("{line} {step_text}"),
+    line = line.then(" · ").join(headline.reason.clone());
+    let mut text = line.markdown();
+    if !text.ends_with('.') {
+        text.push('.');
+    }
+    for (index, step) in view.next.iter().enumerate() {
+        let lead = if index == 0 { " **What to do:**" } else { "" };
+        let said = step.text.markdown();
+        match said.strip_suffix(':') {
+            Some(said) if step.command.is_some() => {
+                text = format!("{text}{lead} {said} (command below).");
+            }
+            _ => text = format!("{text}{lead} {said}"),
         }
-    })
+    }
+    text
 }
 
 fn comparison_table<'a>(rows: impl Iterator<Item = (&'a str, &'a Row)>) -> Table<6> {
@@ -124,7 +142,7 @@ fn comparison_table<'a>(rows: impl Iterator<Item = (&'a str, &'a Row)>) -> Table
         let wall = row.wall.as_ref();
         let beside = |of: fn(&Figures) -> &str| {
             wall.map_or_else(String::new, |wall| {
-                format!("<br><sub>wall {}</sub>", of(wall))
+                format!("<br><sub>wall{GAP}{}</sub>", of(wall))
             })
         };
         let note = if row.note.is_empty() {
@@ -133,9 +151,9 @@ fn comparison_table<'a>(rows: impl Iterator<Item = (&'a str, &'a Row)>) -> Table
             format!("<br><sub>{}</sub>", row.note.markdown())
         };
         table.push([
-            format!("{} {}", verdict_icon(row.verdict), word(row.verdict)),
+            format!("{}{GAP}{}", verdict_icon(row.verdict), word(row.verdict)),
             format!(
-                "{} · {}{note}",
+                "{}<br>{}{note}",
                 Line::of_name(scenario).markdown(),
                 figures.metric
             ),
@@ -160,6 +178,7 @@ fn change(figures: &Figures, wall: &str) -> String {
 /// What else a reader must know, the heaviest first.
 pub(super) fn findings(findings: &[FindingRow]) -> String {
     list(
+        '*',
         findings.iter().map(|finding| {
             let lead = match finding.severity {
                 Severity::Failure => "❌ ",
@@ -187,9 +206,10 @@ pub(super) fn errors(rows: &[ErrorRow<'_>]) -> String {
         };
         line.markdown()
     });
-    list(items, ERRORS_ROOM)
+    list('*', items, ERRORS_ROOM)
 }
 
+/// Budgets that a reader must see.
 pub(super) fn pressing_budgets(rows: &[BudgetRow<'_>]) -> String {
     let pressing: Vec<&BudgetRow<'_>> = rows.iter().filter(|row| row.pressing).collect();
     if pressing.is_empty() {
@@ -199,20 +219,21 @@ pub(super) fn pressing_budgets(rows: &[BudgetRow<'_>]) -> String {
     }
 }
 
+/// Budgets that need no attention.
 pub(super) fn budgets(rows: &[BudgetRow<'_>]) -> String {
-    if rows.is_empty() {
+    let rest: Vec<&BudgetRow<'_>> = rows.iter().filter(|row| !row.pressing).collect();
+    if rest.is_empty() {
         return String::new();
     }
-    let broken = rows
+    let summary = match rest
         .iter()
-        .filter(|row| row.outcome == BudgetOutcome::Broken)
-        .count();
-    let summary = format!(
-        "{}, {broken} broken",
-        super::figure::count(rows.len(), "budget")
-    );
-    let all: Vec<&BudgetRow<'_>> = rows.iter().collect();
-    details(&summary, &budget_table(&all).render(BUDGETS_ROOM))
+        .filter(|row| row.outcome != BudgetOutcome::Held)
+        .count()
+    {
+        0 => format!("{} held", count(rest.len(), "budget")),
+        open => format!("{}, {open} not measured", count(rest.len(), "budget")),
+    };
+    details(&summary, &budget_table(&rest).render(BUDGETS_ROOM))
 }
 
 fn budget_table(rows: &[&BudgetRow<'_>]) -> Table<4> {
@@ -225,13 +246,8 @@ fn budget_table(rows: &[&BudgetRow<'_>]) -> Table<4> {
             BudgetOutcome::Broken | BudgetOutcome::Near => "⚠️",
             BudgetOutcome::NotMeasured => "➖",
         };
-        let effect = if row.effect.is_empty() {
-            String::new()
-        } else {
-            format!("; {}", row.effect)
-        };
         table.push([
-            format!("{icon} {}{effect}", row.word),
+            format!("{icon} {}", row.word),
             format!(
                 "{} · {}",
                 Line::of_name(row.scenario).markdown(),
@@ -261,18 +277,15 @@ fn unmeasured(view: &View<'_>) -> String {
     if view.unmeasured.is_empty() {
         return String::new();
     }
-    let count: usize = view
+    let total: usize = view
         .unmeasured
         .iter()
         .map(|unmeasured| unmeasured.what.len())
         .sum();
-    let items = view
-        .unmeasured
-        .iter()
-        .map(|u| Line::own("Because ").join(u.line(5)).markdown());
+    let items = view.unmeasured.iter().map(|u| u.line(5).markdown());
     details(
-        &format!("{count} not measured"),
-        &list(items, UNMEASURED_ROOM),
+        &format!("{} not measured", count(total, "comparison")),
+        &list('-', items, UNMEASURED_ROOM),
     )
 }
 
@@ -288,6 +301,6 @@ fn machine_and_method(view: &View<'_>) -> String {
             .markdown()
     });
     let summary = view.summary.iter().map(Line::markdown);
-    let facts = list(facts.chain(summary), FACTS_ROOM);
+    let facts = list('-', facts.chain(summary), FACTS_ROOM);
     details("Machine and method", &format!("{facts}\n{METHOD}"))
 }

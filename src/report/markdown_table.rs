@@ -37,14 +37,11 @@ impl<const N: usize> Table<N> {
     }
 }
 
-/// A list of harmless sentences in at most `room` bytes.
-pub(crate) fn list(items: impl IntoIterator<Item = String>, room: usize) -> String {
-    cut(
-        String::new(),
-        items.into_iter().map(|item| format!("- {item}\n")),
-        room,
-        "line",
-    )
+/// A list of harmless sentences in at most `room` bytes. Two lists that follow each other need
+/// different bullets (`-`, `*`), else they become one.
+pub(crate) fn list(bullet: char, items: impl IntoIterator<Item = String>, room: usize) -> String {
+    let items = items.into_iter().map(|item| format!("{bullet} {item}\n"));
+    cut(String::new(), items, room, "line")
 }
 
 /// A part that is closed until it is clicked.

@@ -1,17 +1,19 @@
 //! A judgement or results as text, Markdown or JSON. Pure.
 //!
-//! Everything to be said is worked out once, in [`View`](model::View) and
-//! [`RunView`](run_model::RunView); a format is one small file that only lays it out.
+//! Everything to be said is worked out once, in `model::View` and
+//! `run_model::RunView`; a format is one small file that only lays it out.
 //!
 //! | file | what it holds |
 //! |---|---|
 //! | `model.rs` | the rows of a judgement, by verdict |
+//! | `details.rs` | budgets, findings, errors |
 //! | `headline.rs` | the first lines: what broke, by how much, what to do |
 //! | `provenance.rs` | what was compared with what, on which machine, how closely |
 //! | `run_model.rs` | the rows of results without a judgement |
 //! | `line.rs`, `escape.rs`, `figure.rs` | sentences, foreign text, figures with units |
 //! | `text.rs`, `run_text.rs`, `markdown.rs`, `run_markdown.rs`, `json.rs` | the formats |
 
+mod details;
 mod escape;
 mod figure;
 mod headline;
@@ -21,10 +23,14 @@ mod line;
 mod markdown;
 mod markdown_table;
 mod model;
+#[cfg(test)]
+mod properties;
 mod provenance;
 mod run_markdown;
 mod run_model;
 mod run_text;
+#[cfg(test)]
+mod test_results;
 #[cfg(test)]
 mod test_support;
 #[cfg(test)]

@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Report, figure,
+    Report,
+    details::{self, BudgetRow, ErrorRow, FindingRow},
+    figure,
     headline::{self, Headline, Step},
-    line::Line,
+    line::{self, Line},
     provenance::{self, Fact},
 };
 use crate::{
-    gate::{BudgetCheck, BudgetOutcome, Comparison, Finding, Metric, Role, Severity, Verdict},
+    gate::{Comparison, Metric, Role, Verdict},
     results::Results,
 };
 
@@ -32,6 +34,8 @@ pub(crate) struct View<'a> {
     pub(crate) findings: Vec<FindingRow>,
     /// Scenarios of the candidate with errors.
     pub(crate) errors: Vec<ErrorRow<'a>>,
+    /// What was compared with, and how small a change could have been seen; for who reads no more.
+    pub(crate) trust: Vec<Line>,
     /// Counts, and how small a change could have been seen.
     pub(crate) summary: Vec<Line>,
 }
@@ -79,60 +83,27 @@ pub(crate) struct Figures {
     pub(crate) change: String,
     /// Empty where there is none.
     pub(crate) interval: String,
-    /// What it is held against: `20 %`, `2x only`, `not gated`.
+    /// What it is held against: `20 %`, `fails at 2x`, `not gated`.
     pub(crate) tolerance: String,
-}
-
-/// One absolute limit.
-#[derive(Debug)]
-pub(crate) struct BudgetRow<'a> {
-    pub(crate) scenario: &'a str,
-    pub(crate) metric: &'static str,
-    pub(crate) value: String,
-    pub(crate) limit: String,
-    pub(crate) outcome: BudgetOutcome,
-    /// `held`, `broken`, `over, within noise`, `not measured`.
-    pub(crate) word: &'static str,
-    /// What that does to the build.
-    pub(crate) effect: &'static str,
-    /// `true` where a reader must see it.
-    pub(crate) pressing: bool,
-    /// `true` where it fails the build.
-    pub(crate) fails: bool,
-}
-
-/// Something about the whole that a reader must know.
-#[derive(Debug)]
-pub(crate) struct FindingRow {
-    pub(crate) severity: Severity,
-    pub(crate) text: Line,
-}
-
-/// Errors of one scenario over all rounds.
-#[derive(Debug)]
-pub(crate) struct ErrorRow<'a> {
-    pub(crate) scenario: &'a str,
-    /// `12 of 1000 calls failed: tool-error 10, timeout 2`.
-    pub(crate) counts: Line,
-    /// The first answer that was counted as an error.
-    pub(crate) sample: Option<Line>,
 }
 
 impl<'a> View<'a> {
     pub(crate) fn of(report: &'a Report<'a>) -> Self {
         let judgement = report.judgement;
         let headline = headline::headline(report);
-        let mut findings = finding_rows(&judgement.findings);
+        let mut findings = details::finding_rows(&judgement.findings);
+        let all_rounds = (rounds(report.candidate), report.base.map_or(0, rounds));
         findings.retain(|finding| !headline.says(&finding.text));
         Self {
             headline,
             next: headline::next_steps(report),
             facts: provenance::facts(report),
-            sections: sections(&judgement.comparisons),
+            sections: sections(&judgement.comparisons, all_rounds),
             unmeasured: unmeasured(&judgement.comparisons),
-            budgets: budget_rows(&judgement.budgets),
+            budgets: details::budget_rows(&judgement.budgets),
             findings,
-            errors: error_rows(report.candidate),
+            errors: details::error_rows(report.candidate),
+            trust: provenance::trust(report),
             summary: provenance::summary(report),
         }
     }
@@ -142,9 +113,9 @@ impl<'a> View<'a> {
         self.rows(|verdict| !matches!(verdict, Verdict::Pass | Verdict::NotMeasured))
     }
 
-    /// All rows with their scenarios, those that need attention first.
-    pub(crate) fn all(&self) -> impl Iterator<Item = (&'a str, &Row)> {
-        self.rows(|_| true)
+    /// Rows without a change, with their scenarios, in suite order.
+    pub(crate) fn unchanged(&self) -> impl Iterator<Item = (&'a str, &Row)> {
+        self.rows(|verdict| verdict == Verdict::Pass)
     }
 
     fn rows(&self, wanted: fn(Verdict) -> bool) -> impl Iterator<Item = (&'a str, &Row)> {
@@ -156,6 +127,11 @@ impl<'a> View<'a> {
             .flat_map(|section| &section.groups)
             .flat_map(|group| group.rows.iter().map(|row| (group.scenario, row)))
     }
+}
+
+/// Rounds over all jobs.
+pub(crate) fn rounds(results: &Results) -> usize {
+    results.jobs.iter().map(|job| job.rounds.len()).sum()
 }
 
 /// In the order in which they are shown.
@@ -208,7 +184,7 @@ pub(crate) fn wall_of<'a>(
         .find(|c| c.scenario == adjusted.scenario && c.metric == wall)
 }
 
-fn sections(comparisons: &[Comparison]) -> Vec<Section<'_>> {
+fn sections(comparisons: &[Comparison], all_rounds: (usize, usize)) -> Vec<Section<'_>> {
     SECTIONS
         .iter()
         .map(|&verdict| {
@@ -224,14 +200,18 @@ fn sections(comparisons: &[Comparison]) -> Vec<Section<'_>> {
             }
             Section {
                 verdict,
-                groups: groups(&members, comparisons),
+                groups: groups(&members, comparisons, all_rounds),
             }
         })
         .filter(|section| !section.groups.is_empty())
         .collect()
 }
 
-fn groups<'a>(members: &[&'a Comparison], all: &[Comparison]) -> Vec<Group<'a>> {
+fn groups<'a>(
+    members: &[&'a Comparison],
+    all: &[Comparison],
+    all_rounds: (usize, usize),
+) -> Vec<Group<'a>> {
     let mut groups: Vec<Group<'a>> = Vec::new();
     let mut place: BTreeMap<&str, usize> = BTreeMap::new();
     for comparison in members {
@@ -243,7 +223,7 @@ fn groups<'a>(members: &[&'a Comparison], all: &[Comparison]) -> Vec<Group<'a>> 
             });
         }
         if let Some(group) = groups.get_mut(index) {
-            group.rows.push(row(comparison, all));
+            group.rows.push(row(comparison, all, all_rounds));
         }
     }
     groups
@@ -278,14 +258,14 @@ impl Unmeasured<'_> {
     /// `server memory cannot be read: server peak_memory, a/soak memory_growth and 3 more`.
     pub(crate) fn line(&self, most: usize) -> Line {
         let reason = if self.reason.is_empty() {
-            Line::own("no reason given")
+            Line::own("no reason was given")
         } else {
             Line::of_prose(self.reason)
         };
         let named = self.what.iter().take(most);
         let named =
             named.map(|(scenario, metric)| Line::of_name(scenario).then(format!(" {metric}")));
-        let line = reason.then(": ").join(super::line::comma_separated(named));
+        let line = reason.then(": ").join(line::separated(", ", named));
         match self.what.len().saturating_sub(most) {
             0 => line,
             more => line.then(format!(" and {more} more")),
@@ -293,13 +273,13 @@ impl Unmeasured<'_> {
     }
 }
 
-fn row(comparison: &Comparison, all: &[Comparison]) -> Row {
+fn row(comparison: &Comparison, all: &[Comparison], all_rounds: (usize, usize)) -> Row {
     let wall = wall_of(comparison, all).filter(|wall| wall.verdict != comparison.verdict);
     Row {
         verdict: comparison.verdict,
         figures: figures(comparison),
         wall: wall.map(figures),
-        note: note(comparison),
+        note: note(comparison, all_rounds),
     }
 }
 
@@ -314,132 +294,43 @@ fn figures(comparison: &Comparison) -> Figures {
         tolerance: match comparison.role {
             Role::Gates if comparison.ratio.is_some() => figure::tolerance(comparison.tolerance),
             Role::Gates => String::new(),
-            Role::Guards => "2x only".to_owned(),
+            Role::Guards => "fails at 2x".to_owned(),
             Role::Reported => "not gated".to_owned(),
         },
     }
 }
 
-fn note(comparison: &Comparison) -> Line {
-    let mut note = Line::default();
-    if !comparison.reason.is_empty() {
-        note = note.prose(&comparison.reason);
+/// Why, and what could have been seen; the rounds only where they are not all the rounds there
+/// are, which the facts name.
+fn note(comparison: &Comparison, all_rounds: (usize, usize)) -> Line {
+    let mut parts = Vec::new();
+    // That a small change is within the tolerance goes without saying.
+    let obvious = comparison.verdict == Verdict::Pass && !looks_worse(comparison);
+    if !comparison.reason.is_empty() && !obvious {
+        parts.push(Line::of_prose(&comparison.reason));
     }
     let rounds = (comparison.candidate_rounds, comparison.base_rounds);
-    if rounds.0 > 0 && rounds.1 > 0 {
-        let lead = if note.is_empty() { "" } else { "; " };
+    if rounds != all_rounds && rounds.0 > 0 && rounds.1 > 0 {
         let candidate = figure::count(rounds.0, "round");
-        note = note.then(format!("{lead}{candidate} against {}", rounds.1));
+        parts.push(Line::own(format!("{candidate} against {}", rounds.1)));
     }
     if comparison.verdict == Verdict::Inconclusive
         && let Some(ratio) = comparison.smallest_detectable_ratio
     {
         let change = figure::percent_change(ratio);
-        note = note.then(format!("; smallest change it could have seen: {change}"));
+        parts.push(Line::own(format!("smallest visible change {change}")));
     }
-    note
+    line::separated("; ", parts)
 }
 
-pub(crate) fn budget_rows(checks: &[BudgetCheck]) -> Vec<BudgetRow<'_>> {
-    let mut rows: Vec<BudgetRow<'_>> = checks.iter().map(budget_row).collect();
-    rows.sort_by_key(|row| match row.outcome {
-        BudgetOutcome::Broken => 0,
-        BudgetOutcome::Near => 1,
-        BudgetOutcome::NotMeasured => 2,
-        BudgetOutcome::Held => 3,
-    });
-    rows
-}
-
-fn budget_row(check: &BudgetCheck) -> BudgetRow<'_> {
-    let unit = check.metric.unit();
-    let (word, effect) = match (check.outcome, check.set_by_user) {
-        (BudgetOutcome::Held, _) => ("held", ""),
-        (BudgetOutcome::Broken, true) => ("broken", "fails the build"),
-        (BudgetOutcome::Broken, false) => ("broken", "a default budget: warns only"),
-        (BudgetOutcome::Near, _) => ("over, within noise", "warns only"),
-        (BudgetOutcome::NotMeasured, _) => ("not measured", ""),
-    };
-    BudgetRow {
-        scenario: &check.scenario,
-        metric: figure::label(check.metric),
-        value: figure::figure_or_none(check.value, unit),
-        limit: figure::figure(check.limit, unit),
-        outcome: check.outcome,
-        word,
-        effect,
-        pressing: match check.outcome {
-            BudgetOutcome::Broken | BudgetOutcome::Near => true,
-            BudgetOutcome::NotMeasured => check.set_by_user,
-            BudgetOutcome::Held => false,
-        },
-        fails: check.set_by_user && check.outcome == BudgetOutcome::Broken,
-    }
-}
-
-pub(crate) fn finding_rows(findings: &[Finding]) -> Vec<FindingRow> {
-    findings
-        .iter()
-        .map(|finding| FindingRow {
-            severity: finding.severity,
-            text: headline::finding_line(finding),
-        })
-        .collect()
-}
-
-/// Errors by scenario, in suite order.
-pub(crate) fn error_rows(results: &Results) -> Vec<ErrorRow<'_>> {
-    results
-        .suite
-        .scenarios
-        .iter()
-        .filter_map(|scenario| {
-            let mut calls = 0_u64;
-            let mut kinds: BTreeMap<&str, u64> = BTreeMap::new();
-            for (made, errors) in samples(results, &scenario.name) {
-                calls += u64::from(made);
-                for (kind, count) in errors {
-                    *kinds.entry(kind).or_default() += u64::from(*count);
-                }
-            }
-            let failed: u64 = kinds.values().sum();
-            let mut most_first: Vec<(&str, u64)> = kinds.into_iter().collect();
-            most_first.sort_by_key(|&(_, count)| std::cmp::Reverse(count));
-            let kinds = most_first
-                .iter()
-                .take(4)
-                .map(|(kind, count)| Line::of_prose(kind).then(format!(" {count}")));
-            let kinds = super::line::comma_separated(kinds);
-            (failed > 0).then(|| ErrorRow {
-                scenario: &scenario.name,
-                counts: Line::own(format!("{failed} of {calls} calls failed: ")).join(kinds),
-                sample: results
-                    .jobs
-                    .iter()
-                    .rev()
-                    .find_map(|job| job.error_samples.get(&scenario.name))
-                    .map(|sample| Line::own("first error: ").prose(&sample.message)),
-            })
-        })
-        .collect()
-}
-
-fn samples<'a>(
-    results: &'a Results,
-    scenario: &str,
-) -> impl Iterator<Item = (u32, &'a BTreeMap<String, u32>)> {
-    results.jobs.iter().flat_map(move |job| {
-        let rounds = job.rounds.iter().filter_map(move |round| {
-            round
-                .scenarios
-                .get(scenario)
-                .map(|sample| (sample.calls, &sample.errors))
-        });
-        let soaks = job.soaks.iter().filter_map(move |soak| {
-            soak.scenarios
-                .get(scenario)
-                .map(|sample| (sample.calls, &sample.errors))
-        });
-        rounds.chain(soaks)
+/// `true` where the figure alone exceeds the tolerance.
+fn looks_worse(comparison: &Comparison) -> bool {
+    let tolerated = 1.0 + comparison.tolerance;
+    comparison.ratio.is_none_or(|ratio| {
+        if comparison.metric.more_is_better() {
+            ratio * tolerated < 1.0
+        } else {
+            ratio > tolerated
+        }
     })
 }

@@ -3,7 +3,7 @@
 use super::{
     Report, figure,
     line::{self, Line},
-    model::word,
+    model::{rounds, word},
 };
 use crate::{
     gate::{Comparison, Role, Verdict},
@@ -27,7 +27,7 @@ pub(crate) fn facts(report: &Report<'_>) -> Vec<Fact> {
     if let Some(base) = report.base {
         let mut text = arm(base);
         if let Some(path) = &report.context.baseline_path {
-            text = text.then(", ").name(path);
+            text = text.then(", ").path(path);
         }
         facts.push(fact("baseline", text));
         if let Some(accepted) = &base.accepted
@@ -37,7 +37,7 @@ pub(crate) fn facts(report: &Report<'_>) -> Vec<Fact> {
             let text = Line::own("accepted by --force over: ");
             facts.push(fact(
                 "",
-                text.join(line::comma_separated(objections.take(3))),
+                text.join(line::separated(", ", objections.take(3))),
             ));
         }
     }
@@ -73,7 +73,7 @@ pub(crate) fn server(results: &Results) -> Line {
 
 /// `commit 1a2b3c4, 2026-11-01T08:02:11Z, 20 rounds in 2 jobs`.
 pub(crate) fn arm(results: &Results) -> Line {
-    let rounds: usize = results.jobs.iter().map(|job| job.rounds.len()).sum();
+    let rounds = rounds(results);
     let mut text = Line::default();
     if let Some(job) = results.jobs.last() {
         if let Some(commit) = &job.commit {
@@ -145,6 +145,28 @@ pub(crate) fn machine(environment: &Environment) -> Line {
     text
 }
 
+/// The baseline and how closely it can be compared, and the smallest visible change.
+pub(crate) fn trust(report: &Report<'_>) -> Vec<Line> {
+    let Some(base) = report.base else {
+        return Vec::new();
+    };
+    let here = report.candidate.jobs.last().map(|job| &job.environment);
+    let same = here.is_some_and(|here| {
+        base.jobs
+            .iter()
+            .all(|job| here.same_machine_class(&job.environment))
+    });
+    let class = if same {
+        ", the same class of machine."
+    } else {
+        ", **another class of machine**."
+    };
+    let against = Line::own("Compared with ").join(arm(base)).then(class);
+    std::iter::once(against)
+        .chain(smallest_detectable(&report.judgement.comparisons))
+        .collect()
+}
+
 /// Counts by verdict, the smallest visible change, and where everything is.
 pub(crate) fn summary(report: &Report<'_>) -> Vec<Line> {
     let mut lines = Vec::new();
@@ -159,7 +181,7 @@ pub(crate) fn summary(report: &Report<'_>) -> Vec<Line> {
         ));
     }
     if let Some(path) = &report.context.results_path {
-        last = last.then(" All figures: ").name(path).then(".");
+        last = last.then(" All figures: ").path(path).then(".");
     }
     lines.push(last);
     lines
@@ -203,7 +225,7 @@ fn smallest_detectable(comparisons: &[Comparison]) -> Option<Line> {
             .name(&comparison.scenario)
             .then(format!(" · {})", comparison.metric.name()))
     };
-    let lead = Line::own("Smallest change this could have seen, nine times in ten: ");
+    let lead = Line::own("Smallest visible change, nine times in ten: ");
     let line = lead.join(place(best));
     Some(if gating.len() > 1 {
         line.then(" to ").join(place(worst)).then(".")

@@ -1,11 +1,12 @@
 //! Results without a comparison, as Markdown: for a job summary.
 
 use super::{
-    escape, figure,
+    escape,
+    figure::{self, GAP},
     line::Line,
     markdown::{self, MARKDOWN_LIMIT_BYTES, part},
     markdown_table::{Table, details, list},
-    run_model::{COLUMNS, LEGEND, RunView},
+    run_model::{LEGEND, RunView},
 };
 use crate::{gate::Judgement, results::Results};
 
@@ -27,8 +28,11 @@ pub fn run_markdown(results: &Results, judgement: Option<&Judgement>) -> String 
         &mut out,
         &lead.join(view.reason.clone()).then(".").markdown(),
     );
-    part(&mut out, &markdown::findings(&view.findings));
-    part(&mut out, &markdown::errors(&view.errors));
+    let findings = markdown::findings(&view.findings);
+    part(
+        &mut out,
+        &format!("{findings}{}", markdown::errors(&view.errors)),
+    );
     part(&mut out, &markdown::pressing_budgets(&view.budgets));
 
     let mut tail = String::new();
@@ -42,7 +46,7 @@ pub fn run_markdown(results: &Results, judgement: Option<&Judgement>) -> String 
             .join(fact.text.clone())
             .markdown()
     });
-    part(&mut tail, &list(server, SERVER_ROOM));
+    part(&mut tail, &list('-', server, SERVER_ROOM));
     part(&mut tail, &markdown::budgets(&view.budgets));
     part(&mut tail, &skipped(&view));
 
@@ -57,21 +61,27 @@ pub fn run_markdown(results: &Results, judgement: Option<&Judgement>) -> String 
     format!("{text}\n")
 }
 
-fn scenarios(view: &RunView<'_>) -> Table<{ COLUMNS.len() + 1 }> {
-    let mut header = ["scenario"; COLUMNS.len() + 1];
-    let mut right = [false; COLUMNS.len() + 1];
-    for (index, name) in COLUMNS.into_iter().enumerate() {
-        header[index + 1] = name;
-        right[index + 1] = true;
-    }
-    let mut table = Table::new(header, right);
+/// Adjusted figures stand under the wall times that they belong to.
+fn scenarios(view: &RunView<'_>) -> Table<8> {
+    let header = [
+        "scenario", "calls", "errors", "p50", "p95", "byte 1", "calls/s", "CPU",
+    ];
+    let mut table = Table::new(header, [false, true, true, true, true, true, true, true]);
+    let with_adjusted = |wall: &str, adjusted: &str| match adjusted {
+        figure::NONE => wall.to_owned(),
+        adjusted => format!("{wall}<br><sub>adj{GAP}{adjusted}</sub>"),
+    };
     for row in &view.rows {
-        let mut cells = [const { String::new() }; COLUMNS.len() + 1];
-        for (cell, figure) in cells.iter_mut().skip(1).zip(&row.cells) {
-            cell.clone_from(figure);
-        }
-        cells[0] = Line::of_name(row.scenario).markdown();
-        table.push(cells);
+        table.push([
+            Line::of_name(row.scenario).markdown(),
+            row.calls.clone(),
+            row.errors.clone(),
+            with_adjusted(&row.p50, &row.p50_adjusted),
+            with_adjusted(&row.p95, &row.p95_adjusted),
+            row.first_byte_p95.clone(),
+            row.per_second.clone(),
+            row.cpu.clone(),
+        ]);
     }
     table
 }
@@ -86,6 +96,6 @@ fn skipped(view: &RunView<'_>) -> String {
             .prose(&skipped.reason)
             .markdown()
     });
-    let summary = format!("Left out: {}", figure::count(view.skipped.len(), "entry"));
-    details(&summary, &list(items, SKIPPED_ROOM))
+    let summary = format!("{} left out", view.skipped.len());
+    details(&summary, &list('-', items, SKIPPED_ROOM))
 }

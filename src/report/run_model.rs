@@ -2,10 +2,11 @@
 //! is the median over rounds, as in the gate.
 
 use super::{
+    details::{self, BudgetRow, ErrorRow, FindingRow},
     figure,
     headline::Tone,
     line::Line,
-    model::{self, BudgetRow, ErrorRow, FindingRow},
+    model,
     provenance::{self, Fact},
 };
 use crate::{
@@ -34,14 +35,16 @@ pub(crate) struct RunView<'a> {
 #[derive(Debug)]
 pub(crate) struct RunRow<'a> {
     pub(crate) scenario: &'a str,
-    /// In the order of [`COLUMNS`].
-    pub(crate) cells: Vec<String>,
+    pub(crate) calls: String,
+    pub(crate) errors: String,
+    pub(crate) p50: String,
+    pub(crate) p50_adjusted: String,
+    pub(crate) p95: String,
+    pub(crate) p95_adjusted: String,
+    pub(crate) first_byte_p95: String,
+    pub(crate) per_second: String,
+    pub(crate) cpu: String,
 }
-
-/// Headers of [`RunRow::cells`], in two parts: what, and which of it.
-pub(crate) const COLUMNS: [&str; 9] = [
-    "calls", "errors", "p50", "p50 adj", "p95", "p95 adj", "byte 1", "calls/s", "CPU",
-];
 
 /// What the short headers mean.
 pub(crate) const LEGEND: &str = "Medians over rounds. p50, p95: wall time; adj: the same less the time that server \
@@ -49,8 +52,8 @@ pub(crate) const LEGEND: &str = "Medians over rounds. p50, p95: wall time; adj: 
 
 impl<'a> RunView<'a> {
     pub(crate) fn of(results: &'a Results, judgement: Option<&'a Judgement>) -> Self {
-        let budgets = judgement.map_or_else(Vec::new, |j| model::budget_rows(&j.budgets));
-        let errors = model::error_rows(results);
+        let budgets = judgement.map_or_else(Vec::new, |j| details::budget_rows(&j.budgets));
+        let errors = details::error_rows(results);
         let (tone, word, reason) = headline(results, &errors, &budgets);
         Self {
             tone,
@@ -60,7 +63,7 @@ impl<'a> RunView<'a> {
             server: server(results),
             errors,
             budgets,
-            findings: judgement.map_or_else(Vec::new, |j| model::finding_rows(&j.findings)),
+            findings: judgement.map_or_else(Vec::new, |j| details::finding_rows(&j.findings)),
             skipped: &results.suite.skipped,
         }
     }
@@ -71,7 +74,7 @@ fn headline(
     errors: &[ErrorRow<'_>],
     budgets: &[BudgetRow<'_>],
 ) -> (Tone, &'static str, Line) {
-    let rounds: usize = results.jobs.iter().map(|job| job.rounds.len()).sum();
+    let rounds = model::rounds(results);
     let scenarios = figure::count(results.suite.scenarios.len(), "scenario");
     let amount = format!("{scenarios} in {}", figure::count(rounds, "round"));
     let broken = budgets
@@ -113,34 +116,27 @@ fn headline(
 
 fn rows(results: &Results) -> Vec<RunRow<'_>> {
     let rounds: Vec<&Round> = results.jobs.iter().flat_map(|job| &job.rounds).collect();
-    results
-        .suite
-        .scenarios
-        .iter()
+    let scenarios = results.suite.scenarios.iter();
+    scenarios
         .filter(|scenario| scenario.kind != ScenarioKind::Soak)
         .map(|scenario| {
-            let samples: Vec<&Sample> = rounds
+            let samples = rounds
                 .iter()
-                .filter_map(|round| round.scenarios.get(&scenario.name))
-                .collect();
-            RunRow {
-                scenario: &scenario.name,
-                cells: cells(&samples),
-            }
+                .filter_map(|round| round.scenarios.get(&scenario.name));
+            row(&scenario.name, &samples.collect::<Vec<_>>())
         })
         .collect()
 }
 
-fn cells(samples: &[&Sample]) -> Vec<String> {
-    let calls: u64 = samples.iter().map(|sample| u64::from(sample.calls)).sum();
-    let errors: u64 = samples
-        .iter()
-        .flat_map(|sample| sample.errors.values())
-        .map(|&n| u64::from(n))
-        .sum();
-    if samples.is_empty() {
-        return COLUMNS.iter().map(|_| figure::NONE.to_owned()).collect();
-    }
+fn row<'a>(scenario: &'a str, samples: &[&Sample]) -> RunRow<'a> {
+    let total = |of: &dyn Fn(&Sample) -> u64| match samples {
+        [] => figure::NONE.to_owned(),
+        samples => samples
+            .iter()
+            .map(|sample| of(sample))
+            .sum::<u64>()
+            .to_string(),
+    };
     let time = |of: &dyn Fn(&Sample) -> Option<u64>| {
         figure::time_or_none(median(
             samples.iter().filter_map(|sample| of(sample)).map(ns),
@@ -148,18 +144,19 @@ fn cells(samples: &[&Sample]) -> Vec<String> {
     };
     let p50 = |latency: Option<Latency>| latency.map(|l| l.p50_ns);
     let p95 = |latency: Option<Latency>| latency.and_then(|l| l.p95_ns);
-    let throughput = median(samples.iter().map(|sample| sample.throughput_per_s()));
-    vec![
-        calls.to_string(),
-        errors.to_string(),
-        time(&|sample| p50(sample.wall)),
-        time(&|sample| p50(sample.adjusted)),
-        time(&|sample| p95(sample.wall)),
-        time(&|sample| p95(sample.adjusted)),
-        time(&|sample| p95(sample.first_byte)),
-        figure::figure_or_none(throughput, Unit::CallsPerSecond),
-        time(&|sample| sample.cpu_per_call_ns),
-    ]
+    let per_second = median(samples.iter().map(|sample| sample.throughput_per_s()));
+    RunRow {
+        scenario,
+        calls: total(&|sample| u64::from(sample.calls)),
+        errors: total(&|sample| sample.errors.values().map(|&n| u64::from(n)).sum()),
+        p50: time(&|sample| p50(sample.wall)),
+        p50_adjusted: time(&|sample| p50(sample.adjusted)),
+        p95: time(&|sample| p95(sample.wall)),
+        p95_adjusted: time(&|sample| p95(sample.adjusted)),
+        first_byte_p95: time(&|sample| p95(sample.first_byte)),
+        per_second: figure::figure_or_none(per_second, Unit::CallsPerSecond),
+        cpu: time(&|sample| sample.cpu_per_call_ns),
+    }
 }
 
 fn server(results: &Results) -> Vec<Fact> {

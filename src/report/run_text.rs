@@ -4,13 +4,15 @@ use super::{
     TextStyle,
     layout::{self, Align, BOLD, DIM, Page},
     line::Line,
-    run_model::{COLUMNS, LEGEND, RunView},
+    run_model::{LEGEND, RunRow, RunView},
     text,
 };
 use crate::{gate::Judgement, results::Results};
 
-/// From this width on, a scenario and its figures share a line.
-const WIDE: u16 = 120;
+/// Headers of [`cells`]; short, so that a row fits in 80 columns. [`LEGEND`] says what they mean.
+const COLUMNS: [&str; 9] = [
+    "calls", "errors", "p50", "p50 adj", "p95", "p95 adj", "byte 1", "calls/s", "CPU",
+];
 /// Left-out tools named when not verbose.
 const SKIPPED: usize = 5;
 
@@ -22,7 +24,7 @@ pub fn run_text(results: &Results, judgement: Option<&Judgement>, style: TextSty
     let mut page = Page::new(style);
     let word = page.paint(layout::tone_style(view.tone), view.word);
     page.sentence(&format!("{word}: "), &view.reason.plain());
-    scenarios(&mut page, &view, style);
+    scenarios(&mut page, &view);
     page.heading(BOLD, "Server");
     for fact in &view.server {
         let label = page.paint(DIM, &format!("{:<11}", fact.label));
@@ -35,7 +37,7 @@ pub fn run_text(results: &Results, judgement: Option<&Judgement>, style: TextSty
     page.finish()
 }
 
-fn scenarios(page: &mut Page, view: &RunView<'_>, style: TextStyle) {
+fn scenarios(page: &mut Page, view: &RunView<'_>) {
     if view.rows.is_empty() {
         return;
     }
@@ -50,12 +52,18 @@ fn scenarios(page: &mut Page, view: &RunView<'_>, style: TextStyle) {
         .map(|name| textwrap::core::display_width(name))
         .max()
         .unwrap_or(0);
-    let one_line = style.width.is_none_or(|width| width >= WIDE) && longest <= 40;
-    let cells: Vec<Vec<String>> = view.rows.iter().map(|row| row.cells.clone()).collect();
+    let cells: Vec<Vec<String>> = view.rows.iter().map(cells).collect();
     let lines = layout::columns(&cells, Some(&COLUMNS), &[Align::Right; COLUMNS.len()]);
+    // A scenario and its figures share a line where they fit.
+    let table = lines
+        .iter()
+        .map(|line| textwrap::core::display_width(line.trim_end()))
+        .max();
+    let columns = u16::try_from(longest + 4 + table.unwrap_or(0)).unwrap_or(u16::MAX);
+    let one_line = page.holds(columns);
+    let indent = if one_line { longest + 4 } else { 4 };
     let mut lines = lines.into_iter();
     let header = lines.next().unwrap_or_default();
-    let indent = if one_line { longest + 4 } else { 4 };
     let header = page.paint(DIM, header.trim_end());
     page.raw(&format!("{:indent$}{header}", ""));
     for (name, line) in names.iter().zip(lines) {
@@ -69,6 +77,22 @@ fn scenarios(page: &mut Page, view: &RunView<'_>, style: TextStyle) {
         }
     }
     page.aside("  ", LEGEND);
+}
+
+fn cells(row: &RunRow<'_>) -> Vec<String> {
+    [
+        &row.calls,
+        &row.errors,
+        &row.p50,
+        &row.p50_adjusted,
+        &row.p95,
+        &row.p95_adjusted,
+        &row.first_byte_p95,
+        &row.per_second,
+        &row.cpu,
+    ]
+    .map(Clone::clone)
+    .to_vec()
 }
 
 fn skipped(page: &mut Page, view: &RunView<'_>, style: TextStyle) {

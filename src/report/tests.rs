@@ -6,6 +6,7 @@ use super::{
     test_support::{self as made, Fixture, HOSTILE},
     text,
 };
+use crate::gate::{Metric, Severity, Verdict};
 
 const PLAIN: TextStyle = TextStyle {
     color: false,
@@ -148,7 +149,7 @@ fn the_first_line_names_tool_metric_and_size() {
         "regressed",
         "`search`",
         "latency_p50_adjusted",
-        "+101 %",
+        "+101\u{a0}%",
         "baseline update",
     ] {
         assert!(first.contains(part), "{part} in {first}");
@@ -172,4 +173,76 @@ fn five_hundred_scenarios_fit_in_a_comment() {
         comment.matches("<details>").count(),
         comment.matches("</details>").count()
     );
+}
+
+/// The first words of the text report.
+fn opening(fixture: &Fixture) -> String {
+    let plain = text(&fixture.report(), TextStyle::default());
+    plain.lines().next().unwrap_or_default().to_owned()
+}
+
+#[test]
+fn the_heaviest_fact_opens_the_report() {
+    let failure = || {
+        vec![made::finding(
+            Severity::Failure,
+            Some("fetch/sequential"),
+            "was not run.",
+        )]
+    };
+    let with = |mut fixture: Fixture, change: fn(&mut Fixture)| {
+        change(&mut fixture);
+        fixture
+    };
+    let mut first_use_broken = made::first_use();
+    first_use_broken.judgement.budgets = made::budgets_broken().judgement.budgets;
+    first_use_broken.judgement.exit_code = 1;
+    let mut failed_budget = made::budgets_broken();
+    failed_budget.judgement.verdict = Verdict::NotMeasured;
+    failed_budget.judgement.findings = failure();
+    let mut first_use_failed = made::first_use();
+    first_use_failed.judgement.findings = failure();
+    let table = [
+        (made::pass(), "pass: nothing got worse"),
+        (
+            with(made::first_use(), |f| f.judgement.verdict = Verdict::Pass),
+            "no baseline: ",
+        ),
+        (
+            first_use_broken,
+            "budget broken: search/sequential · latency_p95 4.20 ms, budget 4.00 ms",
+        ),
+        (
+            first_use_failed,
+            "not-measured: fetch/sequential · was not run.",
+        ),
+        (
+            failed_budget,
+            "not-measured: fetch/sequential · was not run.",
+        ),
+        (
+            with(made::inconclusive(), |f| f.judgement.exit_code = 4),
+            "inconclusive: 2 of 10 comparisons are undecided; this fails the build",
+        ),
+        (
+            with(made::regressed(), |f| f.context.key = Some("api".into())),
+            "regressed (api): search · ",
+        ),
+    ];
+    for (fixture, expected) in table {
+        let opening = opening(&fixture);
+        assert!(
+            opening.starts_with(expected),
+            "{opening}\nshould open with\n{expected}"
+        );
+    }
+}
+
+#[test]
+fn what_gates_is_named_before_a_larger_figure_that_guards() {
+    let mut fixture = made::regressed();
+    let mut guard = made::comparison("search/sequential", Metric::LatencyP95, 4.2e6, 3.0);
+    guard.verdict = Verdict::Regressed;
+    fixture.judgement.comparisons.insert(0, guard);
+    assert!(opening(&fixture).starts_with("regressed: search · latency_p50_adjusted"));
 }

@@ -2,9 +2,10 @@
 
 use super::{
     Report, TextStyle,
+    details::{BudgetRow, ErrorRow, FindingRow},
     layout::{self, Align, BOLD, DIM, Page},
     line::Line,
-    model::{BudgetRow, ErrorRow, Figures, FindingRow, Row, Section, View},
+    model::{Figures, Row, Section, View},
 };
 use crate::gate::{Severity, Verdict};
 
@@ -50,8 +51,8 @@ fn headline(page: &mut Page, report: &Report<'_>, view: &View<'_>) {
     let of = key.map_or_else(String::new, |key| {
         format!(" ({})", Line::of_name(key).plain())
     });
-    page.sentence(&format!("{word}{of}: "), &headline.reason.plain());
     let indent = " ".repeat(headline.word.chars().count() + 2);
+    page.hanging(&format!("{word}{of}: "), &indent, &headline.reason.plain());
     for also in &headline.also {
         page.sentence(&indent, &also.plain());
     }
@@ -118,8 +119,10 @@ fn rows(page: &mut Page, section: &Section<'_>) {
                 page.raw(&format!("    {}", page.paint(DIM, wall.trim_end())));
             }
             // A note that the next row repeats is said once, below both.
-            if notes.get(index) != notes.get(index + 1) && section.verdict != Verdict::Pass {
-                page.aside("      ", notes.get(index).map_or("", String::as_str));
+            if let Some(note) = notes.get(index).filter(|note| !note.is_empty())
+                && notes.get(index + 1) != Some(note)
+            {
+                page.aside("      ", note);
             }
         }
     }
@@ -155,11 +158,7 @@ fn cells(figures: &Figures, wide: bool) -> Vec<String> {
 
 /// Set back, since it belongs to the adjusted row above it.
 fn wall_cells(figures: &Figures) -> Vec<String> {
-    cells_with(
-        format!("  {}", figures.metric),
-        figures,
-        "wall time beside it".to_owned(),
-    )
+    cells_with(format!("  wall {}", figures.metric), figures, String::new())
 }
 
 fn cells_with(first: String, figures: &Figures, last: String) -> Vec<String> {
@@ -208,7 +207,6 @@ pub(super) fn budgets(page: &mut Page, rows: &[BudgetRow<'_>], verbose: bool) {
                 row.value.clone(),
                 limit,
                 row.word.to_owned(),
-                row.effect.to_owned(),
             ]
         })
         .collect();

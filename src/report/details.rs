@@ -1,0 +1,148 @@
+//! Rows beside the comparisons: budgets, findings, errors. The same for a judgement and a run.
+
+use std::collections::BTreeMap;
+
+use super::{
+    figure, headline,
+    line::{self, Line},
+};
+use crate::{
+    gate::{BudgetCheck, BudgetOutcome, Finding, Severity},
+    results::Results,
+};
+
+/// One absolute limit.
+#[derive(Debug)]
+pub(crate) struct BudgetRow<'a> {
+    pub(crate) scenario: &'a str,
+    pub(crate) metric: &'static str,
+    pub(crate) value: String,
+    pub(crate) limit: String,
+    pub(crate) outcome: BudgetOutcome,
+    /// The outcome and what it does to the build.
+    pub(crate) word: &'static str,
+    /// `true` where a reader must see it.
+    pub(crate) pressing: bool,
+    /// `true` where it fails the build.
+    pub(crate) fails: bool,
+}
+
+/// Something about the whole that a reader must know.
+#[derive(Debug)]
+pub(crate) struct FindingRow {
+    pub(crate) severity: Severity,
+    pub(crate) text: Line,
+}
+
+/// Errors of one scenario over all rounds.
+#[derive(Debug)]
+pub(crate) struct ErrorRow<'a> {
+    pub(crate) scenario: &'a str,
+    /// `12 of 1000 calls failed: tool-error 10, timeout 2`.
+    pub(crate) counts: Line,
+    /// The first answer that was counted as an error.
+    pub(crate) sample: Option<Line>,
+}
+
+pub(crate) fn budget_rows(checks: &[BudgetCheck]) -> Vec<BudgetRow<'_>> {
+    let mut rows: Vec<BudgetRow<'_>> = checks.iter().map(budget_row).collect();
+    rows.sort_by_key(|row| match row.outcome {
+        BudgetOutcome::Broken => 0,
+        BudgetOutcome::Near => 1,
+        BudgetOutcome::NotMeasured => 2,
+        BudgetOutcome::Held => 3,
+    });
+    rows
+}
+
+fn budget_row(check: &BudgetCheck) -> BudgetRow<'_> {
+    let unit = check.metric.unit();
+    let word = match (check.outcome, check.set_by_user) {
+        (BudgetOutcome::Held, _) => "held",
+        (BudgetOutcome::Broken, true) => "broken, fails the build",
+        (BudgetOutcome::Broken, false) => "broken, default: warns",
+        (BudgetOutcome::Near, _) => "over, within noise",
+        (BudgetOutcome::NotMeasured, _) => "not measured",
+    };
+    BudgetRow {
+        scenario: &check.scenario,
+        metric: figure::label(check.metric),
+        value: figure::figure_or_none(check.value, unit),
+        limit: figure::figure(check.limit, unit),
+        outcome: check.outcome,
+        word,
+        pressing: match check.outcome {
+            BudgetOutcome::Broken | BudgetOutcome::Near => true,
+            BudgetOutcome::NotMeasured => check.set_by_user,
+            BudgetOutcome::Held => false,
+        },
+        fails: check.set_by_user && check.outcome == BudgetOutcome::Broken,
+    }
+}
+
+pub(crate) fn finding_rows(findings: &[Finding]) -> Vec<FindingRow> {
+    findings
+        .iter()
+        .map(|finding| FindingRow {
+            severity: finding.severity,
+            text: headline::finding_line(finding),
+        })
+        .collect()
+}
+
+/// Errors by scenario, in suite order.
+pub(crate) fn error_rows(results: &Results) -> Vec<ErrorRow<'_>> {
+    results
+        .suite
+        .scenarios
+        .iter()
+        .filter_map(|scenario| {
+            let mut calls = 0_u64;
+            let mut kinds: BTreeMap<&str, u64> = BTreeMap::new();
+            for (made, errors) in samples(results, &scenario.name) {
+                calls += u64::from(made);
+                for (kind, count) in errors {
+                    *kinds.entry(kind).or_default() += u64::from(*count);
+                }
+            }
+            let failed: u64 = kinds.values().sum();
+            let mut most_first: Vec<(&str, u64)> = kinds.into_iter().collect();
+            most_first.sort_by_key(|&(_, count)| std::cmp::Reverse(count));
+            let kinds = most_first
+                .iter()
+                .take(4)
+                .map(|(kind, count)| Line::of_prose(kind).then(format!(" {count}")));
+            let kinds = line::separated(", ", kinds);
+            (failed > 0).then(|| ErrorRow {
+                scenario: &scenario.name,
+                counts: Line::own(format!("{failed} of {calls} calls failed: ")).join(kinds),
+                sample: results
+                    .jobs
+                    .iter()
+                    .rev()
+                    .find_map(|job| job.error_samples.get(&scenario.name))
+                    .map(|sample| Line::own("first error: ").prose(&sample.message)),
+            })
+        })
+        .collect()
+}
+
+fn samples<'a>(
+    results: &'a Results,
+    scenario: &str,
+) -> impl Iterator<Item = (u32, &'a BTreeMap<String, u32>)> {
+    results.jobs.iter().flat_map(move |job| {
+        let rounds = job.rounds.iter().filter_map(move |round| {
+            round
+                .scenarios
+                .get(scenario)
+                .map(|sample| (sample.calls, &sample.errors))
+        });
+        let soaks = job.soaks.iter().filter_map(move |soak| {
+            soak.scenarios
+                .get(scenario)
+                .map(|sample| (sample.calls, &sample.errors))
+        });
+        rounds.chain(soaks)
+    })
+}
