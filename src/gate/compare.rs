@@ -104,13 +104,16 @@ pub(super) fn unmeasured(
         .into_iter()
         .filter(|(_, role)| *role == Role::Gates)
         .map(|(metric, role)| {
-            let source = source(record);
-            let evidence = ctx.gather(source, metric);
-            let ruling = rule(&evidence, &terms(metric, ctx.policy, ctx.ground.machines));
             let mut row = blank(ctx.policy, &record.name, metric, role);
             row.tool.clone_from(&record.tool);
-            show_figures(&mut row, &ruling, &evidence);
-            show_as_throughput(&mut row, record.concurrency);
+            if metric == Metric::MemoryGrowth {
+                growth::show(ctx, record, &mut row);
+            } else {
+                let evidence = ctx.gather(source(record), metric);
+                let terms = terms(metric, ctx.policy, ctx.ground.machines);
+                show_figures(&mut row, &rule(&evidence, &terms), &evidence);
+                show_as_throughput(&mut row, record.concurrency);
+            }
             not_compared(&mut row, reason);
             if record.report_only {
                 row.role = Role::Reported;
