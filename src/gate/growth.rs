@@ -3,8 +3,9 @@
 
 use super::{
     Comparison, Metric, Role, Verdict,
-    compare::{Context, blank, memory_not_comparable},
+    compare::{Context, blank},
     policy::{floor, floor_in_words},
+    server::memory_not_comparable,
 };
 use crate::{
     results::{Phase, Results, ScenarioRecord, SoakSample},

@@ -11,6 +11,8 @@ use super::{
     compare::{self, Context},
     errors::Tally,
     evidence, presence,
+    rule::ROUNDS_NEEDED,
+    server,
 };
 use crate::{
     error::exit_code,
@@ -31,8 +33,8 @@ pub fn judge(base: &Results, candidate: &Results, policy: &GateConfig) -> Judgem
     };
     let mut findings = ground.findings.clone();
     let mut comparisons = match &ground.nothing {
-        Some(why) => compare::server_unmeasured(&ctx, &format!("not comparable: {why}")),
-        None => compare::server(&ctx),
+        Some(why) => server::unmeasured(&ctx, &format!("not comparable: {why}")),
+        None => server::compare(&ctx),
     };
     for record in &candidate.suite.scenarios {
         comparisons.extend(scenario(&ctx, record, &mut findings));
@@ -80,7 +82,8 @@ pub fn alarmed_scenarios(judgement: &Judgement) -> BTreeSet<String> {
             Role::Guards => matches!(c.verdict, Verdict::Regressed | Verdict::Inconclusive),
             Role::Reported => false,
         };
-        alarm && (c.ratio.is_some() || c.metric == Metric::MemoryGrowth)
+        let enough = c.base_rounds.min(c.candidate_rounds) >= ROUNDS_NEEDED;
+        alarm && enough && (c.ratio.is_some() || c.metric == Metric::MemoryGrowth)
     })
 }
 

@@ -74,6 +74,9 @@ fn outside_load_explains_longer_wall_times() {
         judged(&Fixture::new().build(), &unknown).verdict,
         Verdict::Inconclusive
     );
+    // A load that fell explains nothing either.
+    let j = judged(&load(Fixture::new(), 0.9), &load(wall(1.5), 0.1));
+    assert_eq!(j.verdict, Verdict::Inconclusive);
     // The load must have risen: the same load on both sides explains nothing.
     let j = judged(&load(Fixture::new(), 0.6), &load(wall(1.5), 0.6));
     assert_eq!(j.verdict, Verdict::Inconclusive);
@@ -193,6 +196,39 @@ fn concurrent_p95_guards() {
         .reason,
         "rose though the metrics that gate did not, and no outside load explains it"
     );
+}
+
+#[test]
+fn a_doubling_that_noise_could_explain_does_not_fail() {
+    let scattered = |spread: f64| {
+        let mut i = 0;
+        wall(2.6).samples(SEQUENTIAL, |s| {
+            i += 1;
+            let sign = if i % 2 == 0 { 1.0 } else { -1.0 };
+            if let Some(l) = &mut s.wall {
+                scale_latency(l, (sign * spread).exp());
+            }
+        })
+    };
+    let mut seen = [0, 0];
+    for percent in 0..60 {
+        let candidate = scattered(f64::from(percent) / 100.0).build();
+        let j = judged(&Fixture::new().build(), &candidate);
+        let c = row(&j, SEQUENTIAL, Metric::LatencyP50);
+        let low = c.interval.unwrap().low;
+        assert!(c.ratio.unwrap() > 2.0);
+        // A lower bound above the ordinary 5 % is not enough for a guard.
+        if low > 1.2 {
+            seen[0] += 1;
+            assert_eq!(c.verdict, Verdict::Regressed, "{c:?}");
+        } else if low > 1.05 {
+            seen[1] += 1;
+            assert_eq!(c.verdict, Verdict::Inconclusive, "{c:?}");
+        } else {
+            assert_eq!(c.verdict, Verdict::Pass, "{c:?}");
+        }
+    }
+    assert!(seen[0] > 3 && seen[1] > 3, "{seen:?}");
 }
 
 #[test]

@@ -3,7 +3,10 @@
 mod budgets;
 mod changes;
 mod comparable;
+mod errors;
+mod evidence;
 mod guards;
+mod memory;
 mod presence;
 mod properties;
 mod simulation;

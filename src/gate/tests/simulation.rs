@@ -166,6 +166,43 @@ fn another_machine_class_still_shows_a_doubling() {
 }
 
 #[test]
+fn the_smallest_detectable_ratio_is_found_nine_times_in_ten() {
+    let metric = Metric::LatencyP50Adjusted;
+    let terms = terms(metric, &GateConfig::default(), SAME);
+    for within in [0.06, 0.2] {
+        let w = World {
+            within,
+            between: 0.04,
+            ..world(1.0)
+        };
+        let mut draw = Draw::seeded(23);
+        let stated = (0..200)
+            .map(|_| {
+                let evidence = Evidence {
+                    base: vec![draw.rounds(w.rounds, 0.0, within)],
+                    measure: vec![draw.rounds(w.rounds, 0.0, within)],
+                    confirm: vec![Vec::new()],
+                };
+                rule(&evidence, &terms).smallest_detectable.unwrap().ln()
+            })
+            .sum::<f64>()
+            / 200.0;
+        let w = World {
+            change: stated.exp(),
+            // Confirmation is left out of the statement: enough fresh rounds make it certain.
+            fresh: 40,
+            ..w
+        };
+        let [found, ..] = rates(metric, SAME, &w, 1_000, 29);
+        assert!(
+            (0.85..0.95).contains(&found),
+            "sd {within}, x {}: {found}",
+            stated.exp()
+        );
+    }
+}
+
+#[test]
 fn memory_is_found_at_a_quarter_more() {
     // Figures around 10 MB; a spread of 2 % between rounds.
     let memory = |change: f64| World {
@@ -185,7 +222,13 @@ fn guards_do_not_cry_wolf_on_raw_p95() {
         load_rise: None,
         gate_regressed: false,
     };
-    for (within, between) in [(0.25, 0.0), (0.57, 0.0), (0.25, 0.10), (0.57, 0.10)] {
+    for (within, between) in [
+        (0.08, 0.10),
+        (0.25, 0.0),
+        (0.57, 0.0),
+        (0.25, 0.10),
+        (0.57, 0.10),
+    ] {
         let mut draw = Draw::seeded(19);
         let mut raised = 0_u32;
         let draws = 1_000;
