@@ -1,7 +1,7 @@
-//! The comparisons of one scenario and of the server itself: which metrics, in which roles.
+//! The comparisons of one scenario: which metrics, in which roles.
 
 use super::{
-    Comparison, Interval, Metric, Role, SERVER, Verdict,
+    Comparison, Interval, Metric, Role, Verdict,
     comparability::Ground,
     errors,
     evidence::{self, Source},
@@ -9,10 +9,9 @@ use super::{
     guard::{self, Surroundings},
     policy::{Machines, floor_in_words, terms, tolerance},
     rule::{Call, Evidence, ROUNDS_NEEDED, Ruling, rule},
-    work::{Work, work},
 };
 use crate::{
-    results::{Measure, Results, ScenarioKind, ScenarioRecord},
+    results::{Results, ScenarioKind, ScenarioRecord},
     stats::quantile::{P95_NEEDS, P99_NEEDS},
     suite::GateConfig,
 };
@@ -28,7 +27,8 @@ pub(super) struct Context<'a> {
 }
 
 impl Context<'_> {
-    fn gather(&self, source: Source<'_>, metric: Metric) -> Evidence {
+    /// Figures from the jobs that are compared.
+    pub(super) fn gather(&self, source: Source<'_>, metric: Metric) -> Evidence {
         evidence::gather(
             &self.ground.base_jobs,
             &self.ground.candidate_jobs,
@@ -104,13 +104,16 @@ pub(super) fn unmeasured(
         .into_iter()
         .filter(|(_, role)| *role == Role::Gates)
         .map(|(metric, role)| {
-            let source = source(record);
-            let evidence = ctx.gather(source, metric);
-            let ruling = rule(&evidence, &terms(metric, ctx.policy, ctx.ground.machines));
             let mut row = blank(ctx.policy, &record.name, metric, role);
             row.tool.clone_from(&record.tool);
-            show_figures(&mut row, &ruling, &evidence);
-            show_as_throughput(&mut row, record.concurrency);
+            if metric == Metric::MemoryGrowth {
+                growth::show(ctx, record, &mut row);
+            } else {
+                let evidence = ctx.gather(source(record), metric);
+                let terms = terms(metric, ctx.policy, ctx.ground.machines);
+                show_figures(&mut row, &rule(&evidence, &terms), &evidence);
+                show_as_throughput(&mut row, record.concurrency);
+            }
             not_compared(&mut row, reason);
             if record.report_only {
                 row.role = Role::Reported;
@@ -127,7 +130,8 @@ fn source(record: &ScenarioRecord) -> Source<'_> {
     }
 }
 
-fn any_regressed(rows: &[Comparison]) -> bool {
+/// Whether a metric that gates regressed.
+pub(super) fn any_regressed(rows: &[Comparison]) -> bool {
     rows.iter()
         .any(|r| r.role == Role::Gates && r.verdict == Verdict::Regressed)
 }
@@ -171,105 +175,8 @@ fn support(ctx: &Context<'_>, record: &ScenarioRecord, row: &mut Comparison) {
     }
 }
 
-/// Start-up and peak memory.
-pub(super) fn server(ctx: &Context<'_>) -> Vec<Comparison> {
-    let mut rows = Vec::new();
-    let adjusted = ctx.gather(Source::Server, Metric::StartupAdjusted);
-    let has_adjusted = adjusted.base_rounds() > 0 && adjusted.candidate_rounds() > 0;
-    if has_adjusted {
-        rows.push(judged(
-            ctx,
-            SERVER,
-            Metric::StartupAdjusted,
-            Role::Gates,
-            &adjusted,
-            false,
-        ));
-    }
-    let wall = ctx.gather(Source::Server, Metric::Startup);
-    let role = if has_adjusted {
-        Role::Guards
-    } else {
-        Role::Gates
-    };
-    if wall.base_rounds() > 0 || wall.candidate_rounds() > 0 {
-        let gate_regressed = any_regressed(&rows);
-        rows.push(judged(
-            ctx,
-            SERVER,
-            Metric::Startup,
-            role,
-            &wall,
-            gate_regressed,
-        ));
-    }
-    rows.push(peak_memory(ctx));
-    rows
-}
-
-fn peak_memory(ctx: &Context<'_>) -> Comparison {
-    let metric = Metric::PeakMemory;
-    let evidence = ctx.gather(Source::Server, metric);
-    let mut row = judged(ctx, SERVER, metric, Role::Gates, &evidence, false);
-    if let Some(why) = memory_not_comparable(ctx) {
-        not_compared(&mut row, &why);
-        return row;
-    }
-    // Memory grows with work: more work excuses a rise, less work excuses a fall.
-    let work = work(ctx.base, ctx.candidate);
-    let unfair = match (row.verdict, work) {
-        (Verdict::Regressed, Work::More | Work::Other) => {
-            "higher, but a round did more work than the baseline's"
-        }
-        (Verdict::Pass | Verdict::Improved, Work::Less | Work::Other) => {
-            "not higher, but a round did less work than the baseline's"
-        }
-        _ => return row,
-    };
-    row.verdict = Verdict::Inconclusive;
-    row.reason = format!("{unfair}: memory is compared at equal calls");
-    row
-}
-
-/// Why the memory of the two sides cannot be compared, in words.
-pub(super) fn memory_not_comparable(ctx: &Context<'_>) -> Option<String> {
-    let measures = |results: &Results| {
-        let mut names: Vec<String> = Vec::new();
-        let mut missing = None;
-        for job in &results.jobs {
-            match &job.memory_measure {
-                Measure::By(name) if !names.contains(name) => names.push(name.clone()),
-                Measure::By(_) => {}
-                Measure::NotMeasured(why) => missing = Some(why.clone()),
-            }
-        }
-        names.sort();
-        if names.is_empty() {
-            Err(missing)
-        } else {
-            Ok(names)
-        }
-    };
-    let unsaid = || "no reason was recorded".to_owned();
-    match (measures(ctx.base), measures(ctx.candidate)) {
-        (_, Err(why)) => Some(format!("not measured: {}", why.unwrap_or_else(unsaid))),
-        (Err(why), Ok(_)) => Some(format!(
-            "not measured in the baseline: {}",
-            why.unwrap_or_else(unsaid)
-        )),
-        (Ok(b), Ok(c)) if b != c => Some(format!(
-            "measured by {} in the baseline and by {} here",
-            b.join(" and "),
-            c.join(" and ")
-        )),
-        _ if !ctx.ground.same_runtime => {
-            Some("the baseline was made on another operating system or architecture".to_owned())
-        }
-        _ => None,
-    }
-}
-
-fn judged(
+/// Judges one metric in its role.
+pub(super) fn judged(
     ctx: &Context<'_>,
     scenario: &str,
     metric: Metric,
@@ -365,22 +272,12 @@ fn answer(ctx: &Context<'_>, metric: Metric, call: Call) -> (Verdict, String) {
 }
 
 /// Keeps the figures of each side and drops what compares them.
-fn not_compared(row: &mut Comparison, reason: &str) {
+pub(super) fn not_compared(row: &mut Comparison, reason: &str) {
     row.verdict = Verdict::NotMeasured;
     row.ratio = None;
     row.interval = None;
     row.smallest_detectable_ratio = None;
     reason.clone_into(&mut row.reason);
-}
-
-/// Start-up and peak memory where nothing is comparable, with the reason.
-pub(super) fn server_unmeasured(ctx: &Context<'_>, reason: &str) -> Vec<Comparison> {
-    let mut rows = server(ctx);
-    rows.retain(|r| r.role == Role::Gates);
-    for row in &mut rows {
-        not_compared(row, reason);
-    }
-    rows
 }
 
 /// A comparison without figures.

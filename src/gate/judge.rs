@@ -9,7 +9,10 @@ use super::{
         self, UPDATE, about, about_all, doubts_of_incomplete, scenario_differs, tool_list_differs,
     },
     compare::{self, Context},
+    errors::Tally,
     evidence, presence,
+    rule::ROUNDS_NEEDED,
+    server,
 };
 use crate::{
     error::exit_code,
@@ -30,8 +33,8 @@ pub fn judge(base: &Results, candidate: &Results, policy: &GateConfig) -> Judgem
     };
     let mut findings = ground.findings.clone();
     let mut comparisons = match &ground.nothing {
-        Some(why) => compare::server_unmeasured(&ctx, &format!("not comparable: {why}")),
-        None => compare::server(&ctx),
+        Some(why) => server::unmeasured(&ctx, &format!("not comparable: {why}")),
+        None => server::compare(&ctx),
     };
     for record in &candidate.suite.scenarios {
         comparisons.extend(scenario(&ctx, record, &mut findings));
@@ -48,7 +51,8 @@ pub fn judge(base: &Results, candidate: &Results, policy: &GateConfig) -> Judgem
     let gated = comparisons
         .iter()
         .any(|c| c.role == Role::Gates && c.verdict != Verdict::NotMeasured);
-    if !gated && ground.nothing.is_none() {
+    let empty = !gated || presence::nothing_measured(base);
+    if empty && ground.nothing.is_none() {
         findings.push(about_all(
             Severity::Doubt,
             format!("the baseline holds nothing that this run could be compared with; {UPDATE}"),
@@ -78,7 +82,8 @@ pub fn alarmed_scenarios(judgement: &Judgement) -> BTreeSet<String> {
             Role::Guards => matches!(c.verdict, Verdict::Regressed | Verdict::Inconclusive),
             Role::Reported => false,
         };
-        alarm && (c.ratio.is_some() || c.metric == Metric::MemoryGrowth)
+        let enough = c.base_rounds.min(c.candidate_rounds) >= ROUNDS_NEEDED;
+        alarm && enough && (c.ratio.is_some() || c.metric == Metric::MemoryGrowth)
     })
 }
 
@@ -123,6 +128,18 @@ fn scenario(
             format!("not comparable: {why}; {UPDATE}"),
         ));
         return compare::unmeasured(ctx, record, &format!("not comparable: {why}"));
+    }
+    if Tally::of(ctx.base, &record.name).calls == 0 {
+        let why = "the baseline declares it but holds no figures";
+        // Of a baseline that holds nothing at all, one sentence is enough.
+        if !presence::nothing_measured(ctx.base) {
+            findings.push(about(
+                Severity::Doubt,
+                &record.name,
+                format!("{why}; {UPDATE}"),
+            ));
+        }
+        return compare::unmeasured(ctx, record, why);
     }
     if record.kind == ScenarioKind::ListTools && tool_list_differs(ctx.base, ctx.candidate) {
         let why = "the server offers another list of tools";

@@ -6,6 +6,7 @@
 //! | `comparability.rs` | what two files may be compared by: protocol, transport, machine, suite |
 //! | `presence.rs` | scenarios that vanished, never ran or never succeeded |
 //! | `compare.rs` | which metrics of a scenario are compared, in which roles |
+//! | `server.rs` | start-up and peak memory |
 //! | `evidence.rs` | from rounds to the figures that are weighed |
 //! | `rule.rs` | the rule for one metric: figures in, verdict out |
 //! | `guard.rs` | noisy metrics beside the one that gates |
@@ -30,6 +31,7 @@ mod judge;
 mod policy;
 mod presence;
 mod rule;
+mod server;
 mod work;
 
 #[cfg(test)]
@@ -264,7 +266,8 @@ pub enum Severity {
 /// The whole answer.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct Judgement {
-    /// Regressed beats not-measured beats inconclusive beats improved beats pass.
+    /// Regressed beats not-measured beats inconclusive beats improved beats pass. Budgets do not
+    /// enter it, only the exit code: a broken budget that the user set can stand beside a pass.
     pub verdict: Verdict,
     /// In suite order.
     pub comparisons: Vec<Comparison>,

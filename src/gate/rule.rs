@@ -195,14 +195,22 @@ impl Weighed {
     }
 
     /// The true logarithm that would have been called worse with probability [`POWER`].
+    ///
+    /// The margin is an estimate too: its own variance, by the usual approximation of the
+    /// noncentral t, counts where the margin is what decides.
     fn detectable(&self, terms: &Terms) -> f64 {
-        let needed = terms
+        let margin = self.margin(terms.alpha);
+        let beyond_noise = terms.trivial.ln_1p() + margin;
+        let enough = terms
             .tolerance
             .ln_1p()
-            .max(terms.trivial.ln_1p() + self.margin(terms.alpha))
             .max((terms.floor / self.base.value.exp()).ln_1p());
-        let sd = self.difference.standard_error.hypot(self.between_jobs);
-        needed + normal_quantile(POWER) * sd
+        let mut variance = self.difference.standard_error.powi(2) + self.between_jobs.powi(2);
+        if beyond_noise > enough && margin > 0.0 {
+            let of_rounds = self.difference.margin(terms.alpha).powi(2) / margin;
+            variance += of_rounds.powi(2) / (2.0 * self.difference.degrees_of_freedom);
+        }
+        beyond_noise.max(enough) + normal_quantile(POWER) * variance.sqrt()
     }
 }
 
