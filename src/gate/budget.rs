@@ -30,7 +30,7 @@ const MS: f64 = 1e6;
 /// Default limits: (p50, p95) in nanoseconds by whether the tool calls an outside service.
 const DEFAULT_COMPUTE: (f64, f64) = (100.0 * MS, 500.0 * MS);
 const DEFAULT_EXTERNAL: (f64, f64) = (500.0 * MS, 2000.0 * MS);
-/// Default limit of the error rate with several callers.
+/// Default limit of the error rate.
 const DEFAULT_ERROR_RATE: f64 = 0.01;
 /// Default limit of growth in bytes per 1,000 calls, after warm-up.
 const DEFAULT_GROWTH: f64 = 10e6;
@@ -39,7 +39,7 @@ const DEFAULT_GROWTH: f64 = 10e6;
 #[derive(Clone, Copy)]
 struct Limit {
     value: f64,
-    set_by_user: bool,
+    binding: bool,
 }
 
 impl Limit {
@@ -49,11 +49,11 @@ impl Limit {
         match set.filter(|_| !record.report_only) {
             Some(value) => Some(Self {
                 value,
-                set_by_user: true,
+                binding: true,
             }),
             None => default.map(|value| Self {
                 value,
-                set_by_user: false,
+                binding: false,
             }),
         }
     }
@@ -83,7 +83,7 @@ fn server(jobs: &[&Job], policy: &GateConfig) -> Vec<BudgetCheck> {
     .filter_map(|(metric, limit)| {
         let limit = Limit {
             value: limit?,
-            set_by_user: true,
+            binding: true,
         };
         Some(rounds(jobs, SERVER, Source::Server, metric, limit))
     })
@@ -153,8 +153,11 @@ fn error_rate(
     record: &ScenarioRecord,
     policy: &GateConfig,
 ) -> Option<BudgetCheck> {
-    let default = (record.kind == ScenarioKind::Concurrent).then_some(DEFAULT_ERROR_RATE);
-    let limit = Limit::choose(record, policy.budget.error_rate, default)?;
+    let default = (!record.report_only).then_some(DEFAULT_ERROR_RATE);
+    let limit = Limit {
+        binding: true,
+        ..Limit::choose(record, policy.budget.error_rate, default)?
+    };
     let tally = Tally::of(results, &record.name);
     let bound = proportion_lower_bound(tally.failed, tally.calls, ALPHA);
     Some(checked(
@@ -218,7 +221,7 @@ fn checked(
         limit: limit.value,
         value,
         outcome,
-        set_by_user: limit.set_by_user,
+        binding: limit.binding,
     }
 }
 

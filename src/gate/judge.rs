@@ -229,7 +229,7 @@ fn conclude(
 fn unchecked_budgets(budgets: &[BudgetCheck]) -> Vec<Finding> {
     let mut findings: Vec<(Metric, Vec<&str>)> = Vec::new();
     for check in budgets {
-        if !check.set_by_user || check.outcome != BudgetOutcome::NotMeasured {
+        if !check.binding || check.outcome != BudgetOutcome::NotMeasured {
             continue;
         }
         match findings.iter_mut().find(|(m, _)| *m == check.metric) {
@@ -286,7 +286,7 @@ fn exit(
 ) -> u8 {
     let broken = budgets
         .iter()
-        .any(|b| b.set_by_user && b.outcome == BudgetOutcome::Broken);
+        .any(|b| b.binding && b.outcome == BudgetOutcome::Broken);
     let failed = findings.iter().any(|f| f.severity == Severity::Failure);
     if nothing {
         exit_code::NOT_MEASURED

@@ -222,8 +222,9 @@ pub struct BudgetCheck {
     pub value: Option<f64>,
     /// Whether it holds.
     pub outcome: BudgetOutcome,
-    /// `true` where the user set it: a broken one then fails; a default one warns.
-    pub set_by_user: bool,
+    /// `true`: breaking it fails. So for limits that the user set, and for the default error rate,
+    /// since failed calls measure nothing. Other defaults warn.
+    pub binding: bool,
 }
 
 /// Whether a budget holds.

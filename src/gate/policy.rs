@@ -119,6 +119,7 @@ pub(super) fn terms(metric: Metric, policy: &GateConfig, machines: Machines) -> 
         trivial: tolerance * TRIVIAL_SHARE,
         floor: floor(metric, policy),
         between_jobs,
+        pass_across_jobs: is_time && machines != Machines::SameClass,
         learn_between_jobs,
         alpha,
     }

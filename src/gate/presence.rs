@@ -24,44 +24,42 @@ pub(super) fn of_results(results: &Results) -> Vec<Finding> {
             "nothing was measured: not one call was made".to_owned(),
         )];
     }
-    results
-        .suite
-        .scenarios
-        .iter()
-        .filter_map(|record| {
-            let tally = Tally::of(results, &record.name);
-            let finding = |severity, text| Some(about(severity, &record.name, text));
-            let error = || first_error(results, &record.name);
-            if tally.calls == 0 {
-                finding(
-                    Severity::Failure,
-                    "declared, but not one call was made".to_owned(),
-                )
-            } else if tally.all_failed() {
-                let severity = if record.report_only {
-                    Severity::Note
-                } else {
-                    Severity::Failure
-                };
-                finding(
-                    severity,
-                    format!("not one of {} calls succeeded{}", tally.calls, error()),
-                )
-            } else if tally.failed > 0 {
-                finding(
-                    Severity::Note,
-                    format!(
-                        "{} of {} calls failed{}",
-                        tally.failed,
-                        tally.calls,
-                        error()
-                    ),
-                )
+    let notes = results.jobs.iter().flat_map(|job| &job.notes);
+    let notes = notes.map(|note| about_all(Severity::Note, shortened(note, 300)));
+    let scenarios = results.suite.scenarios.iter().filter_map(|record| {
+        let tally = Tally::of(results, &record.name);
+        let finding = |severity, text| Some(about(severity, &record.name, text));
+        let error = || first_error(results, &record.name);
+        if tally.calls == 0 {
+            finding(
+                Severity::Failure,
+                "declared, but not one call was made".to_owned(),
+            )
+        } else if tally.all_failed() {
+            let severity = if record.report_only {
+                Severity::Note
             } else {
-                None
-            }
-        })
-        .collect()
+                Severity::Failure
+            };
+            finding(
+                severity,
+                format!("not one of {} calls succeeded{}", tally.calls, error()),
+            )
+        } else if tally.failed > 0 {
+            finding(
+                Severity::Note,
+                format!(
+                    "{} of {} calls failed{}",
+                    tally.failed,
+                    tally.calls,
+                    error()
+                ),
+            )
+        } else {
+            None
+        }
+    });
+    scenarios.chain(notes).collect()
 }
 
 /// A scenario of the baseline that this run does not declare.

@@ -68,6 +68,9 @@ pub(super) struct Terms {
     pub(super) floor: f64,
     /// Stated standard deviation of the logarithm between jobs.
     pub(super) between_jobs: f64,
+    /// Whether "not worse by the tolerance" must hold for other jobs too, and not only for the
+    /// rounds at hand: so on another machine class, where a small change may be the machine's.
+    pub(super) pass_across_jobs: bool,
     /// Whether the jobs at hand may teach the spread between jobs.
     pub(super) learn_between_jobs: bool,
     /// One-sided error of an alarm.
@@ -185,13 +188,18 @@ impl Weighed {
         (self.candidate.value.exp() - self.base.value.exp()).abs()
     }
 
-    fn upper_bound(&self) -> f64 {
-        self.difference.estimate + self.margin(PASS_ALPHA)
+    fn upper_bound(&self, terms: &Terms) -> f64 {
+        let margin = if terms.pass_across_jobs {
+            self.margin(PASS_ALPHA)
+        } else {
+            self.difference.margin(PASS_ALPHA)
+        };
+        self.difference.estimate + margin
     }
 
     /// Upper bound of the absolute change, in the figures' unit.
-    fn upper_absolute_change(&self) -> f64 {
-        self.base.value.exp() * self.upper_bound().exp_m1()
+    fn upper_absolute_change(&self, terms: &Terms) -> f64 {
+        self.base.value.exp() * self.upper_bound(terms).exp_m1()
     }
 
     /// The true logarithm that would have been called worse with probability [`POWER`].
@@ -307,9 +315,9 @@ fn call(evidence: &Evidence, terms: &Terms, planned: &Weighed, shown: &Weighed) 
     if planned.exceeds(terms, -1.0) && agreed(-1.0) != Some(false) {
         return Call::Improved;
     }
-    if shown.upper_bound() < terms.tolerance.ln_1p() {
+    if shown.upper_bound(terms) < terms.tolerance.ln_1p() {
         Call::Within
-    } else if shown.upper_absolute_change() < terms.floor {
+    } else if shown.upper_absolute_change(terms) < terms.floor {
         Call::BelowFloor
     } else if shown.exceeds_relatively(terms, 1.0) && shown.absolute_change() <= terms.floor {
         Call::WorseNearFloor

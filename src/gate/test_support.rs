@@ -54,6 +54,7 @@ impl Fixture {
                 .collect(),
             soaks: (0..3).map(|i| soak(i, Phase::Measure)).collect(),
             error_samples: BTreeMap::new(),
+            notes: Vec::new(),
         };
         let results = Results {
             schema_version: SCHEMA_VERSION,

@@ -57,7 +57,7 @@ pub(crate) fn budget_rows(checks: &[BudgetCheck]) -> Vec<BudgetRow<'_>> {
 
 fn budget_row(check: &BudgetCheck) -> BudgetRow<'_> {
     let unit = check.metric.unit();
-    let word = match (check.outcome, check.set_by_user) {
+    let word = match (check.outcome, check.binding) {
         (BudgetOutcome::Held, _) => "held",
         (BudgetOutcome::Broken, true) => "broken, fails the build",
         (BudgetOutcome::Broken, false) => "broken, default: warns",
@@ -73,10 +73,10 @@ fn budget_row(check: &BudgetCheck) -> BudgetRow<'_> {
         word,
         pressing: match check.outcome {
             BudgetOutcome::Broken | BudgetOutcome::Near => true,
-            BudgetOutcome::NotMeasured => check.set_by_user,
+            BudgetOutcome::NotMeasured => check.binding,
             BudgetOutcome::Held => false,
         },
-        fails: check.set_by_user && check.outcome == BudgetOutcome::Broken,
+        fails: check.binding && check.outcome == BudgetOutcome::Broken,
     }
 }
 

@@ -201,7 +201,7 @@ impl Headline {
 fn broken_budgets(budgets: &[BudgetCheck]) -> impl Iterator<Item = &BudgetCheck> {
     budgets
         .iter()
-        .filter(|b| b.set_by_user && b.outcome == BudgetOutcome::Broken)
+        .filter(|b| b.binding && b.outcome == BudgetOutcome::Broken)
 }
 
 fn budget_line(check: &BudgetCheck) -> Line {

@@ -148,7 +148,7 @@ pub(crate) fn budget(
             Some(value) if value > limit => BudgetOutcome::Broken,
             Some(_) => BudgetOutcome::Held,
         },
-        set_by_user: true,
+        binding: true,
     }
 }
 
@@ -276,7 +276,7 @@ pub(crate) fn incomplete() -> Fixture {
 pub(crate) fn budgets_broken() -> Fixture {
     let mut fixture = Fixture::of(Verdict::Pass, 1, comparisons("search", 1.03, 0.99));
     let mut default = budget("search/sequential", Metric::LatencyP50, 1e6, Some(2.1e6));
-    default.set_by_user = false;
+    default.binding = false;
     let mut near = budget("server", Metric::PeakMemory, 84e6, Some(84.2e6));
     near.outcome = BudgetOutcome::Near;
     fixture.judgement.budgets.extend([

@@ -28,46 +28,25 @@ fn check<'a>(j: &'a Judgement, scenario: &str, metric: Metric) -> &'a BudgetChec
 }
 
 #[test]
-fn default_budgets_warn() {
+fn default_budgets_warn_but_for_the_error_rate() {
+    let held = BudgetOutcome::Held;
     let j = judge_alone(&Fixture::new().build(), &GateConfig::default());
     let limits: Vec<(&str, Metric, f64, BudgetOutcome, bool)> = j
         .budgets
         .iter()
-        .map(|b| {
-            (
-                b.scenario.as_str(),
-                b.metric,
-                b.limit,
-                b.outcome,
-                b.set_by_user,
-            )
-        })
+        .map(|b| (b.scenario.as_str(), b.metric, b.limit, b.outcome, b.binding))
         .collect();
     assert_eq!(
         limits,
         [
-            (
-                SEQUENTIAL,
-                Metric::LatencyP50,
-                1e8,
-                BudgetOutcome::Held,
-                false
-            ),
-            (
-                SEQUENTIAL,
-                Metric::LatencyP95,
-                5e8,
-                BudgetOutcome::Held,
-                false
-            ),
-            (
-                CONCURRENT,
-                Metric::ErrorRate,
-                0.01,
-                BudgetOutcome::Held,
-                false
-            ),
-            (SOAK, Metric::MemoryGrowth, 1e7, BudgetOutcome::Held, false),
+            ("handshake", Metric::ErrorRate, 0.01, held, true),
+            ("list-tools", Metric::ErrorRate, 0.01, held, true),
+            (SEQUENTIAL, Metric::LatencyP50, 1e8, held, false),
+            (SEQUENTIAL, Metric::LatencyP95, 5e8, held, false),
+            (SEQUENTIAL, Metric::ErrorRate, 0.01, held, true),
+            (CONCURRENT, Metric::ErrorRate, 0.01, held, true),
+            (SOAK, Metric::ErrorRate, 0.01, held, true),
+            (SOAK, Metric::MemoryGrowth, 1e7, held, false),
         ]
     );
     assert_eq!((j.verdict, j.exit_code), (Verdict::Pass, 0));
@@ -75,18 +54,17 @@ fn default_budgets_warn() {
 
     let bad = Fixture::new()
         .slower(SEQUENTIAL, 30.0)
-        .growth(&[20e3, 21e3, 22e3])
-        .errors(CONCURRENT, 60)
-        .build();
-    let j = judge_alone(&bad, &GateConfig::default());
-    assert!(
-        j.budgets
-            .iter()
-            .all(|b| b.outcome == BudgetOutcome::Broken && !b.set_by_user),
-        "{:#?}",
-        j.budgets
-    );
+        .growth(&[20e3, 21e3, 22e3]);
+    let j = judge_alone(&bad.build(), &GateConfig::default());
+    for check in &j.budgets {
+        let is_broken = check.outcome == BudgetOutcome::Broken;
+        assert_eq!(is_broken, check.metric != Metric::ErrorRate, "{check:?}");
+    }
     assert_eq!((j.verdict, j.exit_code), (Verdict::Pass, exit_code::OK));
+
+    let failing = Fixture::new().errors(CONCURRENT, 60).build();
+    let j = judge_alone(&failing, &GateConfig::default());
+    assert_eq!(j.exit_code, exit_code::REGRESSED);
 }
 
 #[test]
@@ -103,13 +81,13 @@ fn a_tool_that_calls_an_outside_service_has_wider_defaults_that_only_warn() {
     );
     let c = check(&j, SEQUENTIAL, Metric::LatencyP50);
     assert_eq!(
-        (c.limit, c.set_by_user, c.outcome),
+        (c.limit, c.binding, c.outcome),
         (5e8, false, BudgetOutcome::Broken)
     );
     let c = check(&j, SEQUENTIAL, Metric::LatencyP95);
     assert_eq!((c.limit, c.outcome), (2e9, BudgetOutcome::Broken));
     // Held for the tool under load, which gates and has the user's limit.
-    assert!(check(&j, CONCURRENT, Metric::LatencyP50).set_by_user);
+    assert!(check(&j, CONCURRENT, Metric::LatencyP50).binding);
 }
 
 #[test]
@@ -132,11 +110,7 @@ fn a_budget_that_the_user_set_fails_when_broken_for_sure() {
             }),
         );
         let c = check(&j, SEQUENTIAL, Metric::LatencyP50);
-        assert_eq!(
-            (c.outcome, c.set_by_user),
-            (outcome, true),
-            "{limit}: {c:?}"
-        );
+        assert_eq!((c.outcome, c.binding), (outcome, true), "{limit}: {c:?}");
         assert_eq!(j.exit_code, code, "{limit}");
         assert_eq!(j.verdict, Verdict::Pass, "budgets are judged apart");
     }
@@ -167,7 +141,7 @@ fn every_kind_of_budget() {
     ] {
         let c = check(&j, scenario, metric);
         assert_eq!(
-            (c.outcome, c.set_by_user),
+            (c.outcome, c.binding),
             (BudgetOutcome::Broken, true),
             "{c:?}"
         );

@@ -31,7 +31,8 @@ fn sizes_of_a_uniform_slow_down() {
         (0.9, Verdict::Pass),
         (1.0, Verdict::Pass),
         (1.02, Verdict::Pass),
-        (1.15, Verdict::Inconclusive),
+        (1.15, Verdict::Pass),
+        (1.18, Verdict::Inconclusive),
         (1.22, Verdict::Inconclusive),
         (1.5, Verdict::Regressed),
         (3.0, Verdict::Regressed),
@@ -193,13 +194,13 @@ fn losing_the_adjusted_latency_is_said() {
 
 #[test]
 fn a_change_below_the_floor_is_no_regression() {
-    // 10 ms: times 1.6 is 6 ms more.
+    // 10 ms: times 1.6 is 6 ms more, within a few microseconds.
     let slower = Fixture::new().slower(SEQUENTIAL, 1.6).build();
     let mut policy = GateConfig::default();
     for (floor_ms, expected) in [
         (1, Verdict::Regressed),
-        (7, Verdict::Inconclusive),
-        (40, Verdict::Pass),
+        (5, Verdict::Regressed),
+        (7, Verdict::Pass),
     ] {
         policy.floor.latency_p50 = Duration::from_millis(floor_ms);
         policy.floor.latency_p95 = Duration::from_millis(floor_ms * 2);
@@ -207,7 +208,7 @@ fn a_change_below_the_floor_is_no_regression() {
         let c = row(&j, SEQUENTIAL, Metric::LatencyP50Adjusted);
         assert_eq!(c.verdict, expected, "floor {floor_ms} ms: {c:?}");
         assert!(
-            floor_ms == 1 || c.reason.contains(&format!("floor of {floor_ms}ms")),
+            floor_ms < 6 || c.reason.contains(&format!("floor of {floor_ms}ms")),
             "{}",
             c.reason
         );

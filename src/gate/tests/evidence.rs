@@ -261,6 +261,7 @@ fn the_margin_between_jobs_falls_with_their_number() {
         trivial: 0.05,
         floor: 0.0,
         between_jobs: 0.04,
+        pass_across_jobs: false,
         learn_between_jobs: false,
         alpha: 0.001,
     };

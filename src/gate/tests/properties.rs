@@ -171,6 +171,7 @@ fn anything() -> impl Strategy<Value = Results> {
                 rounds,
                 soaks,
                 error_samples: BTreeMap::new(),
+                notes: Vec::new(),
             }
         });
     (prop::collection::vec(job, 0..5), 0..6_usize).prop_map(|(jobs, declared)| {
