@@ -129,6 +129,16 @@ fn ended(status: ExitStatus) -> String {
     }
 }
 
+/// Advice where a process ended well: most often it left its server in the background.
+fn in_the_foreground(status: ExitStatus) -> &'static str {
+    if status.success() {
+        "; the process that the command starts must stay as long as the server: keep it in the \
+         foreground"
+    } else {
+        ""
+    }
+}
+
 fn with_tail(text: &str, tail: &str) -> String {
     if tail.trim().is_empty() {
         format!("{text}\n  it wrote nothing to its standard error")
@@ -153,12 +163,7 @@ impl std::fmt::Display for RunFailure {
                     "the server {} before it answered the protocol, {} ms after its start{}",
                     ended(*status),
                     after.as_millis(),
-                    if status.success() {
-                        "; a server is measured by the process that its command starts, which must \
-                         stay in the foreground"
-                    } else {
-                        ""
-                    }
+                    in_the_foreground(*status)
                 ),
                 tail,
             ),
@@ -183,7 +188,11 @@ impl std::fmt::Display for RunFailure {
                 tail,
             } => {
                 let how = match status {
-                    Some(status) => format!("the server {} during {place}", ended(*status)),
+                    Some(status) => format!(
+                        "the server {} during {place}{}",
+                        ended(*status),
+                        in_the_foreground(*status)
+                    ),
                     None => format!("the server was lost during {place}: {problem}"),
                 };
                 match tail {

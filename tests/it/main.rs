@@ -5,9 +5,13 @@
     reason = "helpers of tests end a test by panicking, as tests do"
 )]
 
+mod baseline;
 mod command_line;
+mod exit_codes;
+mod faults;
 mod harness;
 mod machine;
 mod real_servers;
+mod reference;
 mod survivors;
 mod tidy;
