@@ -20,13 +20,13 @@ fn files(base: &Results, candidate: &Results) -> Project {
 
 const COMPARE: [&str; 3] = ["compare", "base.json", "candidate.json"];
 
-/// The times of the calls of `wait`, multiplied.
-fn times(factor: f64) -> Results {
+/// The times of the calls of `wait`, so many per cent of what they were.
+fn times(percent: u64) -> Results {
     with(|results| {
         for round in &mut results.jobs[0].rounds {
             for (name, sample) in &mut round.scenarios {
                 if name.starts_with("wait/") {
-                    scale_times(sample, factor);
+                    scale_times(sample, percent);
                 }
             }
         }
@@ -53,7 +53,7 @@ fn zero_for_pass_and_improved() {
         .run(&COMPARE)
         .code(0)
         .stdout_has("pass: nothing got worse by more than its tolerance");
-    files(&healthy(), &times(0.3))
+    files(&healthy(), &times(30))
         .run(&COMPARE)
         .code(0)
         .stdout_has("improved: wait · latency_p");
@@ -78,7 +78,7 @@ fn zero_for_the_first_use_without_a_baseline() {
 
 #[test]
 fn one_for_a_regression() {
-    files(&healthy(), &times(3.0))
+    files(&healthy(), &times(300))
         .run(&COMPARE)
         .code(1)
         .stdout_has("regressed: wait · latency_p");
@@ -87,7 +87,7 @@ fn one_for_a_regression() {
 #[test]
 fn one_for_a_broken_budget_of_the_user_and_not_for_a_default() {
     // Two hundred milliseconds are over the default budget of a computing tool.
-    let slow = times(40.0);
+    let slow = times(4000);
     files(&slow, &slow)
         .run(&COMPARE)
         .code(0)
@@ -278,7 +278,7 @@ fn four_for_inconclusive_only_where_the_policy_says_so() {
 #[test]
 fn one_beats_four() {
     let regressed = {
-        let mut results = times(3.0);
+        let mut results = times(300);
         results.jobs[0].incomplete = Some("interrupted after 5 rounds".to_owned());
         results
     };

@@ -5,7 +5,7 @@
 
 use crate::{
     harness::Project,
-    reference::{ECHO, Over, WAIT, command, small},
+    reference::{ECHO, Over, WAIT, command, shell_line, small},
 };
 
 /// One row: what is switched on, and what must come of it.
@@ -443,11 +443,6 @@ fn later_faulty(over: Over, healthy_starts: u32, fault: &str) -> Project {
     small(Project::new(), over, &[])
         .config("server.command", vec!["sh", "-c", &script])
         .tool(ECHO)
-}
-
-fn shell_line(command: &[String]) -> String {
-    let quoted: Vec<String> = command.iter().map(|word| format!("'{word}'")).collect();
-    quoted.join(" ")
 }
 
 #[test]

@@ -7,10 +7,12 @@
 
 mod baseline;
 mod command_line;
+mod eras;
 mod exit_codes;
 mod faults;
 mod harness;
 mod machine;
+mod process_care;
 mod real_servers;
 mod reference;
 mod survivors;

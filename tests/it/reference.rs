@@ -40,6 +40,12 @@ pub(crate) fn command(over: Over, options: &[&str]) -> Vec<String> {
     command.into_iter().map(str::to_owned).collect()
 }
 
+/// A command as a shell reads it.
+pub(crate) fn shell_line(command: &[String]) -> String {
+    let quoted: Vec<String> = command.iter().map(|word| format!("'{word}'")).collect();
+    quoted.join(" ")
+}
+
 /// A project that measures the reference server, as little as a verdict needs.
 pub(crate) fn small(project: Project, over: Over, options: &[&str]) -> Project {
     reached(project, over)
@@ -78,9 +84,9 @@ pub(crate) fn healthy() -> Results {
                 let index = round.index;
                 *round = first.clone();
                 round.index = index;
-                let factor = [1.0, 1.01, 0.99][number % 3];
+                let percent = [100, 101, 99][number % 3];
                 for sample in round.scenarios.values_mut() {
-                    scale_times(sample, factor);
+                    scale_times(sample, percent);
                 }
             }
             results
@@ -88,9 +94,9 @@ pub(crate) fn healthy() -> Results {
         .clone()
 }
 
-/// Multiplies all times of a sample.
-pub(crate) fn scale_times(sample: &mut Sample, factor: f64) {
-    let scale = |ns: &mut u64| *ns = (*ns as f64 * factor) as u64;
+/// Makes all times of a sample so many per cent of what they are.
+pub(crate) fn scale_times(sample: &mut Sample, percent: u64) {
+    let scale = |ns: &mut u64| *ns = *ns * percent / 100;
     let latencies = [&mut sample.wall, &mut sample.adjusted];
     for latency in latencies.into_iter().flatten() {
         scale(&mut latency.p50_ns);
