@@ -26,7 +26,7 @@ use crate::{
 /// How often memory is looked at while a round runs.
 const MEMORY_EVERY: Duration = Duration::from_millis(100);
 /// Calls before a soak, over all its tools.
-const SOAK_WARM_UP: u32 = 1_000;
+const SOAK_WARM_UP: u32 = 2_500;
 /// Memory readings of a soak.
 const SOAK_READINGS: u32 = 28;
 
@@ -255,7 +255,7 @@ async fn warm_up_for_soak(plan: &Plan, bench: &mut Bench) -> Result<(), RunFailu
     let tools = u32::try_from(plan.suite.soaks.len()).unwrap_or(u32::MAX);
     for scenario in &plan.suite.soaks {
         if let Some(call) = plan.calls.get(&scenario.record.name) {
-            let calls = SOAK_WARM_UP.min(scenario.record.calls) / tools.max(1);
+            let calls = scenario.record.calls.min(SOAK_WARM_UP / tools.max(1));
             bench
                 .sequential(call, 0, calls)
                 .await

@@ -178,7 +178,7 @@ fn slow_tools_get_fewer_calls_then_none() {
     fast/sequential: 100 calls after 50, 1 at once
     slow/sequential: 50 calls after 25, 1 at once
     slower/sequential: 5 calls after 2, 1 at once
-    fast/concurrent: 1000 calls after 10, 10 at once
+    fast/concurrent: 200 calls after 10, 10 at once
     slow/concurrent: 100 calls after 10, 10 at once
     fast/soak: 1400 calls after 0, 1 at once
     - slow/sequential: 50 calls a round instead of 100, to fit max-time (10m)
