@@ -467,3 +467,7 @@ mod clock {
         None
     }
 }
+
+#[cfg(all(test, target_os = "linux"))]
+#[path = "scheduler_tests.rs"]
+mod tests;
