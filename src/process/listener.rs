@@ -148,7 +148,8 @@ mod linux {
     }
 }
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
+#[cfg(target_os = "linux")]
 mod tests {
     use std::{collections::BTreeSet, net::TcpListener, os::unix::process::CommandExt as _};
 

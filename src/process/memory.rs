@@ -272,7 +272,8 @@ fn now() -> Instant {
     Instant::now()
 }
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
+#[cfg(target_os = "linux")]
 mod tests {
     use super::*;
     use crate::process::testing::{Shell, number_in, until};
