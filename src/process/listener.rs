@@ -182,13 +182,15 @@ mod tests {
 
     #[test]
     fn the_parent_of_a_shared_socket_is_the_server() {
-        let folder = tempfile::tempdir().unwrap();
-        let server = Shell::spawn(helper_command("listen").current_dir(folder.path()));
-        let port = u16::try_from(number_in(&folder.path().join("port"))).unwrap();
-        let address = SocketAddr::from(([127, 0, 0, 1], port));
-        let inodes = linux::listening_sockets(address).unwrap();
-        assert_eq!(linux::holders(&inodes).len(), 2);
-        assert_eq!(process_behind(address), Ok(server.pid()));
+        for (role, holders) in [("listen", 2), ("listen by children", 2)] {
+            let folder = tempfile::tempdir().unwrap();
+            let server = Shell::spawn(helper_command(role).current_dir(folder.path()));
+            let port = u16::try_from(number_in(&folder.path().join("port"))).unwrap();
+            let address = SocketAddr::from(([127, 0, 0, 1], port));
+            let inodes = linux::listening_sockets(address).unwrap();
+            assert_eq!(linux::holders(&inodes).len(), holders, "{role}");
+            assert_eq!(process_behind(address), Ok(server.pid()), "{role}");
+        }
     }
 
     #[test]

@@ -134,6 +134,7 @@ async fn processes_that_are_born_are_read_after_a_walk_and_may_die() {
     assert_eq!((probe.threads(), probe.processes.len()), (1, 1));
     let after = probe.read();
     assert_eq!(after.waits.len(), 1);
+    assert!(probe.past_cpu_ns > 0);
     // What it had used and waited for is not taken back.
     assert!(after.server_cpu_ns >= before.server_cpu_ns);
     assert!(after.server_wait_ns >= before.server_wait_ns);

@@ -133,7 +133,8 @@ async fn helper_process() {
         }
         Ok("mcpgate") => mcpgate().await,
         Ok("threads") => threads(),
-        Ok("listen") => listen(),
+        Ok("listen") => listen(1, false),
+        Ok("listen by children") => listen(2, true),
         _ => {}
     }
 }
@@ -170,19 +171,25 @@ fn threads() {
     }
 }
 
-/// Listens on a port, whose number it writes into the file `port`, and lets a child inherit the
-/// socket.
-fn listen() {
+/// Listens on a port, whose number it writes into the file `port`, lets children inherit the
+/// socket, and may leave it to them alone.
+fn listen(children: usize, leave: bool) {
     let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
     rustix::io::fcntl_setfd(&listener, rustix::io::FdFlags::empty()).unwrap();
-    // In this process's group, so that it ends with it.
-    let mut child = std::process::Command::new("sleep")
-        .arg("600")
-        .spawn()
-        .unwrap();
     let port = listener.local_addr().unwrap().port();
+    // In this process's group, so that they end with it.
+    let mut children: Vec<std::process::Child> = (0..children)
+        .map(|_| {
+            let mut sleep = std::process::Command::new("sleep");
+            sleep.arg("600").spawn().unwrap()
+        })
+        .collect();
+    let kept = (!leave).then_some(listener);
     std::fs::write("port", format!("{port}\n")).unwrap();
-    child.wait().unwrap();
+    for child in &mut children {
+        child.wait().unwrap();
+    }
+    drop(kept);
 }
 
 /// A script whose grandchild leaves group, session and parent behind, and writes its id.
