@@ -57,7 +57,7 @@ mod elsewhere {
     use super::{EndedChildren, ProcessId};
 
     #[derive(Debug, Clone, Copy)]
-    pub(in super::super) struct ProcessClock;
+    pub(in super::super) enum ProcessClock {}
 
     impl ProcessClock {
         pub(in super::super) fn of(_pid: u32) -> Option<Self> {
@@ -65,7 +65,7 @@ mod elsewhere {
         }
 
         pub(in super::super) fn now_ns(self) -> Option<u64> {
-            None
+            match self {}
         }
     }
 

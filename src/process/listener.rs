@@ -54,10 +54,7 @@ pub fn process_behind(address: SocketAddr) -> Result<u32, String> {
 
 /// The process among or above `pids` that all of them descend from: one of them, or their common
 /// parent unless we descend from that one, too (a shell, a test runner, the first process).
-#[cfg_attr(
-    not(target_os = "linux"),
-    expect(dead_code, reason = "used where listeners are looked up")
-)]
+#[cfg(target_os = "linux")]
 fn common_ancestor(pids: &[u32], ancestors: impl Fn(u32) -> Vec<u32>) -> Option<u32> {
     let lines: Vec<(u32, Vec<u32>)> = pids.iter().map(|&pid| (pid, ancestors(pid))).collect();
     let is_above_all = |top: u32| {

@@ -114,6 +114,7 @@ pub(crate) fn helper_command(role: &str) -> std::process::Command {
 }
 
 /// The same as a server.
+#[cfg(target_os = "linux")]
 pub(crate) fn helper_spec(role: &str) -> LaunchSpec {
     LaunchSpec {
         program: std::env::current_exe().unwrap().display().to_string(),
