@@ -75,7 +75,11 @@ async fn a_busy_call_uses_cpu_time_and_an_idle_spell_does_not() {
         let cpu_ns = Reading::call(&before, &after, &next).server_cpu_ns;
         cpu_ns > 5 * MS && cpu_ns.abs_diff(exact) < MS / 2
     });
-    assert_eq!(probe.read().since(&next).server_cpu_ns, 0, "it is idle");
+    until("an idle spell", || {
+        let last = std::mem::take(&mut next);
+        probe.read_into(&mut next);
+        next.since(&last).server_cpu_ns == 0
+    });
     let call = Reading::call(&before, &after, &next);
     assert!(call.max_server_wait_ns <= after.since(&before).server_wait_total_ns);
     assert!(next.since_birth(ClientWait::now().unwrap()).server_cpu_ns >= call.server_cpu_ns);
@@ -94,8 +98,7 @@ async fn cpu_time_of_a_thread_that_lived_between_two_readings_counts() {
     let after = probe.read();
     assert_eq!(probe.threads(), threads);
     let cpu_ns = after.since(&before).server_cpu_ns;
-    // It spins for 60 ms of wall time; on a busy machine it gets a part of it.
-    assert!(cpu_ns > 2 * MS, "{cpu_ns}");
+    assert!(cpu_ns >= 20 * MS, "{cpu_ns}");
 }
 
 #[tokio::test]
@@ -125,8 +128,13 @@ async fn processes_that_are_born_are_read_after_a_walk_and_may_die() {
         probe.refresh();
         probe.threads() == 2
     });
-    let before = probe.read();
     let child = tree::descendants(root)[0];
+    let mut before = Reading::default();
+    until("the child's CPU time, which comes late", || {
+        probe.read_into(&mut before);
+        let processes = &probe.processes;
+        processes.iter().any(|p| p.id == child && p.cpu_ns > 0)
+    });
     assert!(child.signal(rustix::process::Signal::KILL));
     caller.call("reap").await;
     let _ = probe.read();

@@ -153,14 +153,14 @@ async fn mcpgate() {
     std::future::pending::<()>().await;
 }
 
-/// A server that, for each line, uses CPU on a thread that then ends, and (for `keep`) leaves a
+/// A server that, for each line, uses 20 ms of CPU time on a thread that then ends, and (for `keep`) leaves a
 /// sleeping thread behind.
 fn threads() {
     println!("\nready");
     for line in std::io::stdin().lines() {
         let busy = std::thread::spawn(|| {
-            let start = Instant::now();
-            while start.elapsed() < Duration::from_millis(60) {
+            let clock = rustix::time::ClockId::ThreadCPUTime;
+            while rustix::time::clock_gettime(clock).tv_nsec < 20_000_000 {
                 std::hint::spin_loop();
             }
         });
