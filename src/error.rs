@@ -40,7 +40,7 @@ pub enum Error {
         problem: String,
     },
     /// A refused baseline update: every objection.
-    #[error("the baseline was not updated:\n{}", objections.iter().map(|o| format!("  - {o}")).collect::<Vec<_>>().join("\n"))]
+    #[error("the baseline was not updated:\n{}\nto accept these results all the same, add --force; what it overrode is written into the baseline", objections.iter().map(|o| format!("  - {o}")).collect::<Vec<_>>().join("\n"))]
     BaselineRefused {
         /// Every objection, in words.
         objections: Vec<String>,
@@ -49,7 +49,7 @@ pub enum Error {
     #[error("{0}")]
     NotMeasured(String),
     /// A file could not be written or a report not delivered.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: cannot be written: {source}", path.display())]
     NotDelivered {
         /// The file.
         path: PathBuf,

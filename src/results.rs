@@ -329,7 +329,23 @@ pub struct Sample {
     pub cpu_per_call_ns: Option<u64>,
 }
 
+/// After so many time-outs in a row a scenario is given up, and its tool is not called again in
+/// that run: a server that hangs must not cost a time-out for each call.
+pub const TIMEOUTS_IN_A_ROW: u32 = 3;
+
+fn was_given_up(calls: u32, successes: u32, errors: &BTreeMap<String, u32>, planned: u32) -> bool {
+    let timeouts = errors.get("timeout").copied().unwrap_or(0);
+    timeouts >= TIMEOUTS_IN_A_ROW && (calls < planned || successes == 0)
+}
+
 impl Sample {
+    /// Whether its scenario, of `planned` calls a round, was given up: see
+    /// [`TIMEOUTS_IN_A_ROW`].
+    #[must_use]
+    pub fn was_given_up(&self, planned: u32) -> bool {
+        was_given_up(self.calls, self.successes, &self.errors, planned)
+    }
+
     /// Successful calls per second; 0 if nothing was measured.
     #[must_use]
     pub fn throughput_per_s(&self) -> f64 {
@@ -385,4 +401,12 @@ pub struct SoakSample {
     pub growth_bytes_per_call: Option<f64>,
     /// `[calls made, bytes]` pairs in order.
     pub memory: Vec<(u32, u64)>,
+}
+
+impl SoakSample {
+    /// As [`Sample::was_given_up`].
+    #[must_use]
+    pub fn was_given_up(&self, planned: u32) -> bool {
+        was_given_up(self.calls, self.successes, &self.errors, planned)
+    }
 }

@@ -47,16 +47,21 @@ pub(super) fn run(arguments: Arguments) -> Result<u8, Error> {
     let loaded = files::load_config(update.config.as_deref())?;
     let path = compare::baseline_path(update.baseline.as_deref(), &loaded);
     let mut results = store::read_results(&update.results)?;
+    let mut unreadable = None;
     let existing = if path.exists() {
         match store::read_results(&path) {
             Ok(existing) => Some(existing),
             Err(error) if !update.force => return Err(error),
-            Err(_) => None,
+            Err(error) => {
+                unreadable = Some(format!("the baseline before could not be read: {error}"));
+                None
+            }
         }
     } else {
         None
     };
-    let objections = acceptance::objections(&results, existing.as_ref(), &loaded.config.gate);
+    let mut objections = acceptance::objections(&results, existing.as_ref(), &loaded.config.gate);
+    objections.extend(unreadable);
     if !objections.is_empty() && !update.force {
         return Err(Error::BaselineRefused { objections });
     }

@@ -6,8 +6,9 @@ use clap::Args;
 
 use super::{
     files::{self, BASELINE, Loaded},
-    measure::{self, CONFIRMING_ROUNDS, Early, Session},
+    measure::{self, CONFIRMING_ROUNDS},
     options::{self, Format, Measuring, Printing},
+    session::{Early, Session},
 };
 use crate::{
     error::Error,

@@ -63,3 +63,12 @@ fn colored_stderr() -> bool {
 pub(super) fn save(path: &Path, results: &Results) -> Result<(), Error> {
     store::write_atomic(path, store::to_stable_text(results).as_bytes())
 }
+
+/// For the end of an error: that a file of this name holds something older. Empty if there is none.
+pub(super) fn still_there(path: &Path) -> String {
+    if path.is_file() {
+        format!("\n  {} is still that of an earlier run", path.display())
+    } else {
+        String::new()
+    }
+}

@@ -5,14 +5,17 @@
 //! are ended on every way out.
 
 mod baseline;
+mod choose;
 mod compare;
 mod demo;
 mod files;
+mod mask;
 mod measure;
 mod options;
 mod progress;
 mod run;
 mod schema;
+mod session;
 mod signal;
 
 use std::process::ExitCode;

@@ -8,6 +8,9 @@ use crate::results::{Environment, Job, Results, ScenarioKind, ScenarioRecord, Tr
 /// What to do about a baseline that no longer fits.
 pub(super) const UPDATE: &str = "run `mcpgate baseline update` to accept these results";
 
+/// The same where an ordinary update refuses.
+pub(super) const FORCED: &str = "run `mcpgate baseline update --force` to accept these results";
+
 /// The common ground of two files.
 pub(super) struct Ground<'a> {
     /// Why nothing at all is comparable, in words.

@@ -229,7 +229,11 @@ fn conclude(
 fn unchecked_budgets(budgets: &[BudgetCheck]) -> Vec<Finding> {
     let mut findings: Vec<(Metric, Vec<&str>)> = Vec::new();
     for check in budgets {
-        if !check.binding || check.outcome != BudgetOutcome::NotMeasured {
+        // Without an error rate there was no call at all, which is told as that.
+        if !check.binding
+            || check.outcome != BudgetOutcome::NotMeasured
+            || check.metric == Metric::ErrorRate
+        {
             continue;
         }
         match findings.iter_mut().find(|(m, _)| *m == check.metric) {

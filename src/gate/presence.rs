@@ -2,7 +2,7 @@
 
 use super::{
     Finding, Severity,
-    comparability::{UPDATE, about, about_all, shortened, tool_list_differs},
+    comparability::{FORCED, about, about_all, shortened, tool_list_differs},
     errors::{Tally, first_error},
 };
 use crate::results::{Results, ScenarioRecord, Skipped};
@@ -26,40 +26,81 @@ pub(super) fn of_results(results: &Results) -> Vec<Finding> {
     }
     let notes = results.jobs.iter().flat_map(|job| &job.notes);
     let notes = notes.map(|note| about_all(Severity::Note, shortened(note, 300)));
-    let scenarios = results.suite.scenarios.iter().filter_map(|record| {
-        let tally = Tally::of(results, &record.name);
-        let finding = |severity, text| Some(about(severity, &record.name, text));
-        let error = || first_error(results, &record.name);
-        if tally.calls == 0 {
-            finding(
+    let scenarios = results
+        .suite
+        .scenarios
+        .iter()
+        .filter_map(|record| of_scenario(results, record));
+    scenarios.chain(notes).collect()
+}
+
+fn of_scenario(results: &Results, record: &ScenarioRecord) -> Option<Finding> {
+    let tally = Tally::of(results, &record.name);
+    let failure = if record.report_only {
+        Severity::Note
+    } else {
+        Severity::Failure
+    };
+    let error = || first_error(results, &record.name);
+    let (severity, text) = if tally.calls == 0 {
+        match broken_tool(results, record) {
+            Some(tool) => (
+                Severity::Note,
+                format!("not called: {} does not work", shortened(tool, 80)),
+            ),
+            None => (
                 Severity::Failure,
                 "declared, but not one call was made".to_owned(),
-            )
-        } else if tally.all_failed() {
-            let severity = if record.report_only {
-                Severity::Note
-            } else {
-                Severity::Failure
-            };
-            finding(
-                severity,
-                format!("not one of {} calls succeeded{}", tally.calls, error()),
-            )
-        } else if tally.failed > 0 {
-            finding(
-                Severity::Note,
-                format!(
-                    "{} of {} calls failed{}",
-                    tally.failed,
-                    tally.calls,
-                    error()
-                ),
-            )
-        } else {
-            None
+            ),
         }
-    });
-    scenarios.chain(notes).collect()
+    } else if tally.all_failed() {
+        let text = format!("not one of {} calls succeeded{}", tally.calls, error());
+        (failure, text)
+    } else if was_given_up(results, record) {
+        let text = format!(
+            "calls only timed out in the end, so it was given up: {} of {} failed{}",
+            tally.failed,
+            tally.calls,
+            error()
+        );
+        (failure, text)
+    } else if tally.failed > 0 {
+        let text = format!(
+            "{} of {} calls failed{}",
+            tally.failed,
+            tally.calls,
+            error()
+        );
+        (Severity::Note, text)
+    } else {
+        return None;
+    };
+    Some(about(severity, &record.name, text))
+}
+
+/// The tool of a scenario, if another scenario of it already fails: then it was not called here.
+fn broken_tool<'a>(results: &Results, record: &'a ScenarioRecord) -> Option<&'a str> {
+    let tool = record.tool.as_deref()?;
+    let others = results.suite.scenarios.iter();
+    others
+        .filter(|other| other.tool.as_deref() == Some(tool))
+        .any(|other| Tally::of(results, &other.name).all_failed() || was_given_up(results, other))
+        .then_some(tool)
+}
+
+/// Whether its calls timed out until the run gave it up: see
+/// [`crate::results::TIMEOUTS_IN_A_ROW`].
+fn was_given_up(results: &Results, record: &ScenarioRecord) -> bool {
+    let name = &record.name;
+    results.jobs.iter().any(|job| {
+        let mut rounds = job
+            .rounds
+            .iter()
+            .filter_map(|round| round.scenarios.get(name));
+        let mut soaks = job.soaks.iter().filter_map(|soak| soak.scenarios.get(name));
+        rounds.any(|sample| sample.was_given_up(record.calls))
+            || soaks.any(|sample| sample.was_given_up(record.calls))
+    })
 }
 
 /// A scenario of the baseline that this run does not declare.
@@ -122,7 +163,7 @@ pub(super) fn of_missing(
                 Severity::Failure,
                 &m.record.name,
                 format!(
-                    "in the baseline, but not in this run; if it was removed on purpose, {UPDATE}"
+                    "in the baseline, but not in this run; if it was removed on purpose, {FORCED}"
                 ),
             ),
         })

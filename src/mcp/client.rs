@@ -12,9 +12,9 @@ use super::{
     Limits,
     http::{HttpAnswer, HttpConnection, HttpTarget},
     message::{self, Identity, MODERN_ERROR_CODES, RequestWriter, TOOLS_CALL},
-    outcome::{CallError, ErrorKind, excerpt},
+    outcome::{CallError, ErrorKind, Strays, excerpt},
     revision::{Era, MODERN, Revision},
-    stdio::{StdioLink, Strays},
+    stdio::StdioLink,
 };
 
 const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
@@ -25,6 +25,9 @@ const MCP_NAME: HeaderName = HeaderName::from_static("mcp-name");
 /// How long a stdio server may leave the era probe unanswered before it is taken for one of the
 /// `initialize` era.
 const PROBE_SILENCE: Duration = Duration::from_secs(10);
+/// How long a server may take to end a session. It is told so out of politeness, between rounds
+/// that it must not delay.
+const CLOSE_PATIENCE: Duration = Duration::from_secs(1);
 /// Pages of `tools/list` that are followed.
 const MOST_PAGES: usize = 1_000;
 /// Tools that are taken from `tools/list`.
@@ -119,7 +122,18 @@ pub struct Client {
     params: Vec<u8>,
 }
 
-/// Opens a client. `revision` fixes the protocol revision; without it the era is probed.
+/// Which protocol revision a client is opened with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wanted {
+    /// The newest that the server speaks; its era is probed.
+    Any,
+    /// The newest with `initialize` that the server speaks.
+    AnyLegacy,
+    /// This one and no other.
+    Exactly(Revision),
+}
+
+/// Opens a client.
 ///
 /// Over stdio in the `initialize` era a process has one session: there a second client is had by
 /// [`Client::share`].
@@ -128,32 +142,65 @@ pub struct Client {
 /// [`OpenError`] names the step.
 pub async fn open(
     endpoint: &Endpoint,
-    revision: Option<Revision>,
+    wanted: Wanted,
     limits: Limits,
 ) -> Result<Opened, OpenError> {
-    match revision.map(|revision| (revision, revision.era())) {
-        Some((revision, Era::Modern)) => discover(endpoint, revision, limits, None)
-            .await
-            .map(|(opened, _)| opened),
-        Some((revision, Era::Legacy)) => initialize(endpoint, revision, limits).await,
-        None => match discover(endpoint, Revision::MODERN, limits, Some(PROBE_SILENCE)).await {
-            Ok((opened, versions)) if versions.iter().any(|version| version == MODERN) => {
-                Ok(opened)
+    match wanted {
+        Wanted::Exactly(revision) => open_exactly(endpoint, revision, limits).await,
+        Wanted::AnyLegacy => initialize(endpoint, Revision::NEWEST_LEGACY, limits).await,
+        Wanted::Any => {
+            let probed = discover(endpoint, Revision::MODERN, limits, Some(PROBE_SILENCE)).await;
+            match probed {
+                Ok((opened, versions)) => {
+                    speaks(&versions, Revision::MODERN)?;
+                    Ok(opened)
+                }
+                Err(failed) if is_final(&failed) => Err(failed),
+                Err(_) => initialize(endpoint, Revision::NEWEST_LEGACY, limits).await,
             }
-            Ok((_, versions)) => Err(OpenError {
-                step: "server/discover",
-                error: CallError::new(
-                    ErrorKind::Malformed,
-                    format!(
-                        "the server speaks {}; mcpgate speaks {MODERN} and older",
-                        excerpt(&versions.join(", "))
-                    ),
-                ),
-            }),
-            Err(failed) if is_final(&failed) => Err(failed),
-            Err(_) => initialize(endpoint, Revision::NEWEST_LEGACY, limits).await,
-        },
+        }
     }
+}
+
+async fn open_exactly(
+    endpoint: &Endpoint,
+    revision: Revision,
+    limits: Limits,
+) -> Result<Opened, OpenError> {
+    if revision.era() == Era::Modern {
+        let (opened, versions) = discover(endpoint, revision, limits, None).await?;
+        speaks(&versions, revision)?;
+        return Ok(opened);
+    }
+    let opened = initialize(endpoint, revision, limits).await?;
+    let answered = opened.client.revision();
+    if answered == revision {
+        return Ok(opened);
+    }
+    // A server that does not speak what is offered answers with what it does speak.
+    Err(OpenError {
+        step: "initialize",
+        error: CallError::new(
+            ErrorKind::Malformed,
+            format!("asked for protocol {revision}, answered with {answered}"),
+        ),
+    })
+}
+
+fn speaks(versions: &[String], revision: Revision) -> Result<(), OpenError> {
+    if versions.iter().any(|version| version == revision.as_str()) {
+        return Ok(());
+    }
+    Err(OpenError {
+        step: "server/discover",
+        error: CallError::new(
+            ErrorKind::Malformed,
+            format!(
+                "the server speaks {}; mcpgate speaks {MODERN} and older",
+                excerpt(&versions.join(", "))
+            ),
+        ),
+    })
 }
 
 /// Whether a failed probe says more than that the server is of the `initialize` era.
@@ -473,12 +520,13 @@ impl Client {
         }
     }
 
-    /// Answers that nobody asked for, since the last time this was asked.
+    /// Answers that nobody asked for, since the last time this was asked. Over stdio they are
+    /// those of all clients on the same pipes.
     #[must_use]
-    pub fn take_strays(&self) -> Strays {
-        match &self.link {
+    pub fn take_strays(&mut self) -> Strays {
+        match &mut self.link {
             Link::Stdio(link) => link.take_strays(),
-            Link::Http { .. } => Strays::default(),
+            Link::Http { connection, .. } => connection.take_strays(),
         }
     }
 
@@ -491,8 +539,9 @@ impl Client {
             ..
         } = &mut self.link
         {
+            let patience = self.call_timeout.min(CLOSE_PATIENCE);
             let _ = connection
-                .status_of(Method::DELETE, Bytes::new(), headers, self.call_timeout)
+                .status_of(Method::DELETE, Bytes::new(), headers, patience)
                 .await;
         }
     }

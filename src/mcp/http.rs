@@ -1,24 +1,20 @@
 //! Streamable HTTP: one kept-alive connection for each virtual user.
 //!
-//! Connecting, draining and header building stay outside the timed span. The first byte is the
-//! answer's head; the last byte is the frame that completes the body, or the event with the
-//! answer.
+//! Connecting, draining and header building stay outside the timed span; how an answer is read
+//! is in `answer.rs`.
 
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
     sync::Arc,
 };
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::{
-    HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri,
+    HeaderMap, HeaderValue, Method, Request, StatusCode, Uri,
     header::{ACCEPT, CONTENT_TYPE, HOST, USER_AGENT},
 };
-use http_body_util::{BodyExt, Full};
-use hyper::{
-    body::Incoming as IncomingBody,
-    client::conn::http1::{SendRequest, handshake},
-};
+use http_body_util::Full;
+use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
 use tokio::{
     net::{TcpStream, lookup_host},
@@ -26,21 +22,11 @@ use tokio::{
 };
 
 use super::{
+    answer::{AnswerReader, drained},
     client::Exchange,
-    message::{self, Incoming},
-    outcome::{CallError, ErrorKind, excerpt_bytes},
-    sse::SseParser,
+    message,
+    outcome::{CallError, ErrorKind, Strays, excerpt_bytes},
 };
-
-/// How long the rest of an event stream may take to end after its answer before the connection is
-/// given up.
-const DRAIN: Duration = Duration::from_secs(1);
-/// How long a server may take to accept our answer to its own request.
-const REPLY_PATIENCE: Duration = Duration::from_secs(30);
-/// How much of an unsuccessful answer's body is read for its message.
-const ERROR_BODY_BYTES: usize = 64 << 10;
-/// Requests that a server may make of us during one call; further ones are not answered.
-const REPLIES_PER_CALL: usize = 16;
 
 /// Where a server listens, and what every request to it carries.
 #[derive(Debug, Clone)]
@@ -145,7 +131,7 @@ impl HttpTarget {
     }
 }
 
-fn reset(error: &dyn std::error::Error) -> CallError {
+pub(super) fn reset(error: &dyn std::error::Error) -> CallError {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {
@@ -203,6 +189,7 @@ pub struct HttpConnection {
     target: Arc<HttpTarget>,
     sender: Option<SendRequest<Full<Bytes>>>,
     message_bytes: usize,
+    strays: Strays,
 }
 
 impl HttpConnection {
@@ -213,7 +200,15 @@ impl HttpConnection {
             target,
             sender: None,
             message_bytes,
+            strays: Strays::default(),
         }
+    }
+
+    /// Answers that nobody asked for, since the last time this was asked: those that came in an
+    /// event stream after its answer.
+    #[must_use]
+    pub fn take_strays(&mut self) -> Strays {
+        std::mem::take(&mut self.strays)
     }
 
     /// Where it leads.
@@ -227,17 +222,19 @@ impl HttpConnection {
     /// # Errors
     /// `refused`, `reset` or `timeout`.
     pub async fn ensure_open(&mut self, patience: Duration) -> Result<(), CallError> {
-        if let Some(sender) = &mut self.sender
-            && sender.ready().await.is_ok()
-        {
-            return Ok(());
-        }
-        let connecting = timeout(patience, self.target.connect());
-        self.sender = Some(
-            connecting
-                .await
-                .map_err(|_| timed_out("connection", patience))??,
-        );
+        let kept = self.sender.take();
+        let opening = async {
+            if let Some(mut sender) = kept
+                && sender.ready().await.is_ok()
+            {
+                return Ok(sender);
+            }
+            self.target.connect().await
+        };
+        let opened = timeout(patience, opening)
+            .await
+            .map_err(|_| timed_out("connection", patience))??;
+        self.sender = Some(opened);
         Ok(())
     }
 
@@ -279,7 +276,7 @@ impl HttpConnection {
         match answer {
             Ok((answer, rest)) => {
                 if let Some(rest) = rest
-                    && !drained(rest).await
+                    && !rest.drained(&mut self.strays).await
                 {
                     self.sender = None;
                 }
@@ -311,15 +308,23 @@ impl HttpConnection {
                 "the connection is not open",
             ));
         };
-        let response = timeout(patience, sender.send_request(request))
+        let answered = timeout(patience, sender.send_request(request))
             .await
-            .map_err(|_| timed_out("answer", patience))?
-            .map_err(|e| reset(&e))?;
-        let status = response.status();
-        if !drained(response.into_body()).await {
-            self.sender = None;
+            .map_err(|_| timed_out("answer", patience))
+            .and_then(|answered| answered.map_err(|e| reset(&e)));
+        match answered {
+            Ok(response) => {
+                let status = response.status();
+                if !drained(response.into_body()).await {
+                    self.sender = None;
+                }
+                Ok(status)
+            }
+            Err(error) => {
+                self.sender = None;
+                Err(error)
+            }
         }
-        Ok(status)
     }
 
     fn request(&self, method: Method, body: Bytes, headers: &HeaderMap) -> Request<Full<Bytes>> {
@@ -336,175 +341,6 @@ fn timed_out(what: &str, patience: Duration) -> CallError {
         ErrorKind::Timeout,
         format!("no {what} within {}", humantime::format_duration(patience)),
     )
-}
-
-/// Reads what is left of a body, so that the connection can be used again.
-async fn drained(mut body: IncomingBody) -> bool {
-    let mut left = ERROR_BODY_BYTES;
-    let draining = async {
-        while let Some(frame) = body.frame().await {
-            let Ok(frame) = frame else { return false };
-            let size = frame.data_ref().map_or(0, Bytes::len);
-            let Some(rest) = left.checked_sub(size) else {
-                return false;
-            };
-            left = rest;
-        }
-        true
-    };
-    timeout(DRAIN, draining).await.unwrap_or(false)
-}
-
-struct AnswerReader<'a> {
-    id: u64,
-    target: &'a Arc<HttpTarget>,
-    headers: &'a HeaderMap,
-    limit: usize,
-}
-
-impl AnswerReader<'_> {
-    async fn read(
-        &self,
-        response: Response<IncomingBody>,
-        sent: Instant,
-        first_byte: Instant,
-    ) -> Result<(HttpAnswer, Option<IncomingBody>), CallError> {
-        let (head, body) = response.into_parts();
-        let is_stream = head
-            .headers
-            .get(CONTENT_TYPE)
-            .and_then(|value| value.to_str().ok())
-            .is_some_and(|value| {
-                value
-                    .trim_start()
-                    .get(..17)
-                    .is_some_and(|start| start.eq_ignore_ascii_case("text/event-stream"))
-            });
-        let (body, last_byte, rest) = if head.status.is_success() && is_stream {
-            self.read_stream(body).await?
-        } else {
-            let limit = if head.status.is_success() {
-                self.limit
-            } else {
-                ERROR_BODY_BYTES
-            };
-            let (body, last_byte) = whole(body, limit, first_byte).await?;
-            (body, last_byte, None)
-        };
-        Ok((
-            HttpAnswer {
-                status: head.status,
-                headers: head.headers,
-                exchange: Exchange {
-                    sent,
-                    first_byte,
-                    last_byte,
-                    body,
-                },
-            },
-            rest,
-        ))
-    }
-
-    async fn read_stream(
-        &self,
-        mut body: IncomingBody,
-    ) -> Result<(Bytes, Instant, Option<IncomingBody>), CallError> {
-        let mut parser = SseParser::new();
-        let mut received = 0_usize;
-        let mut replies = 0;
-        while let Some(frame) = body.frame().await {
-            let at = Instant::now();
-            let frame = frame.map_err(|e| reset(&e))?;
-            let Some(bytes) = frame.data_ref() else {
-                continue;
-            };
-            received = received.saturating_add(bytes.len());
-            if received > self.limit {
-                return Err(too_large(self.limit));
-            }
-            let mut events = Vec::new();
-            parser.feed(bytes, |event| events.push(event.data));
-            for data in events {
-                match message::classify(&data) {
-                    Ok(Incoming::Request { id, method }) => {
-                        replies += 1;
-                        if replies <= REPLIES_PER_CALL {
-                            self.reply(message::answer_to_server_request(id, &method));
-                        }
-                    }
-                    Ok(Incoming::Notification) => {}
-                    Ok(Incoming::Answer(_) | Incoming::ForeignAnswer(_)) | Err(_) => {
-                        return Ok((Bytes::from(data), at, Some(body)));
-                    }
-                }
-            }
-        }
-        Err(CallError::new(
-            ErrorKind::Reset,
-            format!(
-                "the event stream ended before the answer under id {}",
-                self.id
-            ),
-        ))
-    }
-
-    /// Answers a request that the server made inside the event stream, on a connection of its own.
-    fn reply(&self, body: Vec<u8>) {
-        let mut connection = HttpConnection::new(Arc::clone(self.target), ERROR_BODY_BYTES);
-        let headers = self.headers.clone();
-        tokio::spawn(async move {
-            // A server that does not take the answer fails the call that it asked for.
-            let _ = connection
-                .status_of(Method::POST, Bytes::from(body), &headers, REPLY_PATIENCE)
-                .await;
-        });
-    }
-}
-
-fn too_large(limit: usize) -> CallError {
-    CallError::new(
-        ErrorKind::TooLarge,
-        format!("the answer is larger than the limit of {limit} bytes"),
-    )
-}
-
-async fn whole(
-    mut body: IncomingBody,
-    limit: usize,
-    first_byte: Instant,
-) -> Result<(Bytes, Instant), CallError> {
-    let mut last_byte = first_byte;
-    let mut first: Option<Bytes> = None;
-    let mut more = BytesMut::new();
-    while let Some(frame) = body.frame().await {
-        let at = Instant::now();
-        let frame = frame.map_err(|e| reset(&e))?;
-        let Ok(bytes) = frame.into_data() else {
-            continue;
-        };
-        last_byte = at;
-        let held = first.as_ref().map_or(0, Bytes::len) + more.len();
-        if held + bytes.len() > limit {
-            return Err(too_large(limit));
-        }
-        if first.is_none() {
-            first = Some(bytes);
-        } else {
-            more.extend_from_slice(&bytes);
-        }
-    }
-    let body = match first {
-        None => Bytes::new(),
-        Some(first) if more.is_empty() => first,
-        Some(first) => {
-            let mut all = BytesMut::with_capacity(first.len() + more.len());
-            all.extend_from_slice(&first);
-            all.extend_from_slice(&more);
-            all.freeze()
-        }
-    };
-    Ok((body, last_byte))
 }
 
 #[cfg(test)]

@@ -9,11 +9,13 @@
 //! | `lines.rs` | pure | framing of lines |
 //! | `stdio.rs` | shell | a child's pipes, answers matched by id |
 //! | `http.rs` | shell | one kept-alive connection for each virtual user |
+//! | `answer.rs` | shell | one HTTP answer: a body or an event stream |
 //! | `client.rs` | shell | era probe, handshake, sessions, calls |
 //!
 //! A timed call is prepared before the clock starts and checked after it has stopped:
 //! [`client::Client::prepare_call`], [`client::Client::send`], [`message::check_tool_answer`].
 
+mod answer;
 pub mod client;
 pub mod http;
 pub mod lines;

@@ -76,6 +76,25 @@ impl CallError {
     }
 }
 
+/// Answers that nobody asked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Strays {
+    /// How many.
+    pub count: u32,
+    /// The first one, in words.
+    pub sample: String,
+}
+
+impl Strays {
+    /// Counts one.
+    pub fn add(&mut self, sample: String) {
+        if self.count == 0 {
+            self.sample = sample;
+        }
+        self.count = self.count.saturating_add(1);
+    }
+}
+
 /// How much of a server's text goes into a message.
 pub const EXCERPT_CHARS: usize = 300;
 

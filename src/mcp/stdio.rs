@@ -25,21 +25,12 @@ use super::{
     client::Exchange,
     lines::LineFramer,
     message::{self, Incoming},
-    outcome::{CallError, ErrorKind, excerpt_bytes},
+    outcome::{CallError, ErrorKind, Strays, excerpt_bytes},
 };
 
 /// Replies to the server's own requests that may wait to be written; further ones are dropped, so
 /// that a flood of requests costs no memory.
 const REPLY_QUEUE: usize = 64;
-
-/// Answers that nobody asked for.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Strays {
-    /// How many.
-    pub count: u32,
-    /// The first one, in words.
-    pub sample: String,
-}
 
 type Answered = Result<Arrival, CallError>;
 
@@ -58,13 +49,6 @@ struct State {
 }
 
 impl State {
-    fn stray(&mut self, sample: String) {
-        if self.strays.count == 0 {
-            self.strays.sample = sample;
-        }
-        self.strays.count = self.strays.count.saturating_add(1);
-    }
-
     fn fail_all(&mut self, error: &CallError) {
         self.down.get_or_insert_with(|| error.clone());
         for (_, waiting) in self.pending.drain() {
@@ -342,7 +326,7 @@ fn route(shared: &Shared, arrival: Arrival) -> Result<(), CallError> {
                 if never_used {
                     unknown_id(&mut state, &id.to_string());
                 } else {
-                    state.stray(format!("a second answer under id {id}"));
+                    state.strays.add(format!("a second answer under id {id}"));
                 }
             }
         }
@@ -370,7 +354,9 @@ fn unknown_id(state: &mut State, id: &str) {
             )));
         }
     } else {
-        state.stray(format!("an answer under id {id}, which was never used"));
+        state
+            .strays
+            .add(format!("an answer under id {id}, which was never used"));
     }
 }
 

@@ -14,6 +14,11 @@ use crate::{
 /// Most causes named at the top; the rest stands in the rows.
 const CAUSES: usize = 3;
 
+/// Accepts good results as the baseline.
+const UPDATE: &str = "mcpgate baseline update";
+/// Accepts results that the first one refuses.
+const FORCED: &str = "mcpgate baseline update --force";
+
 /// What happened.
 #[derive(Debug)]
 pub(crate) struct Headline {
@@ -314,18 +319,26 @@ pub(crate) fn next_steps(report: &Report<'_>) -> Vec<Step> {
     let steps = match judgement.verdict {
         Verdict::Regressed => vec![
             reproduce("Not intended? See it on your machine:"),
-            Some(accept(report, "Intended? Accept it:")),
+            Some(accept(report, "Intended? Accept it:", FORCED)),
             budget,
         ],
         _ if is_first_use(report) => {
             vec![
-                Some(accept(report, "Make these results the first baseline:")),
+                Some(accept(
+                    report,
+                    "Make these results the first baseline:",
+                    UPDATE,
+                )),
                 budget,
             ]
         }
         Verdict::NotMeasured => vec![
             reproduce("See it on your machine:"),
-            Some(accept(report, "Removed or renamed on purpose? Accept it:")),
+            Some(accept(
+                report,
+                "Removed or renamed on purpose? Accept it:",
+                FORCED,
+            )),
             budget,
         ],
         Verdict::Inconclusive => vec![Some(more_rounds(report)), budget],
@@ -334,6 +347,7 @@ pub(crate) fn next_steps(report: &Report<'_>) -> Vec<Step> {
                 Some(accept(
                     report,
                     "Keep it, so that losing it again will show:",
+                    UPDATE,
                 )),
                 budget,
             ]
@@ -350,10 +364,10 @@ fn said(text: Line) -> Step {
     }
 }
 
-fn accept(report: &Report<'_>, lead: &'static str) -> Step {
+fn accept(report: &Report<'_>, lead: &'static str, command: &'static str) -> Step {
     let line = Line::own(lead)
         .then(" ")
-        .code("mcpgate baseline update")
+        .code(command)
         .then(", then commit ");
     let path = report.context.baseline_path.as_deref();
     said(

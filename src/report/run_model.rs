@@ -10,7 +10,7 @@ use super::{
     provenance::{self, Fact},
 };
 use crate::{
-    gate::{BudgetOutcome, Judgement, Unit},
+    gate::{BudgetOutcome, Judgement, Severity, Unit},
     results::{Job, Latency, Measure, Results, Round, Sample, ScenarioKind, Skipped},
 };
 
@@ -54,7 +54,9 @@ impl<'a> RunView<'a> {
     pub(crate) fn of(results: &'a Results, judgement: Option<&'a Judgement>) -> Self {
         let budgets = judgement.map_or_else(Vec::new, |j| details::budget_rows(&j.budgets));
         let errors = details::error_rows(results);
-        let (tone, word, reason) = headline(results, &errors, &budgets);
+        let mut findings = judgement.map_or_else(Vec::new, |j| details::finding_rows(&j.findings));
+        let (tone, word, reason) = headline(results, &errors, &budgets, &findings);
+        findings.retain(|finding| finding.text != reason);
         Self {
             tone,
             word,
@@ -63,7 +65,7 @@ impl<'a> RunView<'a> {
             server: server(results),
             errors,
             budgets,
-            findings: judgement.map_or_else(Vec::new, |j| details::finding_rows(&j.findings)),
+            findings,
             skipped: &results.suite.skipped,
         }
     }
@@ -73,6 +75,7 @@ fn headline(
     results: &Results,
     errors: &[ErrorRow<'_>],
     budgets: &[BudgetRow<'_>],
+    findings: &[FindingRow],
 ) -> (Tone, &'static str, Line) {
     let rounds = model::rounds(results);
     let scenarios = figure::count(results.suite.scenarios.len(), "scenario");
@@ -85,6 +88,11 @@ fn headline(
         let reason = Line::own("no round was completed");
         let reason = ended.map_or(reason.clone(), |why| reason.then(": ").prose(why));
         return (Tone::Bad, "nothing measured", reason);
+    }
+    // A tool that does not work breaks the budget of errors, too: this says more.
+    let failure = findings.iter().find(|f| f.severity == Severity::Failure);
+    if let Some(failure) = failure {
+        return (Tone::Bad, "failed", failure.text.clone());
     }
     if let Some(budget) = broken {
         let text = format!(

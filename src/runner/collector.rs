@@ -7,16 +7,11 @@ use tokio::time::{Duration, Instant};
 use crate::{
     mcp::{
         client::Exchange,
-        outcome::{CallError, ErrorKind},
-        stdio::Strays,
+        outcome::{CallError, ErrorKind, Strays},
     },
-    results::{ErrorSample, Latency, Sample},
+    results::{ErrorSample, Latency, Sample, TIMEOUTS_IN_A_ROW},
     stats::quantile,
 };
-
-/// After so many time-outs in a row, and nothing else, a scenario is given up: a server that
-/// hangs must not cost a time-out for each call.
-pub const TIMEOUTS_IN_A_ROW: u32 = 3;
 
 /// What one scenario gave, while it runs.
 #[derive(Debug, Default)]
@@ -113,10 +108,13 @@ impl Collector {
         self.calls
     }
 
-    /// Successful calls so far.
+    /// Successful calls so far, less those that a stray answer spoiled.
     #[must_use]
     pub fn successes(&self) -> u32 {
-        u32::try_from(self.wall_ns.len()).unwrap_or(u32::MAX)
+        let strays = self.errors.get("stray-answer").copied().unwrap_or(0);
+        u32::try_from(self.wall_ns.len())
+            .unwrap_or(u32::MAX)
+            .saturating_sub(strays)
     }
 
     /// Errors so far, by kind.
@@ -144,7 +142,6 @@ impl Collector {
     /// The sample. `server_cpu_ns` is the CPU time of the server's tree over the scenario.
     #[must_use]
     pub fn into_sample(mut self, server_cpu_ns: Option<u64>) -> Sample {
-        let strays = self.errors.get("stray-answer").copied().unwrap_or(0);
         let duration = match (self.began, self.ended) {
             (Some(began), Some(ended)) => ended - began,
             _ => Duration::ZERO,
@@ -152,7 +149,7 @@ impl Collector {
         let is_complete = self.adjusted_ns.len() == self.wall_ns.len();
         Sample {
             calls: self.calls,
-            successes: self.successes().saturating_sub(strays),
+            successes: self.successes(),
             duration_ns: nanoseconds(duration),
             cpu_per_call_ns: server_cpu_ns
                 .filter(|_| self.calls > 0)

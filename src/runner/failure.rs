@@ -58,12 +58,37 @@ pub enum RunFailure {
         problem: String,
         /// How the process ended, if it did.
         status: Option<ExitStatus>,
-        /// The end of its output.
-        tail: String,
+        /// The end of its output; `None` for a server that the user started.
+        tail: Option<String>,
+    },
+    /// Not in the first round: the server could be started before.
+    Later {
+        /// The round or soak.
+        place: String,
+        /// What happened.
+        failure: Box<Self>,
     },
 }
 
 impl RunFailure {
+    /// The same, said to have happened in a later round or soak.
+    #[must_use]
+    pub fn later(self, place: String) -> Self {
+        match self {
+            lost @ Self::Lost { .. } => lost.at(&place),
+            Self::NobodyListens { url, problem } => Self::Lost {
+                place,
+                problem: format!("no server answers at {url} any more: {problem}"),
+                status: None,
+                tail: None,
+            },
+            other => Self::Later {
+                place,
+                failure: Box::new(other),
+            },
+        }
+    }
+
     /// The same with the round and scenario named.
     #[must_use]
     pub fn at(self, at: &str) -> Self {
@@ -90,7 +115,7 @@ impl RunFailure {
             place: String::new(),
             problem: error.message.clone(),
             status: None,
-            tail: String::new(),
+            tail: None,
         }
     }
 }
@@ -125,9 +150,15 @@ impl std::fmt::Display for RunFailure {
                 tail,
             } => with_tail(
                 &format!(
-                    "the server {} {} ms after its start, before it answered the protocol",
+                    "the server {} before it answered the protocol, {} ms after its start{}",
                     ended(*status),
-                    after.as_millis()
+                    after.as_millis(),
+                    if status.success() {
+                        "; a server is measured by the process that its command starts, which must \
+                         stay in the foreground"
+                    } else {
+                        ""
+                    }
                 ),
                 tail,
             ),
@@ -138,9 +169,10 @@ impl std::fmt::Display for RunFailure {
                 ),
                 tail,
             ),
-            Self::Handshake { problem, tail } => {
-                with_tail(&format!("the server's handshake: {problem}"), tail)
-            }
+            Self::Handshake { problem, tail } => with_tail(
+                &format!("the server answered, but the handshake failed: {problem}"),
+                tail,
+            ),
             Self::NobodyListens { url, problem } => format!(
                 "no server answers at {url}: {problem}; start it first, or give its command so that mcpgate starts it"
             ),
@@ -154,8 +186,12 @@ impl std::fmt::Display for RunFailure {
                     Some(status) => format!("the server {} during {place}", ended(*status)),
                     None => format!("the server was lost during {place}: {problem}"),
                 };
-                with_tail(&how, tail)
+                match tail {
+                    Some(tail) => with_tail(&how, tail),
+                    None => format!("{how}\n  you started it: its own output may say why"),
+                }
             }
+            Self::Later { place, failure } => format!("{place}: {failure}"),
         };
         f.write_str(&text)
     }

@@ -16,11 +16,12 @@ use super::{
 };
 use crate::mcp::{
     Limits,
-    client::{self, Client, Exchange, Prepared},
+    client::{self, Client, Exchange, Prepared, Wanted},
     message,
     outcome::{CallError, ErrorKind},
     revision::Revision,
 };
+use crate::results::TIMEOUTS_IN_A_ROW;
 
 /// Answers of concurrent calls that are kept to be checked after the load: checking one on the
 /// measuring thread would delay the time stamps of the others.
@@ -41,17 +42,37 @@ pub struct Bench {
 }
 
 impl Bench {
-    /// Whether `error` means that the server is lost and not only this call.
-    fn is_loss(&mut self, error: &CallError) -> bool {
-        self.client.down().is_some()
+    /// `collector`, unless the last error means that the server is lost and not only that call.
+    async fn unless_lost(
+        &mut self,
+        collector: Collector,
+        last_error: Option<CallError>,
+    ) -> Result<Collector, RunFailure> {
+        let Some(error) = last_error else {
+            return Ok(collector);
+        };
+        let down = self.client.down();
+        let is_lost = down.is_some()
             || error.kind == ErrorKind::Refused
             || (matches!(error.kind, ErrorKind::Reset | ErrorKind::Closed)
-                && self.server.has_exited())
+                && self.server.exits_at_once().await);
+        if !is_lost {
+            return Ok(collector);
+        }
+        let seen = down.unwrap_or(error);
+        Err(self.server.explain_loss(RunFailure::lost(&seen)).await)
     }
 
-    async fn lost(&mut self, error: &CallError) -> RunFailure {
-        let seen = self.client.down().unwrap_or_else(|| error.clone());
-        self.server.explain_loss(RunFailure::lost(&seen)).await
+    /// Says so if the server has ended, though no call showed it.
+    ///
+    /// # Errors
+    /// When it has.
+    pub async fn still_runs(&mut self) -> Result<(), RunFailure> {
+        if !self.server.has_exited() {
+            return Ok(());
+        }
+        let seen = CallError::new(ErrorKind::Closed, "its process ended");
+        Err(self.server.explain_loss(RunFailure::lost(&seen)).await)
     }
 
     /// Fresh sessions, one after another: connection and handshake together.
@@ -60,13 +81,13 @@ impl Bench {
     /// When the server is lost.
     pub async fn handshake(&mut self, calls: u32) -> Result<Collector, RunFailure> {
         let mut collector = Collector::default();
+        let wanted = self.wanted();
         let mut watch = CallWatch::new(&mut self.observer);
         let mut last_error = None;
         for _ in 0..calls {
             watch.before();
             let began = Instant::now();
-            let opened =
-                client::open(&self.server.endpoint, Some(self.revision), self.limits).await;
+            let opened = client::open(&self.server.endpoint, wanted, self.limits).await;
             let ended = Instant::now();
             watch.after();
             match opened {
@@ -77,18 +98,16 @@ impl Bench {
                 }
                 Err(failed) => {
                     collector.failure(&failed.error, began, ended);
+                    let is_lost = failed.error.kind == ErrorKind::Refused;
                     last_error = Some(failed.error);
-                    if collector.is_hopeless() {
+                    if is_lost || collector.is_hopeless() {
                         break;
                     }
                 }
             }
         }
         collector.adjusted(watch.finish());
-        match last_error {
-            Some(error) if self.is_loss(&error) => Err(self.lost(&error).await),
-            _ => Ok(collector),
-        }
+        self.unless_lost(collector, last_error).await
     }
 
     /// The first page of `tools/list`, one after another.
@@ -163,10 +182,7 @@ impl Bench {
         }
         collector.adjusted(watch.finish());
         collector.strays(self.client.take_strays());
-        match last_error {
-            Some(error) if self.is_loss(&error) => Err(self.lost(&error).await),
-            _ => Ok(collector),
-        }
+        self.unless_lost(collector, last_error).await
     }
 
     /// Calls of one tool, `concurrency` in flight: shared iterations over as many virtual users.
@@ -185,12 +201,20 @@ impl Bench {
         concurrency: u32,
     ) -> Result<Collector, RunFailure> {
         let mut collector = Collector::default();
+        let mut last_error = None;
         let mut clients = Vec::new();
         for _ in 0..concurrency {
             let began = Instant::now();
             match self.another_client().await {
                 Ok(client) => clients.push(client),
-                Err(error) => collector.failure(&error, began, Instant::now()),
+                Err(error) => {
+                    collector.failure(&error, began, Instant::now());
+                    let is_lost = error.kind == ErrorKind::Refused;
+                    last_error = Some(error);
+                    if is_lost || collector.is_hopeless() {
+                        break;
+                    }
+                }
             }
         }
         let shared = Arc::new(Load {
@@ -203,10 +227,9 @@ impl Bench {
         for (vu, client) in (0_u32..).zip(clients) {
             users.spawn(virtual_user(Arc::clone(&shared), client, vu));
         }
-        let mut last_error = None;
         let mut clients = Vec::new();
         while let Some(finished) = users.join_next().await {
-            let Ok(user) = finished else {
+            let Ok(mut user) = finished else {
                 return Err(RunFailure::Target(
                     "a virtual user ended unexpectedly; this is a defect of mcpgate".to_owned(),
                 ));
@@ -220,27 +243,30 @@ impl Bench {
                     }
                 }
             }
+            collector.strays(user.client.take_strays());
             clients.push(user.client);
         }
         collector.strays(self.client.take_strays());
         for client in clients {
             client.close().await;
         }
-        match last_error {
-            Some(error) if self.is_loss(&error) => Err(self.lost(&error).await),
-            _ => Ok(collector),
-        }
+        self.unless_lost(collector, last_error).await
     }
 
     async fn another_client(&mut self) -> Result<Client, CallError> {
         if let Some(client) = self.client.share() {
             return Ok(client);
         }
-        let mut opened = client::open(&self.server.endpoint, Some(self.revision), self.limits)
+        let mut opened = client::open(&self.server.endpoint, self.wanted(), self.limits)
             .await
             .map_err(|failed| failed.error)?;
         opened.client.make_ready().await?;
         Ok(opened.client)
+    }
+
+    /// All clients speak what was negotiated first.
+    fn wanted(&self) -> Wanted {
+        Wanted::Exactly(self.revision)
     }
 }
 
@@ -336,7 +362,7 @@ async fn virtual_user(load: Arc<Load>, mut client: Client, vu: u32) -> User {
                 timeouts_in_a_row = if is_timeout { timeouts_in_a_row + 1 } else { 0 };
                 let is_over = client.down().is_some()
                     || error.kind == ErrorKind::Refused
-                    || timeouts_in_a_row >= super::collector::TIMEOUTS_IN_A_ROW;
+                    || timeouts_in_a_row >= TIMEOUTS_IN_A_ROW;
                 done.push(Done::Failed {
                     error,
                     began,

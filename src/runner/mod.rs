@@ -34,7 +34,7 @@ use self::{
     event::{Event, Listener},
     failure::RunFailure,
     hooks::Hooks,
-    round::Findings,
+    round::{Findings, GivenUp},
     target::Target,
 };
 use crate::{
@@ -85,11 +85,16 @@ pub async fn run_round(
     listener(Event::Round { phase, number, of });
     let index = u32::try_from(job.rounds.len()).unwrap_or(u32::MAX);
     let mut findings = Findings::default();
-    let outcome = round::run(plan, phase, index, &mut findings, listener).await;
+    let given_up = GivenUp::so_far(&plan.suite, job);
+    let outcome = round::run(plan, phase, index, given_up, &mut findings, listener).await;
     take_findings(job, findings, listener);
     match outcome {
         Ok(round) => job.rounds.push(round),
-        Err(failure) => return Err(fail(job, failure)),
+        Err(failure) if index == 0 => return Err(fail(job, failure)),
+        Err(failure) => {
+            let place = format!("the start of round {}", index + 1);
+            return Err(fail(job, failure.later(place)));
+        }
     }
     listener(Event::RoundEnded {
         elapsed: began.elapsed(),
@@ -124,11 +129,16 @@ pub async fn run_soaks(
         listener(Event::Soak { number, of });
         let index = u32::try_from(job.soaks.len()).unwrap_or(u32::MAX);
         let mut findings = Findings::default();
-        let outcome = round::soak(plan, phase, index, &mut findings, listener).await;
+        let given_up = GivenUp::so_far(&plan.suite, job);
+        let outcome = round::run(plan, phase, index, given_up, &mut findings, listener).await;
         take_findings(job, findings, listener);
         match outcome {
-            Ok(soak) => job.soaks.push(soak),
-            Err(failure) => return Err(fail(job, failure)),
+            Ok(round) => job.rounds.push(round),
+            Err(failure) if index == 0 => return Err(fail(job, failure)),
+            Err(failure) => {
+                let place = format!("the start of round {}", index + 1);
+                return Err(fail(job, failure.later(place)));
+            }
         }
         listener(Event::RoundEnded {
             elapsed: began.elapsed(),

@@ -6,18 +6,20 @@ use serde_json::Value;
 use tokio::time::{Duration, Instant};
 
 use super::{
+    collector::Collector,
     failure::RunFailure,
     hooks::Hooks,
     target::{self, Ready, Target},
 };
 use crate::{
     mcp::{
-        client::Endpoint,
+        client::{Endpoint, Wanted},
         message::{self, Identity},
         outcome::{CallError, ErrorKind},
         revision::Revision,
     },
     process::listener,
+    results::{ErrorSample, Sample},
     runner::call::CompiledCall,
     suite::{ToolCall, hash},
 };
@@ -43,12 +45,17 @@ pub struct Probe {
 }
 
 /// What the trial calls of one tool gave.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Trial {
     /// At least one was successful: the fastest one's time.
     Works(Duration),
-    /// None was: the last one's error.
-    Fails(CallError),
+    /// None was.
+    Fails {
+        /// All of them.
+        sample: Box<Sample>,
+        /// The first one's error.
+        error: ErrorSample,
+    },
 }
 
 /// Starts the server and asks it what it offers.
@@ -61,12 +68,25 @@ pub async fn probe(
     revision: Option<Revision>,
 ) -> Result<Probe, RunFailure> {
     hooks.reset().await?;
-    let mut ready = match target::start(target, revision).await {
+    let wanted = revision.map_or(Wanted::Any, Wanted::Exactly);
+    let mut ready = match target::start(target, wanted).await {
         // A server that leaves at the first unknown method is of the `initialize` era.
         Err(RunFailure::Exited { .. } | RunFailure::Handshake { .. })
             if revision.is_none() && !target.is_attached() && target.url.is_none() =>
         {
-            target::start(target, Some(Revision::NEWEST_LEGACY)).await?
+            target::start(target, Wanted::AnyLegacy).await?
+        }
+        Err(RunFailure::Handshake { problem, tail }) => {
+            let fixed = revision.map_or_else(String::new, |revision| {
+                format!(
+                    "; `protocol` in [server] fixes {revision}: take it out, and mcpgate asks the \
+                     server what it speaks"
+                )
+            });
+            return Err(RunFailure::Handshake {
+                problem: format!("{problem}{fixed}"),
+                tail,
+            });
         }
         outcome => outcome?,
     };
@@ -125,13 +145,14 @@ impl Probe {
     async fn try_tool(&mut self, call: &CompiledCall) -> Result<Trial, RunFailure> {
         let client = &mut self.ready.opened.client;
         let mut best: Option<Duration> = None;
-        let mut last_error = CallError::new(ErrorKind::Timeout, "no trial call was made");
+        let mut collector = Collector::default();
         let began = Instant::now();
         for i in 0..TRIALS {
             if began.elapsed() > TRIAL_TIME {
                 break;
             }
             let (prepared, expected) = call.prepare(client, 0, i);
+            let sent = Instant::now();
             let answered = match client.make_ready().await {
                 Ok(()) => client.send(&prepared).await,
                 Err(error) => Err(error),
@@ -140,23 +161,34 @@ impl Probe {
                 message::check_tool_answer(&exchange.body, prepared.id, expected.as_deref())?;
                 Ok(exchange.wall())
             });
-            match checked {
-                Ok(wall) => best = Some(best.map_or(wall, |b| b.min(wall))),
-                Err(error) => {
-                    let is_lost = client.down().is_some()
-                        || error.kind == ErrorKind::Refused
-                        || (error.kind == ErrorKind::Reset && self.ready.server.has_exited());
-                    if is_lost {
-                        let seen = client.down().unwrap_or(error);
-                        let failure =
-                            RunFailure::lost(&seen).at(&format!("a trial call of {}", call.tool()));
-                        return Err(self.ready.server.explain_loss(failure).await);
-                    }
-                    last_error = error;
+            let error = match checked {
+                Ok(wall) => {
+                    best = Some(best.map_or(wall, |b| b.min(wall)));
+                    continue;
                 }
+                Err(error) => error,
+            };
+            let is_lost = client.down().is_some()
+                || error.kind == ErrorKind::Refused
+                || (error.kind == ErrorKind::Reset && self.ready.server.exits_at_once().await);
+            if is_lost {
+                let seen = client.down().unwrap_or(error);
+                let failure =
+                    RunFailure::lost(&seen).at(&format!("a trial call of {}", call.tool()));
+                return Err(self.ready.server.explain_loss(failure).await);
             }
+            collector.failure(&error, sent, Instant::now());
         }
-        Ok(best.map_or(Trial::Fails(last_error), Trial::Works))
+        Ok(match (best, collector.take_first_error()) {
+            (Some(best), _) => Trial::Works(best),
+            (None, error) => Trial::Fails {
+                sample: Box::new(collector.into_sample(None)),
+                error: error.unwrap_or_else(|| ErrorSample {
+                    kind: ErrorKind::Timeout.name().into_owned(),
+                    message: "no trial call was made".to_owned(),
+                }),
+            },
+        })
     }
 
     /// Ends the server.

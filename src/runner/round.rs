@@ -1,6 +1,10 @@
 //! One round: a fresh server, warm-up, every repeating scenario once. And one soak.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use super::{
     Plan,
@@ -14,13 +18,16 @@ use super::{
 };
 use crate::{
     error::Error,
+    mcp::client::Wanted,
     process::{ClientWait, How, MachineReading, MemorySampler, SchedulerProbe, Stopped},
-    results::{ErrorSample, Measure, Phase, Round, ScenarioKind, ScenarioRecord, Soak, SoakSample},
+    results::{
+        ErrorSample, Job, Measure, Phase, Round, ScenarioKind, ScenarioRecord, Soak, SoakSample,
+    },
     stats::{
         adjusted::{SchedulerDelta, adjusted_latency_ns},
         slope,
     },
-    suite::Scenario,
+    suite::{Scenario, Suite},
 };
 
 /// How often memory is looked at while a round runs.
@@ -57,7 +64,7 @@ async fn begin(plan: &Plan, findings: &mut Findings) -> Result<Started, RunFailu
         server,
         opened,
         startup,
-    } = target::start(&plan.target, Some(plan.revision)).await?;
+    } = target::start(&plan.target, Wanted::Exactly(plan.revision)).await?;
     let pid = match (server.pid(), plan.target.is_attached()) {
         (Some(pid), _) => Ok(pid),
         (None, true) => plan.attached_pid.clone(),
@@ -97,7 +104,51 @@ async fn begin(plan: &Plan, findings: &mut Findings) -> Result<Started, RunFailu
     })
 }
 
-/// Runs a round.
+/// Names of what is not called any more, since its calls only timed out: tools, and scenarios
+/// without one. See [`crate::results::TIMEOUTS_IN_A_ROW`].
+#[derive(Debug, Clone, Default)]
+pub struct GivenUp(BTreeSet<String>);
+
+impl GivenUp {
+    /// What was given up in the rounds and soaks so far.
+    #[must_use]
+    pub fn so_far(suite: &Suite, job: &Job) -> Self {
+        let mut given_up = Self::default();
+        for Scenario { record, .. } in &suite.scenarios {
+            let mut samples = job
+                .rounds
+                .iter()
+                .filter_map(|r| r.scenarios.get(&record.name));
+            if samples.any(|sample| sample.was_given_up(record.calls)) {
+                given_up.add(record);
+            }
+        }
+        for Scenario { record, .. } in &suite.soaks {
+            let mut samples = job
+                .soaks
+                .iter()
+                .filter_map(|s| s.scenarios.get(&record.name));
+            if samples.any(|sample| sample.was_given_up(record.calls)) {
+                given_up.add(record);
+            }
+        }
+        given_up
+    }
+
+    fn add(&mut self, record: &ScenarioRecord) {
+        self.0.insert(Self::key(record).to_owned());
+    }
+
+    fn has(&self, record: &ScenarioRecord) -> bool {
+        self.0.contains(Self::key(record))
+    }
+
+    fn key(record: &ScenarioRecord) -> &str {
+        record.tool.as_ref().unwrap_or(&record.name)
+    }
+}
+
+/// Runs a round, without what was given up.
 ///
 /// # Errors
 /// When the server cannot be started, or is lost.
@@ -105,6 +156,7 @@ pub async fn run(
     plan: &Plan,
     phase: Phase,
     index: u32,
+    mut given_up: GivenUp,
     findings: &mut Findings,
     listener: Listener<'_>,
 ) -> Result<Round, RunFailure> {
@@ -117,6 +169,9 @@ pub async fn run(
     let before = bench.observer.read();
     let mut scenarios = BTreeMap::new();
     for scenario in &plan.suite.scenarios {
+        if given_up.has(&scenario.record) {
+            continue;
+        }
         let name = &scenario.record.name;
         listener(Event::Scenario { name });
         let place = format!("round {}, {name}", index + 1);
@@ -125,12 +180,19 @@ pub async fn run(
             .map_err(|failure| failure.at(&place))?;
         keep_error(findings, name, &mut collector);
         let sample = collector.into_sample(cpu_ns);
+        if sample.was_given_up(scenario.record.calls) {
+            given_up.add(&scenario.record);
+        }
         listener(Event::Measured {
             name,
             sample: &sample,
         });
         scenarios.insert(name.clone(), sample);
     }
+    bench
+        .still_runs()
+        .await
+        .map_err(|failure| failure.at(&format!("round {}, after its last call", index + 1)))?;
     let delta = bench.observer.since(before.as_ref());
     let machine =
         MachineReading::now().since(&machine_before, delta.map(|delta| delta.server_cpu_ns));
@@ -185,13 +247,16 @@ async fn measure(
     } = scenario.record;
     let call = plan.calls.get(&scenario.record.name);
     let warm_up = scenario.warm_up;
-    // A warm-up that times out has shown what it can; the measured part then ends as soon.
-    match (kind, call) {
-        (ScenarioKind::ListTools, _) => drop(bench.list_tools(warm_up).await?),
+    let warmed = match (kind, call) {
+        (ScenarioKind::ListTools, _) => bench.list_tools(warm_up).await?,
         (ScenarioKind::Sequential | ScenarioKind::Concurrent, Some(call)) => {
-            drop(bench.sequential(call, 0, warm_up).await?);
+            bench.sequential(call, 0, warm_up).await?
         }
-        _ => {}
+        _ => Collector::default(),
+    };
+    // A warm-up that only times out has shown all there is to see.
+    if warmed.is_hopeless() {
+        return Ok((warmed, None));
     }
     let before = bench.observer.read();
     let collector = match (kind, call) {
@@ -210,7 +275,8 @@ async fn measure(
     Ok((collector, cpu_ns))
 }
 
-/// Runs a soak: many calls on a fresh server, memory read at equal call counts.
+/// Runs a soak, without what was given up: many calls on a fresh server, memory read at equal call
+/// counts.
 ///
 /// # Errors
 /// When the server cannot be started, or is lost.
@@ -218,16 +284,32 @@ pub async fn soak(
     plan: &Plan,
     phase: Phase,
     index: u32,
+    given_up: GivenUp,
     findings: &mut Findings,
     listener: Listener<'_>,
 ) -> Result<Soak, RunFailure> {
     let Started {
         mut bench, memory, ..
     } = begin(plan, findings).await?;
-    warm_up_for_soak(plan, &mut bench).await?;
+    let soaks: Vec<&Scenario> = plan
+        .suite
+        .soaks
+        .iter()
+        .filter(|scenario| !given_up.has(&scenario.record))
+        .collect();
+    let hopeless = warm_up_for_soak(plan, &soaks, &mut bench)
+        .await
+        .map_err(|failure| failure.at(&format!("soak {}, its warm-up", index + 1)))?;
     let mut scenarios = BTreeMap::new();
-    for scenario in &plan.suite.soaks {
+    for (name, mut collector) in hopeless {
+        keep_error(findings, &name, &mut collector);
+        scenarios.insert(name, soak_sample(&collector, Vec::new(), 0));
+    }
+    for scenario in soaks {
         let name = &scenario.record.name;
+        if scenarios.contains_key(name) {
+            continue;
+        }
         let Some(call) = plan.calls.get(name) else {
             continue;
         };
@@ -238,6 +320,10 @@ pub async fn soak(
             .map_err(|failure| failure.at(&place))?;
         scenarios.insert(name.clone(), sample);
     }
+    bench
+        .still_runs()
+        .await
+        .map_err(|failure| failure.at(&format!("soak {}, after its last call", index + 1)))?;
     if let Ok(sampler) = memory {
         let _ = sampler.finish();
     }
@@ -251,18 +337,24 @@ pub async fn soak(
 
 /// Calls of all the soak's tools in turn, so that the runtime's heap has grown to its working size
 /// before memory is read: Node's grows by 20 to 40 MiB in its first 2,500 calls without any leak.
-async fn warm_up_for_soak(plan: &Plan, bench: &mut Bench) -> Result<(), RunFailure> {
-    let tools = u32::try_from(plan.suite.soaks.len()).unwrap_or(u32::MAX);
-    for scenario in &plan.suite.soaks {
+/// Returns those whose calls only timed out.
+async fn warm_up_for_soak(
+    plan: &Plan,
+    soaks: &[&Scenario],
+    bench: &mut Bench,
+) -> Result<Vec<(String, Collector)>, RunFailure> {
+    let tools = u32::try_from(soaks.len()).unwrap_or(u32::MAX);
+    let mut hopeless = Vec::new();
+    for scenario in soaks {
         if let Some(call) = plan.calls.get(&scenario.record.name) {
             let calls = scenario.record.calls.min(SOAK_WARM_UP / tools.max(1));
-            bench
-                .sequential(call, 0, calls)
-                .await
-                .map_err(|failure| failure.at("the warm-up of a soak"))?;
+            let warmed = bench.sequential(call, 0, calls).await?;
+            if warmed.is_hopeless() {
+                hopeless.push((scenario.record.name.clone(), warmed));
+            }
         }
     }
-    Ok(())
+    Ok(hopeless)
 }
 
 async fn soak_one(
@@ -291,18 +383,22 @@ async fn soak_one(
         }
     }
     keep_error(findings, &scenario.record.name, &mut whole);
+    Ok(soak_sample(&whole, memory, scenario.warm_up))
+}
+
+fn soak_sample(whole: &Collector, memory: Vec<(u32, u64)>, warm_up: u32) -> SoakSample {
     let points: Vec<_> = memory
         .iter()
-        .filter(|(calls, _)| *calls > scenario.warm_up)
+        .filter(|(calls, _)| *calls > warm_up)
         .map(|(calls, bytes)| (f64::from(*calls), *bytes as f64))
         .collect();
-    Ok(SoakSample {
+    SoakSample {
         calls: whole.calls(),
         successes: whole.successes(),
         errors: whole.errors().clone(),
         growth_bytes_per_call: slope::theil_sen(&points),
         memory,
-    })
+    }
 }
 
 async fn end(bench: Bench, findings: &mut Findings) {
@@ -317,11 +413,11 @@ async fn end(bench: Bench, findings: &mut Findings) {
                 .to_owned(),
         );
     }
+    // Without process ids, so that every round says the same and it is told once.
     for orphan in orphans {
         findings.notes.push(format!(
-            "the server left a process behind, which was ended: {} (process {})",
+            "the server left a process behind, which was ended: {}",
             crate::mcp::outcome::excerpt(&orphan.name),
-            orphan.pid
         ));
     }
 }

@@ -9,10 +9,9 @@ use crate::{
     environment,
     mcp::{
         Limits,
-        client::{self, Endpoint, OpenError, Opened},
+        client::{self, Endpoint, OpenError, Opened, Wanted},
         http::HttpTarget,
         outcome::ErrorKind,
-        revision::Revision,
         stdio::StdioLink,
     },
     process::{LaunchSpec, ServerProcess, StopLimits, Stopped},
@@ -22,6 +21,12 @@ use crate::{
 
 /// How often a starting HTTP server is asked whether it is ready: at first, and at most.
 const ASK_EVERY: (Duration, Duration) = (Duration::from_millis(2), Duration::from_millis(50));
+
+/// After so long without an answer, a request was taken: a server that does not listen refuses at
+/// once.
+const TAKEN: Duration = Duration::from_millis(500);
+/// How soon the end of a process follows the end of its connections.
+const EXIT_FOLLOWS: Duration = Duration::from_millis(100);
 
 /// A server under test.
 #[derive(Debug, Clone)]
@@ -104,7 +109,7 @@ impl RunningServer {
                 place,
                 problem,
                 status: None,
-                tail: String::new(),
+                tail: None,
             };
         };
         // A process that closed its output is most often on its way out: its status says more
@@ -114,7 +119,16 @@ impl RunningServer {
             place,
             problem,
             status,
-            tail: process.output_tail(),
+            tail: Some(process.output_tail()),
+        }
+    }
+
+    /// Whether a process that broke a connection ends at once: a crash closes the connections
+    /// before it ends the process.
+    pub async fn exits_at_once(&mut self) -> bool {
+        match &mut self.process {
+            Some(process) => timeout(EXIT_FOLLOWS, process.exited()).await.is_ok(),
+            None => false,
         }
     }
 
@@ -141,7 +155,7 @@ impl RunningServer {
 ///
 /// # Errors
 /// See [`RunFailure`]. Nothing is left running.
-pub async fn start(target: &Target, revision: Option<Revision>) -> Result<Ready, RunFailure> {
+pub async fn start(target: &Target, wanted: Wanted) -> Result<Ready, RunFailure> {
     let port = needs_port(target)
         .then(environment::free_port)
         .transpose()
@@ -204,7 +218,7 @@ pub async fn start(target: &Target, revision: Option<Revision>) -> Result<Ready,
         call_timeout: target.startup_timeout,
         ..target.limits
     };
-    let opened = wait_until_ready(&mut server, target, revision, limits, started).await;
+    let opened = wait_until_ready(&mut server, target, wanted, limits, started).await;
     match opened {
         Ok(mut opened) => {
             let startup = server.pid().map(|_| started.elapsed());
@@ -234,13 +248,13 @@ fn needs_port(target: &Target) -> bool {
 async fn wait_until_ready(
     server: &mut RunningServer,
     target: &Target,
-    revision: Option<Revision>,
+    wanted: Wanted,
     limits: Limits,
     started: Instant,
 ) -> Result<Opened, RunFailure> {
     let endpoint = server.endpoint.clone();
     let mut last = "it never answered".to_owned();
-    let asking = ask(&endpoint, revision, limits, target, &mut last);
+    let asking = ask(&endpoint, wanted, limits, target, &mut last);
     let waiting = timeout(target.startup_timeout, asking);
     let outcome = match &mut server.process {
         Some(process) => {
@@ -280,6 +294,14 @@ async fn wait_until_ready(
         .as_ref()
         .map_or_else(String::new, ServerProcess::output_tail);
     Err(match (failed, &target.url) {
+        (Some(failed), Some(url))
+            if target.is_attached() && failed.error.kind == ErrorKind::Http(404) =>
+        {
+            RunFailure::Target(format!(
+                "nothing speaks MCP at {url} ({}); check the path of the URL",
+                failed.error.message
+            ))
+        }
         (Some(failed), Some(url)) if target.is_attached() && failed.may_be_starting() => {
             RunFailure::NobodyListens {
                 url: url.clone(),
@@ -307,19 +329,26 @@ async fn wait_until_ready(
 /// a refused connection is asked again. An attached one is taken at its word.
 async fn ask(
     endpoint: &Endpoint,
-    revision: Option<Revision>,
+    wanted: Wanted,
     limits: Limits,
     target: &Target,
     last: &mut String,
 ) -> Result<Opened, OpenError> {
+    let may_be_starting = |failed: &OpenError| {
+        matches!(endpoint, Endpoint::Http(_)) && !target.is_attached() && failed.may_be_starting()
+    };
     let mut pause = ASK_EVERY.0;
     loop {
-        match client::open(endpoint, revision, limits).await {
-            Err(failed)
-                if matches!(endpoint, Endpoint::Http(_))
-                    && !target.is_attached()
-                    && failed.may_be_starting() =>
-            {
+        let mut opening = std::pin::pin!(client::open(endpoint, wanted, limits));
+        let outcome = match timeout(TAKEN, &mut opening).await {
+            Ok(outcome) => outcome,
+            Err(_) => {
+                "it takes requests and does not answer them".clone_into(last);
+                opening.await
+            }
+        };
+        match outcome {
+            Err(failed) if may_be_starting(&failed) => {
                 *last = failed.to_string();
                 sleep(pause).await;
                 pause = (pause * 2).min(ASK_EVERY.1);

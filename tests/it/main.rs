@@ -8,6 +8,7 @@
 mod command_line;
 mod harness;
 mod machine;
+mod readme;
 mod real_servers;
 mod survivors;
 mod tidy;

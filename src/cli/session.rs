@@ -1,0 +1,166 @@
+//! A run while it goes on: rounds and soaks, kept as they come, until a signal or a failure.
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use tokio::time::{Duration, Instant};
+
+use super::{files, mask::Mask, progress::Progress, signal::Interrupts};
+use crate::{
+    error::Error,
+    process::Guard,
+    results::{Phase, Results, Sample},
+    runner::{self, Plan, event::Event},
+};
+
+/// A server that is being measured, and what has been measured.
+pub(super) struct Session {
+    /// What is to be measured.
+    pub plan: Plan,
+    /// What has been measured so far; one job.
+    pub results: Results,
+    /// Samples of tools that failed in every trial call: they stand in the first round.
+    pub failed: BTreeMap<String, Sample>,
+    /// When the run began.
+    pub began: Instant,
+    /// When no further round is begun.
+    pub deadline: Instant,
+    /// Where the results go.
+    pub output: PathBuf,
+    /// How the run is shown.
+    pub progress: Progress,
+    /// Hides secrets in what the server says.
+    pub mask: Mask,
+    /// What may end the run.
+    pub interrupts: Interrupts,
+    /// Ends the servers if mcpgate is killed.
+    pub _guard: Option<Guard>,
+}
+
+/// What may end measuring early: the rounds before it are kept.
+pub(super) type Early = Option<Error>;
+
+impl Session {
+    /// Planned rounds.
+    pub(super) fn rounds(&self) -> u32 {
+        self.plan.suite.rounds
+    }
+
+    /// Since the start.
+    pub(super) fn elapsed(&self) -> Duration {
+        self.began.elapsed()
+    }
+
+    /// Whether the time budget is used up.
+    pub(super) fn is_out_of_time(&self) -> bool {
+        Instant::now() >= self.deadline
+    }
+
+    /// Says something that stays, beside the progress.
+    pub(super) fn say(&self, text: &str) {
+        self.progress.say(text);
+    }
+
+    /// Measures `count` rounds; what was measured is written to the results file as it comes.
+    pub(super) async fn measure_rounds(
+        &mut self,
+        phase: Phase,
+        count: u32,
+    ) -> Result<Early, Error> {
+        for number in 1..=count {
+            let early = self
+                .until_interrupted(phase, Part::Round { number, of: count })
+                .await?;
+            if early.is_some() || self.is_incomplete() {
+                return Ok(early);
+            }
+        }
+        Ok(None)
+    }
+
+    /// Measures the soaks of the suite.
+    pub(super) async fn measure_soaks(&mut self, phase: Phase) -> Result<Early, Error> {
+        if self.is_incomplete() {
+            return Ok(None);
+        }
+        self.until_interrupted(phase, Part::Soaks).await
+    }
+
+    fn is_incomplete(&self) -> bool {
+        self.results.jobs.iter().any(|job| job.incomplete.is_some())
+    }
+
+    async fn until_interrupted(&mut self, phase: Phase, part: Part) -> Result<Early, Error> {
+        let Some(job) = self.results.jobs.first_mut() else {
+            return Ok(None);
+        };
+        let progress = &mut self.progress;
+        let mask = &self.mask;
+        let mut listener = |event: Event<'_>| match event {
+            Event::Note(text) => progress.event(&Event::Note(&mask.text(text))),
+            other => progress.event(&other),
+        };
+        let work = async {
+            match part {
+                Part::Round { number, of } => {
+                    runner::run_round(
+                        &self.plan,
+                        phase,
+                        (number, of),
+                        self.deadline,
+                        job,
+                        &mut listener,
+                    )
+                    .await
+                }
+                Part::Soaks => {
+                    runner::run_soaks(&self.plan, phase, self.deadline, job, &mut listener).await
+                }
+            }
+        };
+        let outcome = self.interrupts.until(work).await;
+        if let Some(first) = job.rounds.first_mut() {
+            for (name, sample) in &self.failed {
+                first
+                    .scenarios
+                    .entry(name.clone())
+                    .or_insert_with(|| sample.clone());
+            }
+        }
+        let rounds = match job.rounds.len() {
+            1 => "1 round".to_owned(),
+            rounds => format!("{rounds} rounds"),
+        };
+        let problem = match outcome {
+            Some(Ok(())) => None,
+            Some(Err(failure)) => Some(failure.to_string()),
+            None => {
+                job.incomplete = Some(format!("interrupted after {rounds}"));
+                Some(format!("interrupted after {rounds}"))
+            }
+        };
+        self.mask.hide_in_job(job);
+        let kept = if job.rounds.is_empty() {
+            files::still_there(&self.output)
+        } else {
+            files::save(&self.output, &self.results)?;
+            format!(
+                "\n  {rounds} measured before are kept in {}",
+                self.output.display()
+            )
+        };
+        Ok(problem.map(|problem| {
+            self.mask
+                .error(Error::NotMeasured(format!("{problem}{kept}")))
+        }))
+    }
+
+    /// Takes the progress away, so that a report can be printed.
+    pub(super) fn end_progress(&self) {
+        self.progress.finish();
+    }
+}
+
+enum Part {
+    Round { number: u32, of: u32 },
+    Soaks,
+}

@@ -1,0 +1,262 @@
+//! One HTTP answer: a body, or an event stream up to its answer and what follows it.
+//!
+//! The first byte is the answer's head; the last byte is the frame that completes the body, or the
+//! event with the answer.
+
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, Method, Response, header::CONTENT_TYPE};
+use http_body_util::BodyExt;
+use hyper::body::Incoming as IncomingBody;
+use tokio::time::{Duration, Instant, timeout};
+
+use super::{
+    client::Exchange,
+    http::{HttpAnswer, HttpConnection, HttpTarget, reset},
+    message::{self, Incoming},
+    outcome::{CallError, ErrorKind, Strays, excerpt},
+    sse::SseParser,
+};
+
+/// How long the rest of an answer may take to end before its connection is given up.
+const DRAIN: Duration = Duration::from_secs(1);
+/// How long a server may take to accept our answer to its own request.
+const REPLY_PATIENCE: Duration = Duration::from_secs(30);
+/// How much of an unsuccessful answer's body is read for its message.
+const ERROR_BODY_BYTES: usize = 64 << 10;
+/// How much may follow an answer in its event stream before the connection is given up.
+const REST_BYTES: usize = 1 << 20;
+/// Requests that a server may make of us during one call; further ones are not answered.
+const REPLIES_PER_CALL: usize = 16;
+
+/// Reads what is left of a body, so that the connection can be used again.
+pub(super) async fn drained(body: IncomingBody) -> bool {
+    read_on(body, ERROR_BODY_BYTES, |_| {}).await
+}
+
+/// Whether the rest of a body came to its end, within bounds.
+async fn read_on(mut body: IncomingBody, most: usize, mut take: impl FnMut(&[u8])) -> bool {
+    let mut left = most;
+    let reading = async {
+        while let Some(frame) = body.frame().await {
+            let Ok(frame) = frame else { return false };
+            let bytes = frame.data_ref().map_or(&[][..], Bytes::as_ref);
+            let Some(rest) = left.checked_sub(bytes.len()) else {
+                return false;
+            };
+            left = rest;
+            take(bytes);
+        }
+        true
+    };
+    timeout(DRAIN, reading).await.unwrap_or(false)
+}
+
+/// What follows the answer in its event stream.
+pub(super) struct Rest {
+    id: u64,
+    body: IncomingBody,
+    parser: SseParser,
+    /// Events that came together with the answer.
+    events: Vec<Vec<u8>>,
+}
+
+impl Rest {
+    /// Reads it to its end, so that the connection can be used again, and counts answers in it:
+    /// the one that was asked for has come.
+    pub(super) async fn drained(mut self, strays: &mut Strays) -> bool {
+        for event in &self.events {
+            count_answer(self.id, event, strays);
+        }
+        read_on(self.body, REST_BYTES, |bytes| {
+            self.parser
+                .feed(bytes, |event| count_answer(self.id, &event.data, strays));
+        })
+        .await
+    }
+}
+
+fn count_answer(asked: u64, event: &[u8], strays: &mut Strays) {
+    match message::classify(event) {
+        Ok(Incoming::Answer(id)) if id == asked => {
+            strays.add(format!("a second answer under id {id}"));
+        }
+        Ok(Incoming::Answer(id)) => {
+            strays.add(format!("an answer under id {id}, which was not asked here"));
+        }
+        Ok(Incoming::ForeignAnswer(id)) => {
+            strays.add(format!(
+                "an answer under id {}, which was never used",
+                excerpt(id)
+            ));
+        }
+        Ok(Incoming::Request { .. } | Incoming::Notification) | Err(_) => {}
+    }
+}
+
+/// Reads the answer to one request.
+pub(super) struct AnswerReader<'a> {
+    /// The request's id.
+    pub(super) id: u64,
+    /// Where to send answers to the server's own requests.
+    pub(super) target: &'a Arc<HttpTarget>,
+    /// The session's headers.
+    pub(super) headers: &'a HeaderMap,
+    /// Most bytes of an answer.
+    pub(super) limit: usize,
+}
+
+impl AnswerReader<'_> {
+    /// Reads up to the end of the answer; of an event stream there may be a rest.
+    pub(super) async fn read(
+        &self,
+        response: Response<IncomingBody>,
+        sent: Instant,
+        first_byte: Instant,
+    ) -> Result<(HttpAnswer, Option<Rest>), CallError> {
+        let (head, body) = response.into_parts();
+        let is_stream = head
+            .headers
+            .get(CONTENT_TYPE)
+            .and_then(|value| value.to_str().ok())
+            .is_some_and(|value| {
+                value
+                    .trim_start()
+                    .get(..17)
+                    .is_some_and(|start| start.eq_ignore_ascii_case("text/event-stream"))
+            });
+        let (body, last_byte, rest) = if head.status.is_success() && is_stream {
+            let (body, last_byte, rest) = self.read_stream(body).await?;
+            (body, last_byte, Some(rest))
+        } else {
+            let limit = if head.status.is_success() {
+                self.limit
+            } else {
+                ERROR_BODY_BYTES
+            };
+            let (body, last_byte) = whole(body, limit, first_byte).await?;
+            (body, last_byte, None)
+        };
+        Ok((
+            HttpAnswer {
+                status: head.status,
+                headers: head.headers,
+                exchange: Exchange {
+                    sent,
+                    first_byte,
+                    last_byte,
+                    body,
+                },
+            },
+            rest,
+        ))
+    }
+
+    async fn read_stream(
+        &self,
+        mut body: IncomingBody,
+    ) -> Result<(Bytes, Instant, Rest), CallError> {
+        let mut parser = SseParser::new();
+        let mut received = 0_usize;
+        let mut replies = 0;
+        while let Some(frame) = body.frame().await {
+            let at = Instant::now();
+            let frame = frame.map_err(|e| reset(&e))?;
+            let Some(bytes) = frame.data_ref() else {
+                continue;
+            };
+            received = received.saturating_add(bytes.len());
+            if received > self.limit {
+                return Err(too_large(self.limit));
+            }
+            let mut events = Vec::new();
+            parser.feed(bytes, |event| events.push(event.data));
+            let mut events = events.into_iter();
+            while let Some(data) = events.next() {
+                match message::classify(&data) {
+                    Ok(Incoming::Request { id, method }) => {
+                        replies += 1;
+                        if replies <= REPLIES_PER_CALL {
+                            self.reply(message::answer_to_server_request(id, &method));
+                        }
+                    }
+                    Ok(Incoming::Notification) => {}
+                    Ok(Incoming::Answer(_) | Incoming::ForeignAnswer(_)) | Err(_) => {
+                        let rest = Rest {
+                            id: self.id,
+                            body,
+                            parser,
+                            events: events.collect(),
+                        };
+                        return Ok((Bytes::from(data), at, rest));
+                    }
+                }
+            }
+        }
+        Err(CallError::new(
+            ErrorKind::Reset,
+            format!(
+                "the event stream ended before the answer under id {}",
+                self.id
+            ),
+        ))
+    }
+
+    /// Answers a request that the server made inside the event stream, on a connection of its own.
+    fn reply(&self, body: Vec<u8>) {
+        let mut connection = HttpConnection::new(Arc::clone(self.target), ERROR_BODY_BYTES);
+        let headers = self.headers.clone();
+        tokio::spawn(async move {
+            // A server that does not take the answer fails the call that it asked for.
+            let _ = connection
+                .status_of(Method::POST, Bytes::from(body), &headers, REPLY_PATIENCE)
+                .await;
+        });
+    }
+}
+
+fn too_large(limit: usize) -> CallError {
+    CallError::new(
+        ErrorKind::TooLarge,
+        format!("the answer is larger than the limit of {limit} bytes"),
+    )
+}
+
+async fn whole(
+    mut body: IncomingBody,
+    limit: usize,
+    first_byte: Instant,
+) -> Result<(Bytes, Instant), CallError> {
+    let mut last_byte = first_byte;
+    let mut first: Option<Bytes> = None;
+    let mut more = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let at = Instant::now();
+        let frame = frame.map_err(|e| reset(&e))?;
+        let Ok(bytes) = frame.into_data() else {
+            continue;
+        };
+        last_byte = at;
+        let held = first.as_ref().map_or(0, Bytes::len) + more.len();
+        if held + bytes.len() > limit {
+            return Err(too_large(limit));
+        }
+        if first.is_none() {
+            first = Some(bytes);
+        } else {
+            more.extend_from_slice(&bytes);
+        }
+    }
+    let body = match first {
+        None => Bytes::new(),
+        Some(first) if more.is_empty() => first,
+        Some(first) => {
+            let mut all = BytesMut::with_capacity(first.len() + more.len());
+            all.extend_from_slice(&first);
+            all.extend_from_slice(&more);
+            all.freeze()
+        }
+    };
+    Ok((body, last_byte))
+}
