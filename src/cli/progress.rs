@@ -1,6 +1,6 @@
 //! Progress on standard error: a bar on a terminal, one line a round elsewhere.
 
-use std::{io::IsTerminal as _, time::Duration};
+use std::io::IsTerminal as _;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
@@ -76,11 +76,7 @@ impl Progress {
             Event::Measured { .. } => {}
             Event::RoundEnded { elapsed } => match &self.bar {
                 Some(bar) => bar.inc(1),
-                None => self.say(&format!(
-                    "{}  {}",
-                    self.current,
-                    humantime::format_duration(Duration::from_secs(elapsed.as_secs()))
-                )),
+                None => self.say(&format!("{}  {:.1} s", self.current, elapsed.as_secs_f64())),
             },
             Event::Note(text) => self.say(&format!("note: {text}")),
         }

@@ -8,7 +8,7 @@ use super::{
     growth,
     guard::{self, Surroundings},
     policy::{Machines, floor_in_words, terms, tolerance},
-    rule::{Call, Evidence, ROUNDS_NEEDED, Ruling, rule},
+    rule::{Call, Evidence, ROUNDS_NEEDED, Ruling, UNRESOLVABLE_SCATTER, rule},
 };
 use crate::{
     results::{Results, ScenarioKind, ScenarioRecord},
@@ -48,6 +48,7 @@ pub(super) fn scenario(ctx: &Context<'_>, record: &ScenarioRecord) -> Vec<Compar
             && evidence::has_adjusted(&ctx.ground.base_jobs, &record.name)
             && evidence::has_adjusted(&ctx.ground.candidate_jobs, &record.name);
         for (metric, role) in plan(record.kind, adjusted) {
+            let role = settled(ctx, record, metric, role);
             let row = timed(ctx, record, metric, role, any_regressed(&rows));
             // An adviser that one side lacks advises nothing.
             if metric != Metric::CpuPerCall || row.verdict != Verdict::NotMeasured {
@@ -153,8 +154,25 @@ fn timed(
     row
 }
 
-/// A percentile needs samples: says so where there are few, and does not gate without.
-fn support(ctx: &Context<'_>, record: &ScenarioRecord, row: &mut Comparison) {
+/// A tail figure that cannot be resolved at the tolerance guards instead of gating: p95 of few
+/// calls, and any tail figure that scatters on *both* sides. A candidate alone cannot talk itself
+/// out of the gate by being noisy, and p50 always gates.
+fn settled(ctx: &Context<'_>, record: &ScenarioRecord, metric: Metric, role: Role) -> Role {
+    let is_p95 = metric == Metric::LatencyP95Adjusted;
+    if role != Role::Gates || !(is_p95 || metric == Metric::Throughput) {
+        return role;
+    }
+    let too_few = is_p95 && fewest_successes(ctx, record) < P99_NEEDS;
+    let scatter = ctx.gather(source(record), metric).least_scatter();
+    let too_noisy = scatter.is_some_and(|scatter| scatter > UNRESOLVABLE_SCATTER);
+    if too_few || too_noisy {
+        Role::Guards
+    } else {
+        role
+    }
+}
+
+fn fewest_successes(ctx: &Context<'_>, record: &ScenarioRecord) -> usize {
     let fewest = |jobs| {
         evidence::samples(jobs, &record.name)
             .iter()
@@ -163,11 +181,16 @@ fn support(ctx: &Context<'_>, record: &ScenarioRecord, row: &mut Comparison) {
             .min()
             .unwrap_or(0)
     };
-    let fewest = fewest(&ctx.ground.base_jobs).min(fewest(&ctx.ground.candidate_jobs));
+    fewest(&ctx.ground.base_jobs).min(fewest(&ctx.ground.candidate_jobs)) as usize
+}
+
+/// A percentile needs samples: says so where there are few, and does not gate without.
+fn support(ctx: &Context<'_>, record: &ScenarioRecord, row: &mut Comparison) {
+    let fewest = fewest_successes(ctx, record);
     if row.verdict == Verdict::NotMeasured {
         row.role = Role::Reported;
         row.reason = format!("p95 needs {P95_NEEDS} calls a round, had {fewest}");
-    } else if (fewest as usize) < P99_NEEDS {
+    } else if fewest < P99_NEEDS {
         row.reason = format!(
             "{}; with {fewest} calls a round p95 rests on few of them",
             row.reason

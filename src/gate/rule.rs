@@ -15,6 +15,10 @@ pub(super) const ROUNDS_NEEDED: usize = 3;
 pub(super) const PASS_ALPHA: f64 = 0.05;
 /// One-sided error of the fresh rounds that confirm an alarm.
 const CONFIRM_ALPHA: f64 = 0.01;
+/// Where both sides scatter more than this between rounds (standard deviation of the logarithm), a
+/// tolerance of 20 % cannot be resolved: with ten rounds against twenty the margin of a pass is
+/// 0.73 of it, and must stay under ln 1.2 = 0.18.
+pub(super) const UNRESOLVABLE_SCATTER: f64 = 0.25;
 /// Power for which the smallest detectable ratio is stated.
 const POWER: f64 = 0.9;
 
@@ -50,6 +54,19 @@ impl Evidence {
 
     pub(super) fn candidate_rounds(&self) -> usize {
         count(&self.measure) + count(&self.confirm)
+    }
+
+    /// Standard deviation of the logarithm between rounds, of the side that scatters less; `None`
+    /// below [`ROUNDS_NEEDED`] rounds a side.
+    pub(super) fn least_scatter(&self) -> Option<f64> {
+        let scatter = |groups: &mut dyn Iterator<Item = &Vec<f64>>| {
+            let logs = logs(groups).filter(|logs| logs.len() >= ROUNDS_NEEDED)?;
+            let centre = centre(&logs);
+            Some((centre.squared_error * logs.len() as f64).sqrt())
+        };
+        let base = scatter(&mut self.base.iter())?;
+        let candidate = scatter(&mut self.measure.iter().chain(&self.confirm))?;
+        Some(base.min(candidate))
     }
 }
 

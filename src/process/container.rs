@@ -30,6 +30,7 @@ const CLIENTS: [&str; 22] = [
 ];
 
 /// Programs that listen on a port of this machine for a server that runs elsewhere.
+#[cfg(any(target_os = "linux", test))]
 const PROXIES: [&str; 17] = [
     "com.docker.backend",
     "com.docker.vpnkit",
@@ -78,6 +79,7 @@ fn client(pid: u32) -> Option<String> {
 }
 
 /// The name under which a process is known to listen for a server that runs elsewhere.
+#[cfg(target_os = "linux")]
 pub(crate) fn proxy(pid: u32) -> Option<String> {
     table::names(pid).into_iter().find(|name| {
         // The kernel cuts short names at 15 bytes.

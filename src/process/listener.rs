@@ -54,10 +54,7 @@ pub fn process_behind(address: SocketAddr) -> Result<u32, String> {
 
 /// The process among or above `pids` that all of them descend from: one of them, or their common
 /// parent unless we descend from that one, too (a shell, a test runner, the first process).
-#[cfg_attr(
-    not(target_os = "linux"),
-    expect(dead_code, reason = "used where listeners are looked up")
-)]
+#[cfg(target_os = "linux")]
 fn common_ancestor(pids: &[u32], ancestors: impl Fn(u32) -> Vec<u32>) -> Option<u32> {
     let lines: Vec<(u32, Vec<u32>)> = pids.iter().map(|&pid| (pid, ancestors(pid))).collect();
     let is_above_all = |top: u32| {
@@ -93,31 +90,38 @@ mod linux {
             .into_iter()
             .chain(six)
             .filter(|entry| entry.state == TcpState::Listen)
-            .filter(|entry| entry.local_address.port() == address.port())
             .map(|entry| (entry.local_address, entry.inode))
             .collect();
-        // As the kernel does: the exact address goes before the one that stands for all, and that
-        // of IPv6 takes IPv4 connections, too.
+        let inodes = choose(&listening, address);
+        if inodes.is_empty() {
+            return Err(format!(
+                "no process of this machine is seen to listen on {address}: the server may run in \
+                 a container or in another network namespace"
+            ));
+        }
+        Ok(inodes)
+    }
+
+    /// As the kernel does: the exact address goes before the one that stands for all, and that of
+    /// IPv6 takes IPv4 connections, too.
+    pub(super) fn choose(listening: &[(SocketAddr, u64)], address: SocketAddr) -> BTreeSet<u64> {
         let exact = |local: &SocketAddr| local.ip().to_canonical() == address.ip();
         let any = |local: &SocketAddr| {
-            local.ip().is_unspecified() && (local.is_ipv4() == address.is_ipv4())
+            local.ip().is_unspecified() && local.is_ipv4() == address.is_ipv4()
         };
         let any_of_both = |local: &SocketAddr| local.ip().is_unspecified() && local.is_ipv6();
         let rules: [&dyn Fn(&SocketAddr) -> bool; 3] = [&exact, &any, &any_of_both];
-        for takes in rules {
-            let inodes: BTreeSet<u64> = listening
-                .iter()
-                .filter(|(local, _)| takes(local))
-                .map(|(_, inode)| *inode)
-                .collect();
-            if !inodes.is_empty() {
-                return Ok(inodes);
-            }
-        }
-        Err(format!(
-            "no process of this machine is seen to listen on {address}: the server may run in a \
-             container or in another network namespace"
-        ))
+        rules
+            .into_iter()
+            .map(|takes| {
+                listening
+                    .iter()
+                    .filter(|(local, _)| local.port() == address.port() && takes(local))
+                    .map(|(_, inode)| *inode)
+                    .collect::<BTreeSet<u64>>()
+            })
+            .find(|inodes| !inodes.is_empty())
+            .unwrap_or_default()
     }
 
     /// Processes that hold one of these sockets, by rising id.
@@ -138,5 +142,124 @@ mod linux {
             .collect();
         holders.sort_unstable();
         holders
+    }
+}
+
+#[cfg(test)]
+#[cfg(target_os = "linux")]
+mod tests {
+    use std::{collections::BTreeSet, net::TcpListener, os::unix::process::CommandExt as _};
+
+    use super::*;
+    use crate::process::testing::{Shell, helper_command, number_in};
+
+    #[test]
+    fn this_process_is_found_behind_its_port() {
+        for host in ["127.0.0.1", "[::1]", "0.0.0.0", "[::]"] {
+            // A machine may have no IPv6.
+            let Ok(listener) = TcpListener::bind(format!("{host}:0")) else {
+                assert!(host.starts_with('['));
+                continue;
+            };
+            let port = listener.local_addr().unwrap().port();
+            let asked = match host {
+                "0.0.0.0" | "[::]" => SocketAddr::from(([127, 0, 0, 1], port)),
+                _ => listener.local_addr().unwrap(),
+            };
+            assert_eq!(process_behind(asked), Ok(std::process::id()), "{host}");
+        }
+    }
+
+    #[test]
+    fn nobody_behind_a_port_is_said() {
+        let port = crate::environment::free_port().unwrap();
+        let why = process_behind(SocketAddr::from(([127, 0, 0, 1], port))).unwrap_err();
+        assert!(why.starts_with("no process of this machine"), "{why}");
+    }
+
+    #[test]
+    fn the_parent_of_a_shared_socket_is_the_server() {
+        for (role, holders) in [("listen", 2), ("listen by children", 2)] {
+            let folder = tempfile::tempdir().unwrap();
+            let server = Shell::spawn(helper_command(role).current_dir(folder.path()));
+            let port = u16::try_from(number_in(&folder.path().join("port"))).unwrap();
+            let address = SocketAddr::from(([127, 0, 0, 1], port));
+            let inodes = linux::listening_sockets(address).unwrap();
+            assert_eq!(linux::holders(&inodes).len(), holders, "{role}");
+            assert_eq!(process_behind(address), Ok(server.pid()), "{role}");
+        }
+    }
+
+    #[test]
+    fn a_proxy_is_not_the_server() {
+        let folder = tempfile::tempdir().unwrap();
+        let _proxy = Shell::spawn(
+            helper_command("listen")
+                .arg0("/usr/bin/docker-proxy")
+                .current_dir(folder.path()),
+        );
+        let port = u16::try_from(number_in(&folder.path().join("port"))).unwrap();
+        let why = process_behind(SocketAddr::from(([127, 0, 0, 1], port))).unwrap_err();
+        assert!(why.starts_with("`docker-proxy` listens on"), "{why}");
+    }
+
+    #[test]
+    fn the_socket_is_chosen_as_the_kernel_does() {
+        let listening: Vec<(SocketAddr, u64)> = [
+            ("127.0.0.1:80", 1),
+            ("0.0.0.0:80", 2),
+            ("[::]:80", 3),
+            ("[::1]:81", 4),
+            ("[::]:82", 5),
+            ("[::ffff:127.0.0.1]:83", 6),
+            ("127.0.0.2:84", 7),
+            ("0.0.0.0:85", 8),
+            ("0.0.0.0:85", 9),
+        ]
+        .map(|(address, inode)| (address.parse().unwrap(), inode))
+        .to_vec();
+        for (address, inodes) in [
+            ("127.0.0.1:80", &[1][..]),
+            ("127.0.0.2:80", &[2]),
+            ("[::1]:80", &[3]),
+            ("[::1]:81", &[4]),
+            ("127.0.0.1:81", &[]),
+            ("127.0.0.1:82", &[5]),
+            ("127.0.0.1:83", &[6]),
+            ("127.0.0.1:84", &[]),
+            ("127.0.0.1:85", &[8, 9]),
+            ("[::1]:85", &[]),
+        ] {
+            let chosen = linux::choose(&listening, address.parse().unwrap());
+            assert_eq!(
+                chosen,
+                BTreeSet::from_iter(inodes.iter().copied()),
+                "{address}"
+            );
+        }
+    }
+
+    #[test]
+    fn only_a_process_that_can_be_the_server_speaks_for_several() {
+        let me = std::process::id();
+        // 10 started 20, 21 and 22; 22 started 30; a shell (5) started 40, 41 and mcpgate.
+        let ancestors = |pid| match pid {
+            20..=22 => vec![10, 5, 1],
+            30 => vec![22, 10, 5, 1],
+            40 | 41 | 10 => vec![5, 1],
+            50 | 51 => vec![1],
+            pid if pid == me => vec![5, 1],
+            _ => vec![],
+        };
+        for (pids, expected) in [
+            (&[10, 20, 21][..], Some(10)),
+            (&[30, 22], Some(22)),
+            (&[20, 21], Some(10)),
+            (&[20, 30], None),
+            (&[40, 41], None),
+            (&[50, 51], None),
+        ] {
+            assert_eq!(common_ancestor(pids, ancestors), expected, "{pids:?}");
+        }
     }
 }

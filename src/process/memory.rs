@@ -271,3 +271,139 @@ fn usage(id: ProcessId) -> Option<Usage> {
 fn now() -> Instant {
     Instant::now()
 }
+
+#[cfg(test)]
+#[cfg(target_os = "linux")]
+mod tests {
+    use super::*;
+    use crate::process::testing::{Shell, number_in, until};
+
+    /// Longer than any test: only the looks that the test asks for happen.
+    const NEVER: Duration = Duration::from_hours(1);
+    const MB: u64 = 1_000_000;
+
+    /// A shell that holds 40 MB, then goes on with a script in which `$FILE` is a file.
+    fn holder(script: &str) -> (Shell, tempfile::TempDir) {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("ready");
+        let script = format!(
+            "x=$(head -c 40000000 /dev/zero | tr '\\0' x); FILE={}; {script}",
+            file.display()
+        );
+        let shell = Shell::start(&script);
+        number_in(&file);
+        (shell, folder)
+    }
+
+    #[test]
+    fn one_process_is_counted_by_its_high_water_mark() {
+        let (shell, _folder) = holder("unset x; echo $$ > $FILE; exec 3<$FILE; kill -STOP $$");
+        let sampler = MemorySampler::start(shell.pid(), NEVER);
+        let now = sampler.sample_now().unwrap();
+        assert_eq!(now.processes, 1);
+        let summary = sampler.finish();
+        // Freed before the first look, and seen all the same.
+        assert!(
+            summary.peak_bytes.unwrap() > now.bytes + 30 * MB,
+            "{now:?} {summary:?}"
+        );
+        assert_eq!(summary.measure, Measure::By("high-water mark".to_owned()));
+        assert_eq!(summary.processes, Some(1));
+    }
+
+    #[test]
+    fn what_a_tree_shares_is_counted_once() {
+        let script = "(sleep 600; :) & (sleep 600; :) & echo $$ > $FILE; wait; echo $x";
+        let (shell, _folder) = holder(script);
+        until("two subshells and their sleeps", || {
+            let tree = tree::descendants(shell.pid());
+            tree.iter().filter(|id| id.name() == "sleep").count() == 2
+        });
+        let sampler = MemorySampler::start(shell.pid(), NEVER);
+        let now = sampler.sample_now().unwrap();
+        assert_eq!(now.processes, 5);
+        let mut ids = tree::descendants(shell.pid());
+        ids.push(ProcessId::of(shell.pid()).unwrap());
+        let resident: u64 = ids
+            .iter()
+            .map(|&id| usage(id).unwrap().resident_bytes)
+            .sum();
+        let proportional: u64 = ids
+            .iter()
+            .map(|id| {
+                let process = procfs::process::Process::new(id.pid.cast_signed()).unwrap();
+                process.smaps_rollup().unwrap().memory_map_rollup.0[0]
+                    .extension
+                    .map["Pss"]
+            })
+            .sum();
+        // Three shells hold the same 40 MB. PSS differs by what strangers share (the C library).
+        assert!(resident > 120 * MB, "{resident}");
+        assert!(now.bytes > 40 * MB && now.bytes < 60 * MB, "{now:?}");
+        assert!(
+            now.bytes.abs_diff(proportional) < 8 * MB,
+            "{now:?} {proportional}"
+        );
+        let summary = sampler.finish();
+        assert_eq!(
+            summary.measure,
+            Measure::By("tree, shared pages once".to_owned())
+        );
+        assert_eq!(summary.processes, Some(5));
+        // The largest process counts with its high-water mark.
+        assert!(summary.peak_bytes.unwrap() >= now.bytes);
+    }
+
+    #[test]
+    fn the_thread_looks_by_itself() {
+        let mut shell = Shell::start("sleep 600; :");
+        let sampler = MemorySampler::start(shell.pid(), Duration::from_millis(1));
+        until("a look", || lock(&sampler.shared).processes == Some(2));
+        shell.kill();
+        assert_eq!(sampler.sample_now(), None);
+        let summary = sampler.finish();
+        assert!(summary.peak_bytes.unwrap() > 100_000);
+        assert_eq!(
+            summary.measure,
+            Measure::By("tree, shared pages once".to_owned())
+        );
+    }
+
+    #[test]
+    fn a_container_client_is_never_the_server() {
+        let folder = tempfile::tempdir().unwrap();
+        let fake = folder.path().join("podman");
+        std::os::unix::fs::symlink("/bin/sleep", &fake).unwrap();
+        let shell = Shell::start(&format!("{} 600; :", fake.display()));
+        until("the client", || {
+            container::client_in_tree(shell.pid()).is_some()
+        });
+        let sampler = MemorySampler::start(shell.pid(), Duration::from_millis(1));
+        until("a look", || lock(&sampler.shared).peak.is_some());
+        assert_eq!(sampler.sample_now(), None);
+        let summary = sampler.finish();
+        assert_eq!(summary.peak_bytes, None);
+        assert_eq!(
+            summary.measure,
+            Measure::NotMeasured(
+                "the server runs in a container (podman): what is here is only its client"
+                    .to_owned()
+            )
+        );
+    }
+
+    #[test]
+    fn a_process_that_is_gone_is_not_measured() {
+        let mut shell = Shell::start("exec sleep 600");
+        let pid = shell.pid();
+        let early = MemorySampler::start(pid, NEVER);
+        shell.kill();
+        let summary = early.finish();
+        assert!(matches!(summary.measure, Measure::NotMeasured(why) if why.contains("ended")));
+        let late = MemorySampler::start(pid, NEVER).finish();
+        assert_eq!((late.peak_bytes, late.processes), (None, None));
+        assert!(
+            matches!(late.measure, Measure::NotMeasured(why) if why.contains("cannot be seen"))
+        );
+    }
+}

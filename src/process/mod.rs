@@ -9,6 +9,7 @@
 //! | [`guard`] | a second process that ends the servers if mcpgate itself is killed |
 //! | [`tree`] | the descendants of a process |
 //! | [`scheduler`] | CPU time and run-queue wait of a process tree around a call |
+//! | `cpu_clock` | CPU time of one process |
 //! | [`memory`] | memory of a process tree |
 //! | [`overlap`] | memory that processes of one tree share |
 //! | [`listener`] | the process behind a loopback port |
@@ -22,6 +23,7 @@
 
 pub mod belongings;
 pub mod container;
+mod cpu_clock;
 pub mod guard;
 pub mod listener;
 pub mod machine;
@@ -49,6 +51,7 @@ pub(crate) use elsewhere::{cpu_model, machine_memory_bytes};
 
 pub use self::{
     belongings::Orphan,
+    cpu_clock::EndedChildren,
     guard::Guard,
     machine::{MachineDelta, MachineReading},
     memory::{MemoryReading, MemorySampler, MemorySummary},

@@ -16,6 +16,10 @@ use super::table::ProcessId;
 
 /// What makes two mappings of different processes the same memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(
+    not(any(target_os = "linux", test)),
+    expect(dead_code, reason = "only Linux tells")
+)]
 enum Key {
     File {
         device: (i32, i32),

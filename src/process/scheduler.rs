@@ -23,7 +23,12 @@ use std::{
     os::unix::fs::{FileExt as _, MetadataExt as _},
 };
 
-use super::{container, table::ProcessId, tree};
+use super::{
+    container,
+    cpu_clock::{self, EndedChildren},
+    table::ProcessId,
+    tree,
+};
 use crate::stats::adjusted::SchedulerDelta;
 
 /// Most threads of one tree. More would take longer to read than a fast call takes, and each
@@ -50,7 +55,7 @@ pub struct SchedulerProbe {
 #[derive(Debug)]
 struct Watched {
     id: ProcessId,
-    clock: clock::ProcessClock,
+    clock: cpu_clock::ProcessClock,
     cpu_ns: u64,
     /// `/proc/PID/task`: its link count is the number of threads plus two.
     tasks: File,
@@ -90,16 +95,6 @@ pub struct Delta {
     pub server_cpu_ns: u64,
     /// Run-queue wait of all server threads together.
     pub server_wait_total_ns: u64,
-}
-
-/// What the tree's processes report of children that ended and were waited for. Such a child may
-/// have lived between two readings, so its CPU time and wait are in none of them.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct EndedChildren {
-    /// CPU time, in steps of 10 ms, of children that no reading saw.
-    pub cpu_ns: u64,
-    /// Page faults: every child that ran a program has some, so a rise means that children ended.
-    pub page_faults: u64,
 }
 
 /// The calling thread's run-queue wait so far, to be read before a server is started.
@@ -299,7 +294,7 @@ impl SchedulerProbe {
     pub fn ended_children(&mut self) -> EndedChildren {
         let mut ended = EndedChildren::default();
         for process in &self.processes {
-            if let Some(of_one) = clock::ended_children(process.id) {
+            if let Some(of_one) = cpu_clock::ended_children(process.id) {
                 ended.cpu_ns += of_one.cpu_ns;
                 ended.page_faults += of_one.page_faults;
             }
@@ -317,7 +312,7 @@ impl SchedulerProbe {
 impl Watched {
     fn open(id: ProcessId) -> Option<Self> {
         let tasks = File::open(format!("/proc/{}/task", id.pid)).ok()?;
-        let clock = clock::ProcessClock::of(id.pid)?;
+        let clock = cpu_clock::ProcessClock::of(id.pid)?;
         // Checked last: all that was opened before is this very process's.
         (ProcessId::of(id.pid) == Some(id)).then_some(Self {
             id,
@@ -396,7 +391,7 @@ fn counts_nothing(file: &File) -> bool {
 
 fn numbers(text: &[u8]) -> Option<[u64; 3]> {
     let mut numbers = [0_u64; 3];
-    let mut words = text.split(|byte| byte.is_ascii_whitespace());
+    let mut words = text.split(u8::is_ascii_whitespace);
     for number in &mut numbers {
         let word = words.next().filter(|word| !word.is_empty())?;
         for &digit in word {
@@ -411,59 +406,7 @@ fn numbers(text: &[u8]) -> Option<[u64; 3]> {
     Some(numbers)
 }
 
+#[cfg(test)]
 #[cfg(target_os = "linux")]
-mod clock {
-    use nix::time::{ClockId, clock_getcpuclockid};
-
-    use super::{EndedChildren, ProcessId};
-
-    /// CPU time of all threads that a process has or had.
-    #[derive(Debug, Clone, Copy)]
-    pub(super) struct ProcessClock(ClockId);
-
-    impl ProcessClock {
-        pub(super) fn of(pid: u32) -> Option<Self> {
-            let pid = nix::unistd::Pid::from_raw(i32::try_from(pid).ok()?);
-            clock_getcpuclockid(pid).ok().map(Self)
-        }
-
-        pub(super) fn now_ns(self) -> Option<u64> {
-            let time = std::time::Duration::from(self.0.now().ok()?);
-            u64::try_from(time.as_nanos()).ok()
-        }
-    }
-
-    pub(super) fn ended_children(id: ProcessId) -> Option<EndedChildren> {
-        let process = procfs::process::Process::new(i32::try_from(id.pid).ok()?).ok()?;
-        let stat = process.stat().ok()?;
-        let ticks = u64::try_from(stat.cutime.saturating_add(stat.cstime)).ok()?;
-        let tick_ns = 1_000_000_000 / procfs::ticks_per_second().max(1);
-        (stat.starttime == id.start).then_some(EndedChildren {
-            cpu_ns: ticks.saturating_mul(tick_ns),
-            page_faults: stat.cminflt.saturating_add(stat.cmajflt),
-        })
-    }
-}
-
-/// Elsewhere there is no `schedstat`, so a probe never comes to use these.
-#[cfg(not(target_os = "linux"))]
-mod clock {
-    use super::{EndedChildren, ProcessId};
-
-    #[derive(Debug, Clone, Copy)]
-    pub(super) struct ProcessClock;
-
-    impl ProcessClock {
-        pub(super) fn of(_pid: u32) -> Option<Self> {
-            None
-        }
-
-        pub(super) fn now_ns(self) -> Option<u64> {
-            None
-        }
-    }
-
-    pub(super) fn ended_children(_id: ProcessId) -> Option<EndedChildren> {
-        None
-    }
-}
+#[path = "scheduler_tests.rs"]
+mod tests;

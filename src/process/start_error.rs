@@ -74,6 +74,8 @@ fn hint(spec: &LaunchSpec, error: &std::io::Error) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::disallowed_methods, reason = "writes programs that cannot run")]
+
     use std::os::unix::fs::PermissionsExt as _;
 
     use super::*;

@@ -5,12 +5,18 @@
 )]
 
 use std::{
-    path::PathBuf,
+    path::Path,
     process::Stdio,
     time::{Duration, Instant},
 };
 
-use super::server::LaunchSpec;
+use super::{
+    guard,
+    server::{LaunchSpec, ServerProcess},
+};
+
+const ROLE_VARIABLE: &str = "MCPGATE_TEST_ROLE";
+const HELPER_ARGUMENTS: [&str; 3] = ["--exact", "process::testing::helper_process", "--nocapture"];
 
 /// How long a condition may take on a machine that is very busy.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -59,20 +65,20 @@ impl Shell {
         self.0.id()
     }
 
-    /// Ends this process alone, the hard way.
+    /// Ends it and its group, the hard way.
     pub(crate) fn kill(&mut self) {
-        self.0.kill().unwrap();
-        self.0.wait().unwrap();
+        // Not waited for, so the group's number is still its own.
+        if self.0.try_wait().is_ok_and(|status| status.is_none()) {
+            let group = super::table::raw(self.0.id()).unwrap();
+            let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
+            self.0.wait().unwrap();
+        }
     }
 }
 
 impl Drop for Shell {
     fn drop(&mut self) {
-        if self.0.try_wait().is_ok_and(|status| status.is_none()) {
-            let group = super::table::raw(self.0.id()).unwrap();
-            let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
-            drop(self.0.wait());
-        }
+        self.kill();
     }
 }
 
@@ -87,10 +93,10 @@ pub(crate) fn shell_spec(script: &str) -> LaunchSpec {
     }
 }
 
-/// The number that a script wrote into a file, once it is there.
-pub(crate) fn pid_in(path: &PathBuf) -> u32 {
+/// The number that a process wrote into a file, once it is there.
+pub(crate) fn number_in(path: &Path) -> u32 {
     let mut pid = None;
-    until("a process id in a file", || {
+    until("a number in a file", || {
         pid = std::fs::read_to_string(path)
             .ok()
             .filter(|text| text.ends_with('\n'))
@@ -100,16 +106,97 @@ pub(crate) fn pid_in(path: &PathBuf) -> u32 {
     pid.unwrap()
 }
 
-/// Runs one `#[ignore]`d-by-environment test of this test binary as a process of its own.
-pub(crate) fn helper_command(test: &str, role: &str) -> std::process::Command {
+/// This test binary in another role, as a process of its own.
+pub(crate) fn helper_command(role: &str) -> std::process::Command {
     let mut command = std::process::Command::new(std::env::current_exe().unwrap());
-    command
-        .args(["--exact", test, "--nocapture", "--test-threads=1"])
-        .env("MCPGATE_TEST_ROLE", role);
+    command.args(HELPER_ARGUMENTS).env(ROLE_VARIABLE, role);
     command
 }
 
-/// The role that [`helper_command`] gave to this process, if any.
-pub(crate) fn role() -> Option<String> {
-    std::env::var("MCPGATE_TEST_ROLE").ok()
+/// The same as a server.
+#[cfg(target_os = "linux")]
+pub(crate) fn helper_spec(role: &str) -> LaunchSpec {
+    LaunchSpec {
+        program: std::env::current_exe().unwrap().display().to_string(),
+        args: HELPER_ARGUMENTS.map(str::to_owned).to_vec(),
+        env: vec![(ROLE_VARIABLE.to_owned(), role.to_owned())],
+        cwd: None,
+        stdio_pipes: true,
+    }
+}
+
+/// Not a test: what a process started by [`helper_command`] or [`helper_spec`] does.
+#[tokio::test]
+async fn helper_process() {
+    match std::env::var(ROLE_VARIABLE).as_deref() {
+        Ok("guard") => {
+            let _ = guard::run();
+        }
+        Ok("mcpgate") => mcpgate().await,
+        Ok("threads") => threads(),
+        Ok("listen") => listen(1, false),
+        Ok("listen by children") => listen(2, true),
+        _ => {}
+    }
+}
+
+/// A mcpgate with a guard and a server, that never ends by itself.
+async fn mcpgate() {
+    let _guard = guard::Guard::start_with(helper_command("guard"));
+    let folder = std::env::current_dir().unwrap();
+    let script = daemon_script(&folder.join("daemon"))
+        + &format!(
+            "echo $$ > {}; while :; do sleep 1; done",
+            folder.join("server").display()
+        );
+    let _server = ServerProcess::start(&shell_spec(&script)).unwrap();
+    std::future::pending::<()>().await;
+}
+
+/// A server that, for each line, uses 20 ms of CPU time on a thread that then ends, and (for `keep`) leaves a
+/// sleeping thread behind.
+fn threads() {
+    println!("\nready");
+    for line in std::io::stdin().lines() {
+        let busy = std::thread::spawn(|| {
+            let clock = rustix::time::ClockId::ThreadCPUTime;
+            while rustix::time::clock_gettime(clock).tv_nsec < 20_000_000 {
+                std::hint::spin_loop();
+            }
+        });
+        busy.join().unwrap();
+        if line.unwrap() == "keep" {
+            std::thread::spawn(|| std::thread::sleep(Duration::from_mins(10)));
+        }
+        println!("done");
+    }
+}
+
+/// Listens on a port, whose number it writes into the file `port`, lets children inherit the
+/// socket, and may leave it to them alone.
+fn listen(children: usize, leave: bool) {
+    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    rustix::io::fcntl_setfd(&listener, rustix::io::FdFlags::empty()).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    // In this process's group, so that they end with it.
+    let mut children: Vec<std::process::Child> = (0..children)
+        .map(|_| {
+            let mut sleep = std::process::Command::new("sleep");
+            sleep.arg("600").spawn().unwrap()
+        })
+        .collect();
+    let kept = (!leave).then_some(listener);
+    std::fs::write("port", format!("{port}\n")).unwrap();
+    for child in &mut children {
+        child.wait().unwrap();
+    }
+    drop(kept);
+}
+
+/// A script whose grandchild leaves group, session and parent behind, and writes its id.
+pub(crate) fn daemon_script(file: &Path) -> String {
+    format!(
+        "setsid sh -c 'setsid sh -c \"echo \\$\\$ > {}; exec sleep 600\" & exit' & ",
+        file.display()
+    )
 }

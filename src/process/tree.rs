@@ -94,6 +94,7 @@ fn by_table(rows: &[Row], seeds: &[u32]) -> Vec<u32> {
 }
 
 /// The ancestors of a process, nearest first, up to the first process of the system.
+#[cfg(any(target_os = "linux", test))]
 pub(crate) fn ancestors(pid: u32) -> Vec<u32> {
     let mut found = Vec::new();
     let mut current = pid;

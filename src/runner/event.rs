@@ -37,9 +37,9 @@ pub enum Event<'a> {
         /// What it gave.
         sample: &'a Sample,
     },
-    /// A round has ended, its server is gone.
+    /// A round or soak has ended, its server is gone.
     RoundEnded {
-        /// Since the phase began.
+        /// How long it took.
         elapsed: Duration,
     },
     /// Something that the user should know at once.

@@ -116,10 +116,10 @@ pub async fn run_soaks(
     if plan.suite.soaks.is_empty() {
         return Ok(());
     }
-    let began = Instant::now();
     let of = plan.suite.soak_rounds;
     for number in 1..=of {
-        if Instant::now() >= deadline {
+        let began = Instant::now();
+        if began >= deadline {
             job.incomplete = Some(format!(
                 "max-time was used up after {} of {of} soaks",
                 number - 1

@@ -42,6 +42,12 @@ impl Observer {
         earlier.map(|earlier| now.since(earlier))
     }
 
+    fn ended_children(&mut self) -> u64 {
+        self.probe
+            .as_mut()
+            .map_or(0, |probe| probe.ended_children().page_faults)
+    }
+
     /// Why the figures could not be followed to the end, if they could not.
     #[must_use]
     pub fn problem(&self) -> Option<String> {
@@ -61,6 +67,8 @@ pub struct CallWatch<'a> {
     /// Wall time of the last call, if it was successful and is not yet adjusted.
     wall_ns: Option<u64>,
     adjusted_ns: Vec<u64>,
+    /// Page faults of ended children when the watch began.
+    children_then: u64,
 }
 
 impl<'a> CallWatch<'a> {
@@ -68,6 +76,7 @@ impl<'a> CallWatch<'a> {
     pub fn new(observer: &'a mut Observer) -> Self {
         observer.refresh();
         Self {
+            children_then: observer.ended_children(),
             observer,
             before: Reading::default(),
             after: Reading::default(),
@@ -106,13 +115,19 @@ impl<'a> CallWatch<'a> {
         }
     }
 
-    /// The adjusted latencies of the successful calls, in order; empty where nothing can be read.
+    /// The adjusted latencies of the successful calls, in order; empty where nothing can be read,
+    /// and where children of the server came and went meanwhile: their CPU time is in no reading,
+    /// so the floor of the adjustment would not hold.
     #[must_use]
     pub fn finish(mut self) -> Vec<u64> {
         if let Some(probe) = &mut self.observer.probe {
             probe.read_into(&mut self.next_before);
             self.complete();
         }
-        self.adjusted_ns
+        if self.observer.ended_children() == self.children_then {
+            self.adjusted_ns
+        } else {
+            Vec::new()
+        }
     }
 }

@@ -33,7 +33,7 @@ use crate::{
 /// How often memory is looked at while a round runs.
 const MEMORY_EVERY: Duration = Duration::from_millis(100);
 /// Calls before a soak, over all its tools.
-const SOAK_WARM_UP: u32 = 1_000;
+const SOAK_WARM_UP: u32 = 2_500;
 /// Memory readings of a soak.
 const SOAK_READINGS: u32 = 28;
 
@@ -347,7 +347,7 @@ async fn warm_up_for_soak(
     let mut hopeless = Vec::new();
     for scenario in soaks {
         if let Some(call) = plan.calls.get(&scenario.record.name) {
-            let calls = SOAK_WARM_UP.min(scenario.record.calls) / tools.max(1);
+            let calls = scenario.record.calls.min(SOAK_WARM_UP / tools.max(1));
             let warmed = bench.sequential(call, 0, calls).await?;
             if warmed.is_hopeless() {
                 hopeless.push((scenario.record.name.clone(), warmed));

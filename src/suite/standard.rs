@@ -23,6 +23,10 @@ const FIXED_CALLS: u32 = 20;
 /// Sequential calls before measuring, where the calls that follow are many more.
 const WARM_UP: u32 = 50;
 
+/// Up to this a call is a fast one: concurrent scenarios then make [`FAST_FACTOR`] times as many.
+const FAST_CALL: Duration = Duration::from_millis(1);
+const FAST_FACTOR: u32 = 5;
+
 /// Calls a round of a tool that reaches an outside service.
 const EXTERNAL_CALLS: u32 = 10;
 
@@ -102,6 +106,19 @@ impl Amounts {
             .min(MOST_CALLS)
     }
 
+    /// A tool that answers in well under a millisecond is called more often: a load of some 20 ms
+    /// would show when the runtime's garbage collector runs, and little else.
+    fn concurrent_calls_of(&self, tool: &ToolCall, facts: &ServerFacts) -> u32 {
+        let is_fast = facts
+            .typical_call
+            .get(&tool.name)
+            .is_some_and(|typical| *typical <= FAST_CALL);
+        let factor = if is_fast { FAST_FACTOR } else { 1 };
+        self.concurrent_calls()
+            .saturating_mul(factor)
+            .min(MOST_CALLS)
+    }
+
     /// Sequential calls of one tool, before any cut.
     fn sequential_calls(&self, tool: &ToolCall) -> u32 {
         match tool.kind {
@@ -136,18 +153,17 @@ fn plan(
 
     for (kind, full, concurrency) in [
         (ScenarioKind::Sequential, None, 1),
-        (
-            ScenarioKind::Concurrent,
-            Some(amounts.concurrent_calls()),
-            amounts.concurrency,
-        ),
+        (ScenarioKind::Concurrent, None, amounts.concurrency),
         (ScenarioKind::Soak, Some(amounts.soak_calls), 1),
     ] {
         if kind == ScenarioKind::Soak && amounts.soak_rounds == 0 {
             continue;
         }
         for (tool, fitted) in tools.iter().zip(&fit) {
-            let full = full.unwrap_or_else(|| amounts.sequential_calls(tool));
+            let full = full.unwrap_or_else(|| match kind {
+                ScenarioKind::Concurrent => amounts.concurrent_calls_of(tool, facts),
+                _ => amounts.sequential_calls(tool),
+            });
             let whole = scenario(kind, Some(tool), full, concurrency);
             let name = whole.record.name.clone();
             let target = if kind == ScenarioKind::Soak {

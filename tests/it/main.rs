@@ -13,6 +13,7 @@ mod faults;
 mod harness;
 mod machine;
 mod process_care;
+mod readme;
 mod real_servers;
 mod reference;
 mod survivors;

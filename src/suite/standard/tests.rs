@@ -73,7 +73,7 @@ fn two_fast_tools_and_an_external_one() {
     a/sequential: 100 calls after 50, 1 at once
     web/sequential: 10 calls after 1, 1 at once, report only
     b/sequential: 100 calls after 50, 1 at once
-    a/concurrent: 200 calls after 10, 10 at once
+    a/concurrent: 1000 calls after 10, 10 at once
     b/concurrent: 200 calls after 10, 10 at once
     a/soak: 1400 calls after 0, 1 at once
     b/soak: 1400 calls after 0, 1 at once
@@ -103,15 +103,15 @@ fn sizes() {
     };
     assert_eq!(
         amounts(SuiteSize::Quick),
-        (5, vec![20, 100, 200], 0, vec![])
+        (5, vec![20, 100, 1_000], 0, vec![])
     );
     assert_eq!(
         amounts(SuiteSize::Standard),
-        (10, vec![20, 100, 200], 3, vec![1_400])
+        (10, vec![20, 100, 1_000], 3, vec![1_400])
     );
     assert_eq!(
         amounts(SuiteSize::Deep),
-        (20, vec![20, 400, 800], 3, vec![5_000])
+        (20, vec![20, 400, 4_000], 3, vec![5_000])
     );
 }
 
@@ -132,7 +132,7 @@ fn what_the_user_sets_wins_over_the_size() {
     3 rounds, 3 soaks
     list-tools: 20 calls after 3, 1 at once
     a/sequential: 30 calls after 15, 1 at once
-    a/concurrent: 80 calls after 4, 4 at once
+    a/concurrent: 400 calls after 4, 4 at once
     a/soak: 700 calls after 0, 1 at once
     ");
 }
@@ -262,6 +262,18 @@ fn small_differences_in_time_change_nothing() {
         standard(&SuiteConfig::default(), &tools, &facts)
     };
     assert_eq!(plan(150, 90_000), plan(900, 120_000));
+}
+
+#[test]
+fn fast_tools_are_pressed_for_longer() {
+    for (micros, calls) in [(60, 1_000), (1_000, 1_000), (1_001, 200)] {
+        let mut facts = facts(&[]);
+        let typical = Duration::from_micros(micros);
+        facts.typical_call.insert("a".to_owned(), typical);
+        let suite = standard(&SuiteConfig::default(), &[tool("a")], &facts);
+        let concurrent = suite.scenarios.last().unwrap();
+        assert_eq!(concurrent.record.calls, calls, "{micros} µs");
+    }
 }
 
 #[test]
