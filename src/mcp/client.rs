@@ -10,8 +10,8 @@ use tokio::time::{Duration, Instant, timeout};
 
 use super::{
     Limits,
-    http::{HttpAnswer, HttpConnection, HttpTarget},
     answer::post_aside,
+    http::{HttpAnswer, HttpConnection, HttpTarget},
     message::{self, Identity, MALFORMED_CODES, RequestWriter, TOOLS_CALL, UNSUPPORTED_VERSION},
     outcome::{CallError, ErrorKind, Strays, excerpt},
     revision::{Era, MODERN, Revision},
@@ -172,11 +172,9 @@ async fn open_newest(endpoint: &Endpoint, limits: Limits) -> Result<Opened, Open
     match probed {
         Ok(Ok(opened)) => Ok(opened),
         Ok(Err((_, failed))) if is_final(&failed) => Err(failed),
-        Ok(Err((is_telling, failed))) => {
-            older
-                .await
-                .map_err(|older| if is_telling { failed } else { older })
-        }
+        Ok(Err((is_telling, failed))) => older
+            .await
+            .map_err(|older| if is_telling { failed } else { older }),
         // Silent since it knows no such method, or since it is still starting: a server that
         // starts slowly must not be taken for one of the other era.
         Err(_) => tokio::select! {
@@ -236,7 +234,9 @@ fn is_final(failed: &OpenError) -> bool {
             | ErrorKind::Reset
             | ErrorKind::Closed
             | ErrorKind::Http(401 | 403 | 502..=504)
-    ) || MALFORMED_CODES.iter().any(|code| says(&failed.error, *code))
+    ) || MALFORMED_CODES
+        .iter()
+        .any(|code| says(&failed.error, *code))
         || (failed.error.kind == ErrorKind::Malformed
             && failed.error.message.contains("standard output"))
 }

@@ -204,13 +204,7 @@ impl HttpAnswer {
         let body = &self.exchange.body;
         let said = message::rpc_error(body).map_or_else(
             || excerpt_bytes(body),
-            |error| {
-                format!(
-                    "JSON-RPC error {}: {}",
-                    error.code,
-                    excerpt(&error.message)
-                )
-            },
+            |error| format!("JSON-RPC error {}: {}", error.code, excerpt(&error.message)),
         );
         Err(CallError::new(
             ErrorKind::Http(self.status.as_u16()),
@@ -384,12 +378,11 @@ impl HttpConnection {
         loop {
             let sender = self.open(patience).await?;
             let sent = Instant::now();
-            let (error, unsent) =
-                match timeout(patience, sender.try_send_request(request)).await {
-                    Ok(Ok(response)) => return Ok((response, sent)),
-                    Ok(Err(mut failed)) => (reset(failed.error()), failed.take_message()),
-                    Err(_) => (timed_out("answer", patience), None),
-                };
+            let (error, unsent) = match timeout(patience, sender.try_send_request(request)).await {
+                Ok(Ok(response)) => return Ok((response, sent)),
+                Ok(Err(mut failed)) => (reset(failed.error()), failed.take_message()),
+                Err(_) => (timed_out("answer", patience), None),
+            };
             self.sender = None;
             match unsent {
                 Some(again) if !is_repeated => request = again,

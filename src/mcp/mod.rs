@@ -18,12 +18,18 @@
 mod answer;
 pub mod client;
 pub mod http;
+#[cfg(test)]
+mod http_tests;
 pub mod lines;
 pub mod message;
 pub mod outcome;
 pub mod revision;
 pub mod sse;
 pub mod stdio;
+#[cfg(test)]
+mod stdio_tests;
+#[cfg(test)]
+pub(crate) mod testing;
 
 use std::time::Duration;
 
