@@ -17,11 +17,15 @@
 
 mod answer;
 pub mod client;
+#[cfg(test)]
+mod client_tests;
 pub mod http;
 #[cfg(test)]
 mod http_tests;
 pub mod lines;
 pub mod message;
+#[cfg(test)]
+mod oracle_tests;
 pub mod outcome;
 pub mod revision;
 pub mod sse;
