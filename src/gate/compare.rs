@@ -7,7 +7,7 @@ use super::{
     evidence::{self, Source},
     growth,
     guard::{self, Surroundings},
-    policy::{Machines, floor_in_words, terms, tolerance},
+    policy::{Machines, floor_in_words, gross, terms, tolerance},
     rule::{Call, Evidence, ROUNDS_NEEDED, Ruling, UNRESOLVABLE_SCATTER, rule},
 };
 use crate::{
@@ -221,7 +221,11 @@ pub(super) fn judged(
         ruling
     } else {
         let ruling = rule(evidence, &terms);
-        (row.verdict, row.reason) = answer(ctx, metric, ruling.call);
+        (row.verdict, row.reason) =
+            guard::explained_by_load(metric, ctx.load_rise, ruling.call, || {
+                rule(evidence, &gross(terms)).call
+            })
+            .unwrap_or_else(|| answer(ctx, metric, ruling.call));
         ruling
     };
     show_figures(&mut row, &ruling, evidence);

@@ -83,12 +83,14 @@ fn outside_load_explains_longer_wall_times() {
 }
 
 #[test]
-fn cpu_time_that_rises_alone_is_inconclusive_whatever_its_size_and_the_load() {
+fn cpu_time_that_rises_alone_is_inconclusive_whatever_its_size() {
     for (factor, cores, expected) in [
         (1.05, 0.02, Verdict::Pass),
         (1.5, 0.02, Verdict::Inconclusive),
         (9.0, 0.02, Verdict::Inconclusive),
-        (1.5, 0.90, Verdict::Inconclusive),
+        // Cores share caches and execution units.
+        (1.5, 0.90, Verdict::Pass),
+        (9.0, 0.90, Verdict::Inconclusive),
         (0.2, 0.02, Verdict::Pass),
     ] {
         let hungry = Fixture::new().samples(SEQUENTIAL, |s| {
@@ -310,4 +312,76 @@ fn p95_of_few_calls_guards_instead_of_gating() {
         let c = row(&j, SEQUENTIAL, Metric::LatencyP95Adjusted);
         assert_eq!((c.role, c.verdict), (role, Verdict::Pass), "{calls}: {c:?}");
     }
+}
+
+#[test]
+fn what_gates_does_not_blame_the_server_for_the_load_of_others() {
+    let base = Fixture::new().build();
+    for (scenario, metric, factor, cores, expected) in [
+        (
+            CONCURRENT,
+            Metric::LatencyP50,
+            1.6,
+            0.10,
+            Verdict::Regressed,
+        ),
+        (
+            CONCURRENT,
+            Metric::LatencyP50,
+            1.6,
+            0.60,
+            Verdict::Inconclusive,
+        ),
+        (
+            CONCURRENT,
+            Metric::Throughput,
+            1.6,
+            0.60,
+            Verdict::Inconclusive,
+        ),
+        (
+            CONCURRENT,
+            Metric::LatencyP50,
+            3.0,
+            0.60,
+            Verdict::Inconclusive,
+        ),
+        (
+            SEQUENTIAL,
+            Metric::LatencyP50Adjusted,
+            1.6,
+            0.60,
+            Verdict::Inconclusive,
+        ),
+        // Load inflates what is left without the waits, but does not double it.
+        (
+            SEQUENTIAL,
+            Metric::LatencyP50Adjusted,
+            3.0,
+            0.60,
+            Verdict::Regressed,
+        ),
+        // Better on a busier machine is better all the more.
+        (CONCURRENT, Metric::LatencyP50, 0.5, 0.60, Verdict::Improved),
+    ] {
+        let j = judged(&base, &load(Fixture::new().slower(scenario, factor), cores));
+        let c = row(&j, scenario, metric);
+        assert_eq!(
+            (c.role, c.verdict),
+            (Role::Gates, expected),
+            "x {factor}, {cores} cores: {c:?}"
+        );
+    }
+    let calmer = load(Fixture::new().slower(CONCURRENT, 0.5), 0.0);
+    let j = judged(&load(Fixture::new(), 0.6), &calmer);
+    assert_eq!(
+        row(&j, CONCURRENT, Metric::LatencyP50).verdict,
+        Verdict::Pass
+    );
+    // Memory is no time.
+    let mut bigger = load(Fixture::new(), 0.6);
+    for round in &mut bigger.jobs[0].rounds {
+        round.peak_memory_bytes = round.peak_memory_bytes.map(|b| times(b, 2.0));
+    }
+    assert_eq!(judged(&base, &bigger).verdict, Verdict::Regressed);
 }
