@@ -169,6 +169,7 @@ impl Bench {
                 Ok(exchange) => {
                     watch.keep(exchange.wall());
                     collector.success(&exchange);
+                    last_error = None;
                 }
                 Err(error) => {
                     collector.failure(&error, began, Instant::now());
