@@ -35,11 +35,7 @@ pub(super) fn explained_by_load(
     let rise = load_rise.filter(|_| metric != Metric::PeakMemory)?;
     match ordinary {
         Call::Regressed { .. } if rise > LOAD_THAT_EXPLAINS => {
-            let is_adjusted = matches!(
-                metric,
-                Metric::LatencyP50Adjusted | Metric::LatencyP95Adjusted | Metric::StartupAdjusted
-            );
-            if is_adjusted && matches!(big(), Call::Regressed { .. }) {
+            if is_adjusted(metric) && matches!(big(), Call::Regressed { .. }) {
                 return None;
             }
             Some((
@@ -53,6 +49,13 @@ pub(super) fn explained_by_load(
         )),
         _ => None,
     }
+}
+
+fn is_adjusted(metric: Metric) -> bool {
+    matches!(
+        metric,
+        Metric::LatencyP50Adjusted | Metric::LatencyP95Adjusted | Metric::StartupAdjusted
+    )
 }
 
 /// Verdict, reason and figures of a guard.
@@ -76,7 +79,7 @@ pub(super) fn guard(
         shown.smallest_detectable = None;
     }
     let (verdict, reason) = match (big.call, ordinary.call) {
-        (Call::Regressed { .. }, _) if explained(1.0) => (
+        (Call::Regressed { .. }, _) if explained(1.0) && !is_adjusted(metric) => (
             Verdict::Inconclusive,
             "at least doubled, but other processes took more of the machine than for the baseline: measure again on a quiet machine".to_owned(),
         ),

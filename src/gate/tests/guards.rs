@@ -292,11 +292,16 @@ fn a_tail_that_scatters_on_both_sides_guards_instead_of_gating() {
     let (role, verdict) = p95(calm(), wild());
     assert_eq!((role, verdict), (Role::Gates, Verdict::Inconclusive));
     assert_eq!(p95(wild(), calm()).0, Role::Gates);
-    let far_worse = swinging(calm_twenty()).slower(SEQUENTIAL, 12.0);
-    assert_eq!(
-        p95(swinging(calm_twenty()), far_worse),
-        (Role::Guards, Verdict::Regressed)
-    );
+    for cores in [0.02, 0.60] {
+        let far_worse = swinging(calm_twenty())
+            .slower(SEQUENTIAL, 12.0)
+            .rounds(|r| r.outside_load_cores = Some(cores));
+        assert_eq!(
+            p95(swinging(calm_twenty()), far_worse),
+            (Role::Guards, Verdict::Regressed),
+            "{cores} cores of outside load"
+        );
+    }
 }
 
 #[test]
