@@ -10,8 +10,9 @@ use tokio::time::{Duration, Instant, timeout};
 
 use super::{
     Limits,
+    answer::post_aside,
     http::{HttpAnswer, HttpConnection, HttpTarget},
-    message::{self, Identity, MODERN_ERROR_CODES, RequestWriter, TOOLS_CALL},
+    message::{self, Identity, MALFORMED_CODES, RequestWriter, TOOLS_CALL, UNSUPPORTED_VERSION},
     outcome::{CallError, ErrorKind, Strays, excerpt},
     revision::{Era, MODERN, Revision},
     stdio::StdioLink,
@@ -22,14 +23,15 @@ const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-versi
 const MCP_METHOD: HeaderName = HeaderName::from_static("mcp-method");
 const MCP_NAME: HeaderName = HeaderName::from_static("mcp-name");
 
-/// How long a stdio server may leave the era probe unanswered before it is taken for one of the
-/// `initialize` era.
+/// How long a server may leave the era probe unanswered before it is asked by `initialize` too.
 const PROBE_SILENCE: Duration = Duration::from_secs(10);
 /// How long a server may take to end a session. It is told so out of politeness, between rounds
 /// that it must not delay.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(1);
 /// Pages of `tools/list` that are followed.
 const MOST_PAGES: usize = 1_000;
+/// How many times as long as one call all pages together may take.
+const LIST_TIMEOUTS: u32 = 4;
 /// Tools that are taken from `tools/list`.
 const MOST_TOOLS: usize = 10_000;
 
@@ -148,17 +150,38 @@ pub async fn open(
     match wanted {
         Wanted::Exactly(revision) => open_exactly(endpoint, revision, limits).await,
         Wanted::AnyLegacy => initialize(endpoint, Revision::NEWEST_LEGACY, limits).await,
-        Wanted::Any => {
-            let probed = discover(endpoint, Revision::MODERN, limits, Some(PROBE_SILENCE)).await;
-            match probed {
-                Ok((opened, versions)) => {
-                    speaks(&versions, Revision::MODERN)?;
-                    Ok(opened)
-                }
-                Err(failed) if is_final(&failed) => Err(failed),
-                Err(_) => initialize(endpoint, Revision::NEWEST_LEGACY, limits).await,
-            }
-        }
+        Wanted::Any => open_newest(endpoint, limits).await,
+    }
+}
+
+/// Asks by `server/discover`; whatever is not the answer of a server of this revision leads to
+/// `initialize`, which says more than the list of versions: some servers list none of those that
+/// they speak by `initialize`.
+async fn open_newest(endpoint: &Endpoint, limits: Limits) -> Result<Opened, OpenError> {
+    let newest = async {
+        let (opened, versions) = discover(endpoint, Revision::MODERN, limits)
+            .await
+            .map_err(|failed| (has_other_versions(&failed.error), failed))?;
+        speaks(&versions, Revision::MODERN).map_err(|failed| (true, failed))?;
+        Ok(opened)
+    };
+    let mut newest = std::pin::pin!(newest);
+    let silence = PROBE_SILENCE.min(limits.call_timeout / 3);
+    let probed = timeout(silence, &mut newest).await;
+    let mut older = std::pin::pin!(initialize(endpoint, Revision::NEWEST_LEGACY, limits));
+    match probed {
+        Ok(Ok(opened)) => Ok(opened),
+        Ok(Err((_, failed))) if is_final(&failed) => Err(failed),
+        Ok(Err((is_telling, failed))) => older
+            .await
+            .map_err(|older| if is_telling { failed } else { older }),
+        // Silent since it knows no such method, or since it is still starting: a server that
+        // starts slowly must not be taken for one of the other era.
+        Err(_) => tokio::select! {
+            biased;
+            Ok(opened) = &mut newest => Ok(opened),
+            opened = &mut older => opened,
+        },
     }
 }
 
@@ -168,7 +191,7 @@ async fn open_exactly(
     limits: Limits,
 ) -> Result<Opened, OpenError> {
     if revision.era() == Era::Modern {
-        let (opened, versions) = discover(endpoint, revision, limits, None).await?;
+        let (opened, versions) = discover(endpoint, revision, limits).await?;
         speaks(&versions, revision)?;
         return Ok(opened);
     }
@@ -211,41 +234,34 @@ fn is_final(failed: &OpenError) -> bool {
             | ErrorKind::Reset
             | ErrorKind::Closed
             | ErrorKind::Http(401 | 403 | 502..=504)
-    ) || is_modern_refusal(&failed.error)
+    ) || MALFORMED_CODES
+        .iter()
+        .any(|code| says(&failed.error, *code))
         || (failed.error.kind == ErrorKind::Malformed
             && failed.error.message.contains("standard output"))
 }
 
-fn is_modern_refusal(error: &CallError) -> bool {
-    MODERN_ERROR_CODES
-        .iter()
-        .any(|code| error.message.contains(&format!("JSON-RPC error {code}:")))
+/// Whether a server of a stateless revision refused the revision that it was asked in.
+fn has_other_versions(error: &CallError) -> bool {
+    says(error, UNSUPPORTED_VERSION)
+}
+
+fn says(error: &CallError, code: i64) -> bool {
+    error.message.contains(&format!("JSON-RPC error {code}:"))
 }
 
 async fn discover(
     endpoint: &Endpoint,
     revision: Revision,
     limits: Limits,
-    patience: Option<Duration>,
 ) -> Result<(Opened, Vec<String>), OpenError> {
     let failed = |error| OpenError {
         step: "server/discover",
         error,
     };
-    let mut client = Client::new(endpoint, revision, limits).map_err(failed)?;
+    let mut client = Client::new(endpoint, revision, limits);
     let prepared = client.prepare("server/discover", b"");
-    let answer = timeout(
-        patience.unwrap_or(limits.call_timeout),
-        client.send(&prepared),
-    )
-    .await
-    .unwrap_or_else(|_| {
-        Err(CallError::new(
-            ErrorKind::Timeout,
-            "the server was silent on server/discover",
-        ))
-    })
-    .map_err(failed)?;
+    let answer = client.send(&prepared).await.map_err(failed)?;
     let (identity, versions) = message::read_discover(&answer.body, prepared.id).map_err(failed)?;
     Ok((Opened { client, identity }, versions))
 }
@@ -255,11 +271,19 @@ async fn initialize(
     offered: Revision,
     limits: Limits,
 ) -> Result<Opened, OpenError> {
-    let failed = |error| OpenError {
-        step: "initialize",
-        error,
+    let failed = |mut error: CallError| {
+        if error.kind == ErrorKind::Http(405) {
+            error.message.push_str(
+                "; a server of the older HTTP+SSE transport refuses like this, which mcpgate does \
+                 not speak",
+            );
+        }
+        OpenError {
+            step: "initialize",
+            error,
+        }
     };
-    let mut client = Client::new(endpoint, offered, limits).map_err(failed)?;
+    let mut client = Client::new(endpoint, offered, limits);
     let params = message::members(&message::initialize_params(offered));
     let prepared = client.prepare("initialize", params.as_bytes());
     let identity = client.finish_initialize(&prepared).await.map_err(failed)?;
@@ -267,7 +291,7 @@ async fn initialize(
 }
 
 impl Client {
-    fn new(endpoint: &Endpoint, revision: Revision, limits: Limits) -> Result<Self, CallError> {
+    fn new(endpoint: &Endpoint, revision: Revision, limits: Limits) -> Self {
         let link = match endpoint {
             Endpoint::Stdio(link) => Link::Stdio(link.clone()),
             Endpoint::Http(target) => {
@@ -286,13 +310,13 @@ impl Client {
                 }
             }
         };
-        Ok(Self {
+        Self {
             link,
             writer: RequestWriter::new(revision),
             revision,
             call_timeout: limits.call_timeout,
             params: Vec::new(),
-        })
+        }
     }
 
     /// The negotiated revision.
@@ -387,10 +411,33 @@ impl Client {
 
     /// Sends a prepared request and waits for its whole answer, which is not looked at.
     ///
+    /// A call that times out is cancelled, so that the server need not go on with it at the cost
+    /// of the next.
+    ///
     /// # Errors
     /// Any [`ErrorKind`] of the transport.
     pub async fn send(&mut self, prepared: &Prepared) -> Result<Exchange, CallError> {
-        self.answer_to(prepared).await?.successful()
+        let answer = self.answer_to(prepared).await;
+        if let Err(error) = &answer
+            && error.kind == ErrorKind::Timeout
+        {
+            self.cancel(prepared.id);
+        }
+        answer?.successful()
+    }
+
+    /// In the `initialize` era a broken connection cancels nothing, so it is said; in the other the
+    /// closed connection is the cancellation. The pipes see to it themselves.
+    fn cancel(&self, id: u64) {
+        if let Link::Http {
+            connection,
+            headers,
+            ..
+        } = &self.link
+            && self.revision.era() == Era::Legacy
+        {
+            post_aside(connection.target(), headers, message::cancelled(id));
+        }
     }
 
     async fn answer_to(&mut self, prepared: &Prepared) -> Result<HttpAnswer, CallError> {
@@ -399,7 +446,7 @@ impl Client {
                 status: http::StatusCode::OK,
                 headers: HeaderMap::new(),
                 exchange: link
-                    .send(prepared.id, &prepared.body, self.call_timeout)
+                    .send(prepared.id, prepared.body.clone(), self.call_timeout)
                     .await?,
             }),
             Link::Http {
@@ -454,7 +501,7 @@ impl Client {
         match &mut self.link {
             Link::Stdio(link) => {
                 body.push(b'\n');
-                link.notify(&body, self.call_timeout).await
+                link.notify(body.into(), self.call_timeout).await
             }
             Link::Http {
                 connection,
@@ -488,8 +535,24 @@ impl Client {
     /// The whole tool list, all pages.
     ///
     /// # Errors
-    /// Any [`ErrorKind`]; `malformed` for a list that does not end.
+    /// Any [`ErrorKind`]; `malformed` for a list that does not end, `timeout` for one that takes
+    /// longer than [`LIST_TIMEOUTS`] calls may.
     pub async fn list_tools(&mut self) -> Result<Vec<Value>, CallError> {
+        let patience = self.call_timeout * LIST_TIMEOUTS;
+        timeout(patience, self.list_all_tools())
+            .await
+            .unwrap_or_else(|_| {
+                Err(CallError::new(
+                    ErrorKind::Timeout,
+                    format!(
+                        "the pages of tools/list did not end within {}",
+                        humantime::format_duration(patience)
+                    ),
+                ))
+            })
+    }
+
+    async fn list_all_tools(&mut self) -> Result<Vec<Value>, CallError> {
         let mut tools = Vec::new();
         let mut cursor: Option<String> = None;
         for _ in 0..MOST_PAGES {
@@ -522,11 +585,10 @@ impl Client {
 
     /// Answers that nobody asked for, since the last time this was asked. Over stdio they are
     /// those of all clients on the same pipes.
-    #[must_use]
-    pub fn take_strays(&mut self) -> Strays {
+    pub async fn take_strays(&mut self) -> Strays {
         match &mut self.link {
             Link::Stdio(link) => link.take_strays(),
-            Link::Http { connection, .. } => connection.take_strays(),
+            Link::Http { connection, .. } => connection.take_strays().await,
         }
     }
 

@@ -17,13 +17,23 @@
 
 mod answer;
 pub mod client;
+#[cfg(test)]
+mod client_tests;
 pub mod http;
+#[cfg(test)]
+mod http_tests;
 pub mod lines;
 pub mod message;
+#[cfg(test)]
+mod oracle_tests;
 pub mod outcome;
 pub mod revision;
 pub mod sse;
 pub mod stdio;
+#[cfg(test)]
+mod stdio_tests;
+#[cfg(test)]
+pub(crate) mod testing;
 
 use std::time::Duration;
 
