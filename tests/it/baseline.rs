@@ -271,6 +271,6 @@ fn a_failing_run_is_refused_as_it_comes() {
     update(&project, &[])
         .code(2)
         .stderr_has("echo/sequential: 10 calls failed")
-        .stderr_has("echo/concurrent: ");
+        .stderr_has("  - echo/concurrent: ");
     assert_eq!(project.read(BASELINE), good);
 }

@@ -30,6 +30,8 @@ pub(crate) enum Over {
     Http,
 }
 
+pub(crate) const BOTH: &[Over] = &[Over::Stdio, Over::Http];
+
 /// The command of the reference server.
 pub(crate) fn command(over: Over, options: &[&str]) -> Vec<String> {
     let mut command = vec![MCPGATE, "reference-server"];
