@@ -230,7 +230,13 @@ pub(super) fn judged(
     };
     show_figures(&mut row, &ruling, evidence);
     if base_rounds == 0 || candidate_rounds == 0 {
-        row.verdict = Verdict::NotMeasured;
+        // What gated and lost its figures without a word is no pass.
+        let is_lost = role == Role::Gates && base_rounds > 0;
+        row.verdict = if is_lost {
+            Verdict::Inconclusive
+        } else {
+            Verdict::NotMeasured
+        };
         row.reason = match (base_rounds, candidate_rounds) {
             (0, 0) => "no figures on either side",
             (0, _) => "no figures in the baseline",
