@@ -4,7 +4,7 @@ use super::*;
 use crate::{
     gate::{
         alarmed_scenarios,
-        test_support::{CONCURRENT, Fixture, SEQUENTIAL, scale_latency, scale_sample, times},
+        test_support::{CONCURRENT, Fixture, SEQUENTIAL, scale_latency, times},
     },
     results::Phase,
 };
@@ -258,65 +258,6 @@ fn a_guard_too_noisy_to_speak_passes_without_boasting() {
     );
     assert!(c.smallest_detectable_ratio.unwrap() > 3.0);
     assert_eq!(j.verdict, Verdict::Pass, "{:?}", not_passed(&j));
-    // scale_sample keeps every quantile in step, so the fixture's guards stay quiet otherwise.
-    let mut sample = noisy(0).jobs[0].rounds[0].scenarios[SEQUENTIAL].clone();
-    scale_sample(&mut sample, 1.0);
-    assert_eq!(sample, noisy(0).jobs[0].rounds[0].scenarios[SEQUENTIAL]);
-}
-
-/// Adjusted p95 of the sequential scenario swings between rounds by a factor of up to 9.
-fn swinging(fixture: Fixture) -> Fixture {
-    let mut round = 0_u32;
-    fixture.samples(SEQUENTIAL, move |s| {
-        let factor = 3_f64.powi(i32::try_from(round % 3).unwrap() - 1);
-        round += 1;
-        if let Some(p95) = s.adjusted.as_mut().and_then(|l| l.p95_ns.as_mut()) {
-            *p95 = times(*p95, factor);
-        }
-    })
-}
-
-#[test]
-fn a_tail_that_scatters_on_both_sides_guards_instead_of_gating() {
-    let p95 = |base: Fixture, candidate: Fixture| {
-        let j = judged(&base.build(), &candidate.build());
-        let c = row(&j, SEQUENTIAL, Metric::LatencyP95Adjusted);
-        (c.role, c.verdict)
-    };
-    let calm = Fixture::new;
-    let calm_twenty = || Fixture::with_rounds(20);
-    let wild = || swinging(calm());
-    assert_eq!(p95(calm(), calm()), (Role::Gates, Verdict::Pass));
-    assert_eq!(p95(wild(), wild()), (Role::Guards, Verdict::Pass));
-    // A candidate that has become noisy has not left the gate.
-    let (role, verdict) = p95(calm(), wild());
-    assert_eq!((role, verdict), (Role::Gates, Verdict::Inconclusive));
-    assert_eq!(p95(wild(), calm()).0, Role::Gates);
-    for cores in [0.02, 0.60] {
-        let far_worse = swinging(calm_twenty())
-            .slower(SEQUENTIAL, 12.0)
-            .rounds(|r| r.outside_load_cores = Some(cores));
-        assert_eq!(
-            p95(swinging(calm_twenty()), far_worse),
-            (Role::Guards, Verdict::Regressed),
-            "{cores} cores of outside load"
-        );
-    }
-}
-
-#[test]
-fn p95_of_few_calls_guards_instead_of_gating() {
-    for (calls, role) in [(100, Role::Gates), (99, Role::Guards), (20, Role::Guards)] {
-        let few = || {
-            Fixture::new().samples(SEQUENTIAL, |s| {
-                s.calls = calls;
-                s.successes = calls;
-            })
-        };
-        let j = judged(&Fixture::new().build(), &few().build());
-        let c = row(&j, SEQUENTIAL, Metric::LatencyP95Adjusted);
-        assert_eq!((c.role, c.verdict), (role, Verdict::Pass), "{calls}: {c:?}");
-    }
 }
 
 #[test]
