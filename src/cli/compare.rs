@@ -68,7 +68,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<u8, Error> {
             base: base.as_ref(),
             judgement: &judgement,
             context: Context {
-                command_to_reproduce: Some("mcpgate compare".to_owned()),
+                command_to_reproduce: Some(command_to_reproduce(&arguments)),
                 results_path: Some(measuring.output.display().to_string()),
                 baseline_path: Some(baseline_path.display().to_string()),
                 duration: Some(session.elapsed()),
@@ -81,6 +81,24 @@ pub(super) async fn run(arguments: Arguments) -> Result<u8, Error> {
         Some(error) => Err(error),
         None => Ok(judgement.exit_code),
     }
+}
+
+/// What a reader types to see the same. A server command from the command line is not repeated:
+/// it may hold what the shell filled in, and the report may be published.
+fn command_to_reproduce(arguments: &Arguments) -> String {
+    let mut command = "mcpgate compare".to_owned();
+    for (option, value) in [
+        ("--config", &arguments.measuring.config),
+        ("--baseline", &arguments.baseline),
+    ] {
+        if let Some(path) = value {
+            command = format!("{command} {option} '{}'", path.display());
+        }
+    }
+    if !arguments.measuring.command.is_empty() {
+        command.push_str(" -- YOUR SERVER COMMAND");
+    }
+    command
 }
 
 /// The baseline named, else the usual place beside the configuration file.

@@ -132,6 +132,7 @@ pub(super) async fn prepare(
         reset: server.reset.clone(),
         cwd: working_directory(server, folder),
         env: pairs(&server.env),
+        ..Hooks::default()
     };
     let pinned = server.protocol.as_deref().and_then(Revision::parse);
     let began = Instant::now();

@@ -249,7 +249,8 @@ async fn an_http_server_is_asked_what_it_speaks() {
 
 #[tokio::test(start_paused = true)]
 async fn an_initialize_that_fails_says_how() {
-    let table: [(fn(&Asked) -> String, &str); 4] = [
+    type Script = fn(&Asked) -> String;
+    let table: [(Script, &str); 4] = [
         (
             |_| http(405, "", ""),
             "initialize failed: http-405: HTTP 405 Method Not Allowed; a server of the older \

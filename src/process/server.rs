@@ -236,6 +236,11 @@ impl ServerProcess {
         self.status
     }
 
+    /// Whether anything that belongs to it still runs: itself, or what it left in the background.
+    pub fn leaves_something(&mut self) -> bool {
+        !self.belongings.running().is_empty()
+    }
+
     /// Ends the server and everything that belongs to it. For stdio the caller must have dropped
     /// the pipes: a server ends when its standard input closes.
     pub async fn stop(mut self, limits: StopLimits) -> Stopped {

@@ -13,8 +13,10 @@ pub enum RunFailure {
     Hook {
         /// `setup` or `reset`.
         name: &'static str,
-        /// What happened.
+        /// The command and what happened.
         problem: String,
+        /// The end of its output.
+        tail: String,
     },
     /// The URL, or something else of the target, cannot be used.
     Target(String),
@@ -120,7 +122,8 @@ impl RunFailure {
     }
 }
 
-fn ended(status: ExitStatus) -> String {
+/// How a process ended, in words that follow its name.
+pub(super) fn ended(status: ExitStatus) -> String {
     use std::os::unix::process::ExitStatusExt as _;
     match (status.code(), status.signal()) {
         (Some(code), _) => format!("exited with status {code}"),
@@ -129,9 +132,19 @@ fn ended(status: ExitStatus) -> String {
     }
 }
 
+/// Advice where a process ended well: most often it left its server in the background.
+fn in_the_foreground(status: ExitStatus) -> &'static str {
+    if status.success() {
+        "; the process that the command starts must stay as long as the server: keep it in the \
+         foreground"
+    } else {
+        ""
+    }
+}
+
 fn with_tail(text: &str, tail: &str) -> String {
     if tail.trim().is_empty() {
-        format!("{text}\n  it wrote nothing to its standard error")
+        format!("{text}\n  it wrote no output that could say more")
     } else {
         let lines: Vec<_> = tail.lines().map(|line| format!("  | {line}")).collect();
         format!("{text}\n  the end of its output:\n{}", lines.join("\n"))
@@ -143,7 +156,11 @@ impl std::fmt::Display for RunFailure {
         let text = match self {
             Self::Start(error) => error.to_string(),
             Self::Target(problem) => problem.clone(),
-            Self::Hook { name, problem } => format!("the {name} hook failed: {problem}"),
+            Self::Hook {
+                name,
+                problem,
+                tail,
+            } => with_tail(&format!("the {name} hook failed: {problem}"), tail),
             Self::Exited {
                 status,
                 after,
@@ -153,12 +170,7 @@ impl std::fmt::Display for RunFailure {
                     "the server {} before it answered the protocol, {} ms after its start{}",
                     ended(*status),
                     after.as_millis(),
-                    if status.success() {
-                        "; a server is measured by the process that its command starts, which must \
-                         stay in the foreground"
-                    } else {
-                        ""
-                    }
+                    in_the_foreground(*status)
                 ),
                 tail,
             ),
@@ -183,7 +195,11 @@ impl std::fmt::Display for RunFailure {
                 tail,
             } => {
                 let how = match status {
-                    Some(status) => format!("the server {} during {place}", ended(*status)),
+                    Some(status) => format!(
+                        "the server {} during {place}{}",
+                        ended(*status),
+                        in_the_foreground(*status)
+                    ),
                     None => format!("the server was lost during {place}: {problem}"),
                 };
                 match tail {

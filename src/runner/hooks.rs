@@ -1,17 +1,20 @@
 //! The user's own commands around server starts: `setup` once, `reset` before each start.
+//!
+//! What a hook leaves in the background (a database, say) lives as long as it is needed: what
+//! `setup` started to the end of the run, what `reset` started to the next `reset`.
 
-use std::path::PathBuf;
+use std::{cell::RefCell, collections::BTreeMap, path::PathBuf};
 
 use tokio::time::{Duration, timeout};
 
-use super::failure::RunFailure;
+use super::failure::{self, RunFailure};
 use crate::process::{LaunchSpec, ServerProcess, StopLimits};
 
 /// How long a hook may take.
 const HOOK_TIMEOUT: Duration = Duration::from_mins(5);
 
 /// Shell commands of `[server]`.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Default)]
 pub struct Hooks {
     /// Run once, before the first server start.
     pub setup: Option<String>,
@@ -21,6 +24,8 @@ pub struct Hooks {
     pub cwd: Option<PathBuf>,
     /// Added to their environment: the same as the server's, without `{port}`.
     pub env: Vec<(String, crate::suite::Secret)>,
+    /// Hooks that left something in the background; dropping them ends it.
+    pub left: RefCell<BTreeMap<&'static str, ServerProcess>>,
 }
 
 impl Hooks {
@@ -55,17 +60,28 @@ impl Hooks {
             cwd: self.cwd.clone(),
             stdio_pipes: false,
         };
+        drop(self.left.borrow_mut().remove(name));
         let mut process = ServerProcess::start(&spec).map_err(RunFailure::Start)?;
         let ended = timeout(HOOK_TIMEOUT, process.exited()).await;
         let problem = match ended {
-            Ok(status) if status.success() => return Ok(()),
-            Ok(status) => format!("`{command}` ended with {status}\n{}", process.output_tail()),
+            Ok(status) if status.success() => {
+                if process.leaves_something() {
+                    self.left.borrow_mut().insert(name, process);
+                }
+                return Ok(());
+            }
+            Ok(status) => format!("`{command}` {}", failure::ended(status)),
             Err(_) => format!(
                 "`{command}` did not end within {}",
                 humantime::format_duration(HOOK_TIMEOUT)
             ),
         };
+        let tail = process.output_tail();
         process.stop(StopLimits::default()).await;
-        Err(RunFailure::Hook { name, problem })
+        Err(RunFailure::Hook {
+            name,
+            problem,
+            tail,
+        })
     }
 }

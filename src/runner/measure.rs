@@ -171,6 +171,7 @@ impl Bench {
                 Ok(exchange) => {
                     watch.keep(exchange.wall());
                     collector.success(&exchange);
+                    last_error = None;
                 }
                 Err(error) => {
                     collector.failure(&error, began, Instant::now());

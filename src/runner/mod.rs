@@ -104,10 +104,10 @@ pub async fn run_round(
     Ok(())
 }
 
-/// Measures the suite's soaks and adds them to `job`; see [`run_rounds`].
+/// Measures the suite's soaks and adds them to `job`; see [`run_round`].
 ///
 /// # Errors
-/// As [`run_rounds`].
+/// As [`run_round`].
 pub async fn run_soaks(
     plan: &Plan,
     phase: Phase,
@@ -132,13 +132,12 @@ pub async fn run_soaks(
         let index = u32::try_from(job.soaks.len()).unwrap_or(u32::MAX);
         let mut findings = Findings::default();
         let given_up = GivenUp::so_far(&plan.suite, job);
-        let outcome = round::run(plan, phase, index, given_up, &mut findings, listener).await;
+        let outcome = round::soak(plan, phase, index, given_up, &mut findings, listener).await;
         take_findings(job, findings, listener);
         match outcome {
-            Ok(round) => job.rounds.push(round),
-            Err(failure) if index == 0 => return Err(fail(job, failure)),
+            Ok(soak) => job.soaks.push(soak),
             Err(failure) => {
-                let place = format!("the start of round {}", index + 1);
+                let place = format!("the start of soak {}", index + 1);
                 return Err(fail(job, failure.later(place)));
             }
         }

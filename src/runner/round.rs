@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     error::Error,
-    mcp::client::Wanted,
+    mcp::client::{Endpoint, Wanted},
     process::{ClientWait, How, MachineReading, MemorySampler, SchedulerProbe, Stopped},
     results::{
         ErrorSample, Job, Measure, Phase, Round, ScenarioKind, ScenarioRecord, Soak, SoakSample,
@@ -399,15 +399,20 @@ fn soak_sample(whole: &Collector, memory: Vec<(u32, u64)>, warm_up: u32) -> Soak
 
 async fn end(bench: Bench, findings: &mut Findings) {
     let Bench { server, client, .. } = bench;
+    let is_stdio = matches!(server.endpoint, Endpoint::Stdio(_));
     client.close().await;
     let Some(Stopped { how, orphans, .. }) = server.stop().await else {
         return;
     };
     if how == How::Killed {
-        findings.notes.push(
-            "the server did not leave when its input closed, nor on SIGTERM; it was ended by SIGKILL"
-                .to_owned(),
-        );
+        let asked = if is_stdio {
+            "when its input closed, nor on SIGTERM"
+        } else {
+            "on SIGTERM"
+        };
+        findings.notes.push(format!(
+            "the server did not leave {asked}; it was ended by SIGKILL"
+        ));
     }
     // Without process ids, so that every round says the same and it is told once.
     for orphan in orphans {

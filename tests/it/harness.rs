@@ -26,6 +26,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use mcpgate::results::Results;
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
@@ -150,14 +151,31 @@ impl Project {
         fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
     }
 
+    /// The results that the last run wrote.
+    #[track_caller]
+    pub(crate) fn results(&self) -> Results {
+        serde_json::from_str(&self.read(RESULTS))
+            .unwrap_or_else(|error| panic!("{RESULTS}: {error}"))
+    }
+
     /// Runs `mcpgate` to its end.
     #[track_caller]
     pub(crate) fn run(&self, arguments: &[&str]) -> Outcome {
         self.start(arguments).wait()
     }
 
+    /// Runs another program in the folder, for what only a shell can do.
+    #[track_caller]
+    pub(crate) fn run_other(&self, program: &str, arguments: &[&str]) -> Outcome {
+        self.start_program(program, arguments).wait()
+    }
+
     /// Starts `mcpgate`, to signal it.
     pub(crate) fn start(&self, arguments: &[&str]) -> Running<'_> {
+        self.start_program(env!("CARGO_BIN_EXE_mcpgate"), arguments)
+    }
+
+    fn start_program(&self, program: &str, arguments: &[&str]) -> Running<'_> {
         let machine = match self.alone {
             Some(_) => None,
             None => Some(Machine::shared()),
@@ -168,7 +186,7 @@ impl Project {
         }
         // Into files: a pipe that an orphan holds open would never end.
         let output = |name: &str| File::create(self.path(name)).expect("make an output file");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_mcpgate"));
+        let mut command = Command::new(program);
         command
             .args(arguments)
             .current_dir(self.directory.path())
@@ -198,6 +216,9 @@ impl Drop for Project {
         survivors::kill(&self.marker);
     }
 }
+
+/// Where `mcpgate` writes results unless it is told another place.
+pub(crate) const RESULTS: &str = "mcpgate-results.json";
 
 const STDOUT: &str = ".stdout";
 const STDERR: &str = ".stderr";
@@ -239,6 +260,22 @@ impl Running<'_> {
             assert!(
                 !processes.is_empty() && Instant::now() < deadline,
                 "`mcpgate {}` never was {count} processes but {processes:?}\n{}",
+                self.arguments,
+                self.project.read(STDERR)
+            );
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// Waits until a condition holds while `mcpgate` runs.
+    #[track_caller]
+    pub(crate) fn until(&self, what: &str, holds: impl Fn() -> bool) {
+        let deadline = Instant::now() + self.project.timeout;
+        while !holds() {
+            let is_running = !survivors::now(&self.project.marker).is_empty();
+            assert!(
+                is_running && Instant::now() < deadline,
+                "`mcpgate {}`: not {what}\n{}",
                 self.arguments,
                 self.project.read(STDERR)
             );
@@ -305,6 +342,17 @@ impl Outcome {
     #[track_caller]
     pub(crate) fn stderr_has(self, text: &str) -> Self {
         assert!(self.stderr.contains(text), "no {text:?} on stderr\n{self}");
+        self
+    }
+
+    /// Demands a text that is nowhere in what was printed.
+    #[track_caller]
+    pub(crate) fn says_nothing_of(self, text: &str) -> Self {
+        let printed = [&self.stdout, &self.stderr];
+        assert!(
+            !printed.iter().any(|t| t.contains(text)),
+            "{text:?}\n{self}"
+        );
         self
     }
 

@@ -5,10 +5,18 @@
     reason = "helpers of tests end a test by panicking, as tests do"
 )]
 
+mod baseline;
 mod command_line;
+mod eras;
+mod exit_codes;
+mod faults;
 mod harness;
+mod losses;
 mod machine;
+mod pattern;
+mod process_care;
 mod readme;
 mod real_servers;
+mod reference;
 mod survivors;
 mod tidy;

@@ -144,14 +144,14 @@ fn committed_results_follow_the_schema() {
 
 #[test]
 fn every_fault_has_a_row_in_the_fault_table() {
-    let catalogue = read(Path::new("src/reference_server/faults.rs"));
+    let catalogue = read(Path::new("src/reference_server/faults/catalogue.rs"));
     let table = read(Path::new("tests/it/faults.rs"));
     let names: Vec<&str> = catalogue
-        .split("entry!(")
+        .split("    entry(")
         .skip(1)
         .filter_map(|entry| entry.split('"').nth(1))
         .collect();
-    assert!(!names.is_empty(), "no fault was found");
+    assert!(names.len() > 20, "not all faults were found: {names:?}");
     let without: Vec<&str> = names
         .into_iter()
         .filter(|name| {
