@@ -32,6 +32,8 @@ const ASKS: u32 = 50;
 const TAKEN: Duration = Duration::from_millis(500);
 /// How long a port may stay in use before a server is started on it.
 const PORT_FREED: Duration = Duration::from_secs(3);
+/// How soon the log of a request follows its answer.
+const LOG_FOLLOWS: Duration = Duration::from_millis(100);
 /// How soon the end of a process follows the end of its connections.
 const EXIT_FOLLOWS: Duration = Duration::from_millis(100);
 
@@ -328,10 +330,14 @@ async fn wait_until_ready(
             tail: process.output_tail(),
         });
     }
-    let tail = server
-        .process
-        .as_ref()
-        .map_or_else(String::new, ServerProcess::output_tail);
+    let tail = match &server.process {
+        Some(process) => {
+            // What a server logs about a request may come after its answer.
+            sleep(LOG_FOLLOWS).await;
+            process.output_tail()
+        }
+        None => String::new(),
+    };
     Err(match (failed, &target.url) {
         (Some(failed), Some(url))
             if target.is_attached() && failed.error.kind == ErrorKind::Http(404) =>
