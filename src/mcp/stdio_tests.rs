@@ -219,7 +219,10 @@ async fn the_input_of_a_server_that_never_reads_can_be_closed() {
     // The reply is stuck in the pipe now.
     timeout(Duration::from_mins(1), link.close()).await.unwrap();
     let mut stuck = String::new();
-    input.read_to_string(&mut stuck).await.unwrap();
+    timeout(SHORT, input.read_to_string(&mut stuck))
+        .await
+        .expect("the input is closed")
+        .unwrap();
     assert_eq!(stuck, "{\"jsonrpc\"");
 }
 
