@@ -347,7 +347,7 @@ impl Client {
     ///
     /// # Errors
     /// Any [`ErrorKind`]; `malformed` for a list that does not end, `timeout` for one that takes
-    /// longer than [`LIST_TIMEOUTS`] calls may.
+    /// longer than `LIST_TIMEOUTS` calls may.
     pub async fn list_tools(&mut self) -> Result<Vec<Value>, CallError> {
         let patience = self.call_timeout * LIST_TIMEOUTS;
         timeout(patience, self.list_all_tools())

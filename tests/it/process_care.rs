@@ -366,7 +366,8 @@ while read -r line; do
   *'"method":"tools/call"'*)
     calls=$((calls + 1))
     [ "$calls" -gt "$LAST_CALL" ] && { echo "leaving $TOKEN" >&2; exit 5; }
-    body='"result":{"isError":'$IS_ERROR',"content":[{"type":"text","text":"you are '$TOKEN'"}]}' ;;
+    is_error=false; [ "$calls" -gt "$LAST_GOOD" ] && is_error=true
+    body='"result":{"isError":'$is_error',"content":[{"type":"text","text":"you are '$TOKEN'"}]}' ;;
   *'"id":'*) body='"error":{"code":-32601,"message":"no such method"}' ;;
   *) continue ;;
   esac
@@ -377,13 +378,15 @@ done
 #[test]
 fn secrets_are_nowhere_to_be_seen() {
     const SECRET: &str = "s3cret-of-the-test";
-    let telltale = |is_error: &str, last_call: &str, expected: &str| {
+    // More calls than are made.
+    const ALL: &str = "1000000";
+    let telltale = |last_good: &str, last_call: &str, expected: &str| {
         Project::new()
             .env("MCPGATE_IT_TOKEN", SECRET)
             .file("telltale.sh", TELLTALE)
             .config("server.command", vec!["sh", "telltale.sh"])
             .config("server.env.TOKEN", "${MCPGATE_IT_TOKEN}")
-            .config("server.env.IS_ERROR", is_error)
+            .config("server.env.LAST_GOOD", last_good)
             .config("server.env.LAST_CALL", last_call)
             .config("suite.size", "quick")
             .config("suite.rounds", 5)
@@ -396,7 +399,7 @@ fn secrets_are_nowhere_to_be_seen() {
     let formats = ["text", "json", "markdown"];
 
     // In what it answers, rightly.
-    let project = telltale("false", "1000000", "you are");
+    let project = telltale(ALL, ALL, "you are");
     for format in formats {
         project
             .run(&["run", "--verbose", "--format", format])
@@ -411,41 +414,39 @@ fn secrets_are_nowhere_to_be_seen() {
         assert!(!text.contains(SECRET), "{text}");
     }
 
-    // In its refusals, and in answers that are not those expected.
-    for (is_error, expected, said) in [
-        ("true", "you are", "the tool refused: you are ***"),
-        ("false", "somebody else", "got \"you are ***\""),
+    // In its refusals and in answers that are not those expected: of trial calls, and of calls in
+    // a round (six are made on trial).
+    for (last_good, expected, said) in [
+        ("0", "you are", "the tool refused: you are ***"),
+        ("8", "you are", "the tool refused: you are ***"),
+        (ALL, "somebody else", "got \"you are ***\""),
     ] {
-        let project = telltale(is_error, "1000000", expected);
+        let project = telltale(last_good, ALL, expected);
         for format in formats {
-            let outcome = project
+            project
                 .run(&["run", "--verbose", "--format", format])
                 .code(1)
                 .says_nothing_of(SECRET);
-            outcome.stderr_has(&format!(
-                "whoami/sequential: every trial call failed: {}",
-                {
-                    if is_error == "true" {
-                        "tool-error"
-                    } else {
-                        "wrong-answer"
-                    }
-                }
-            ));
         }
-        project.run(&["run"]).code(1).stdout_has(said);
+        project
+            .run(&["run"])
+            .code(1)
+            .stdout_has(said)
+            .says_nothing_of(SECRET);
         project
             .run(&["baseline", "update", "--force"])
             .code(0)
             .says_nothing_of(SECRET);
         for file in [RESULTS, "baselines/perf-baseline.json"] {
-            assert!(!project.read(file).contains(SECRET), "{file}");
+            let text = project.read(file);
+            assert!(text.contains("you are ***"), "{text}");
+            assert!(!text.contains(SECRET), "{text}");
         }
     }
 
     // In its last words: in a trial call, and in a round.
     for last_call in ["3", "7"] {
-        let project = telltale("false", last_call, "you are");
+        let project = telltale(ALL, last_call, "you are");
         project
             .run(&["run"])
             .code(3)
