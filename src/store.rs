@@ -24,6 +24,11 @@ use crate::{
 /// Largest results file that is read.
 pub const LARGEST_FILE: u64 = 64 << 20;
 
+/// No file has more scenarios, nor more scenarios times rounds: each is looked up in each, so a
+/// small file could keep the gate busy for hours. A suite of 300 tools in 10 jobs has a fiftieth.
+const MOST_SCENARIOS: usize = 10_000;
+const MOST_SCENARIO_ROUNDS: usize = 10_000_000;
+
 /// Lists whose elements are one line each, so that a baseline's diff can be read in review.
 const ONE_LINE_EACH: [&str; 2] = ["rounds", "soaks"];
 
@@ -134,10 +139,20 @@ fn parse_results(bytes: &[u8]) -> Result<Results, String> {
             ));
         }
     }
-    serde_json::from_slice(bytes).map_err(|error| {
+    let results: Results = serde_json::from_slice(bytes).map_err(|error| {
         let error: String = printable(&error.to_string()).chars().take(400).collect();
         format!("not a results file that this version can read (written by {writer}): {error}")
-    })
+    })?;
+    let scenarios = results.suite.scenarios.len();
+    let rounds = results.jobs.iter().map(|j| j.rounds.len() + j.soaks.len());
+    let rounds: usize = rounds.sum();
+    if scenarios > MOST_SCENARIOS || scenarios.saturating_mul(rounds) > MOST_SCENARIO_ROUNDS {
+        return Err(format!(
+            "it declares {scenarios} scenarios in {rounds} rounds and soaks, which is more than any \
+             suite has: was it made by mcpgate?"
+        ));
+    }
+    Ok(results)
 }
 
 /// The results as stable text: keys sorted, one round or soak a line. Equal results give equal

@@ -230,6 +230,30 @@ fn a_missing_file_a_folder_and_a_huge_file_are_refused() {
 }
 
 #[test]
+fn a_file_that_would_keep_the_gate_busy_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("many.json");
+    let read = |scenarios: usize, rounds: usize| {
+        let mut many = results("a", 0.0, None, 1);
+        let record = many.suite.scenarios[0].clone();
+        many.suite.scenarios = vec![record; scenarios];
+        let mut round = many.jobs[0].rounds[0].clone();
+        round.scenarios.clear();
+        many.jobs.truncate(1);
+        many.jobs[0].rounds = vec![round; rounds];
+        many.jobs[0].soaks.clear();
+        std::fs::write(&path, serde_json::to_vec(&many).unwrap()).unwrap();
+        read_results(&path)
+    };
+    assert!(read(1_000, 1_000).is_ok());
+    for (scenarios, rounds) in [(10_001, 1), (1_001, 10_000)] {
+        let error = read(scenarios, rounds).unwrap_err().to_string();
+        let words = format!("{scenarios} scenarios in {rounds} rounds");
+        assert!(error.contains(&words), "{error}");
+    }
+}
+
+#[test]
 fn a_file_is_replaced_whole_with_its_permissions() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("new/folders/file.json");

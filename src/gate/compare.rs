@@ -7,11 +7,11 @@ use super::{
     evidence::{self, Source},
     growth,
     guard::{self, Surroundings},
-    policy::{Machines, floor_in_words, terms, tolerance},
-    rule::{Call, Evidence, ROUNDS_NEEDED, Ruling, UNRESOLVABLE_SCATTER, rule},
+    policy::{Machines, floor_in_words, gross, terms, tolerance},
+    rule::{Call, Evidence, ROUNDS_NEEDED, Ruling, rule},
 };
 use crate::{
-    results::{Results, ScenarioKind, ScenarioRecord},
+    results::{Results, Sample, ScenarioKind, ScenarioRecord},
     stats::quantile::{P95_NEEDS, P99_NEEDS},
     suite::GateConfig,
 };
@@ -156,43 +156,50 @@ fn timed(
 
 /// A tail figure that cannot be resolved at the tolerance guards instead of gating: p95 of few
 /// calls, and any tail figure that scatters on *both* sides. A candidate alone cannot talk itself
-/// out of the gate by being noisy, and p50 always gates.
+/// out of the gate by being noisy, or by failing some of its calls, and p50 always gates.
 fn settled(ctx: &Context<'_>, record: &ScenarioRecord, metric: Metric, role: Role) -> Role {
     let is_p95 = metric == Metric::LatencyP95Adjusted;
     if role != Role::Gates || !(is_p95 || metric == Metric::Throughput) {
         return role;
     }
-    let too_few = is_p95 && fewest_successes(ctx, record) < P99_NEEDS;
-    let scatter = ctx.gather(source(record), metric).least_scatter();
-    let too_noisy = scatter.is_some_and(|scatter| scatter > UNRESOLVABLE_SCATTER);
-    if too_few || too_noisy {
+    let too_few = is_p95 && typical_count(ctx, record, |s| s.calls) < P99_NEEDS;
+    let tolerance = tolerance(metric, ctx.policy);
+    if too_few
+        || ctx
+            .gather(source(record), metric)
+            .is_unresolvable(tolerance)
+    {
         Role::Guards
     } else {
         role
     }
 }
 
-fn fewest_successes(ctx: &Context<'_>, record: &ScenarioRecord) -> usize {
-    let fewest = |jobs| {
-        evidence::samples(jobs, &record.name)
-            .iter()
-            .map(|s| s.successes)
-            .filter(|n| *n > 0)
-            .min()
-            .unwrap_or(0)
+/// What most rounds reach at least, of the side that has less.
+fn typical_count(ctx: &Context<'_>, record: &ScenarioRecord, of: fn(&Sample) -> u32) -> usize {
+    let typical = |jobs| {
+        let mut counts: Vec<u32> = evidence::samples(jobs, &record.name)
+            .into_iter()
+            .map(of)
+            .filter(|count| *count > 0)
+            .collect();
+        counts.sort_unstable();
+        let lower_middle = counts.len().saturating_sub(1) / 2;
+        counts.get(lower_middle).copied().unwrap_or(0)
     };
-    fewest(&ctx.ground.base_jobs).min(fewest(&ctx.ground.candidate_jobs)) as usize
+    typical(&ctx.ground.base_jobs).min(typical(&ctx.ground.candidate_jobs)) as usize
 }
 
 /// A percentile needs samples: says so where there are few, and does not gate without.
 fn support(ctx: &Context<'_>, record: &ScenarioRecord, row: &mut Comparison) {
-    let fewest = fewest_successes(ctx, record);
-    if row.verdict == Verdict::NotMeasured {
+    let answered = typical_count(ctx, record, |s| s.successes);
+    if row.base_rounds == 0 || row.candidate_rounds == 0 {
         row.role = Role::Reported;
-        row.reason = format!("p95 needs {P95_NEEDS} calls a round, had {fewest}");
-    } else if fewest < P99_NEEDS {
+        row.verdict = Verdict::NotMeasured;
+        row.reason = format!("p95 needs {P95_NEEDS} calls a round, had {answered}");
+    } else if answered < P99_NEEDS {
         row.reason = format!(
-            "{}; with {fewest} calls a round p95 rests on few of them",
+            "{}; with {answered} calls a round p95 rests on few of them",
             row.reason
         );
     }
@@ -221,12 +228,22 @@ pub(super) fn judged(
         ruling
     } else {
         let ruling = rule(evidence, &terms);
-        (row.verdict, row.reason) = answer(ctx, metric, ruling.call);
+        (row.verdict, row.reason) =
+            guard::explained_by_load(metric, ctx.load_rise, ruling.call, || {
+                rule(evidence, &gross(terms)).call
+            })
+            .unwrap_or_else(|| answer(ctx, metric, ruling.call));
         ruling
     };
     show_figures(&mut row, &ruling, evidence);
     if base_rounds == 0 || candidate_rounds == 0 {
-        row.verdict = Verdict::NotMeasured;
+        // What gated and lost its figures without a word is no pass.
+        let is_lost = role == Role::Gates && base_rounds > 0;
+        row.verdict = if is_lost {
+            Verdict::Inconclusive
+        } else {
+            Verdict::NotMeasured
+        };
         row.reason = match (base_rounds, candidate_rounds) {
             (0, 0) => "no figures on either side",
             (0, _) => "no figures in the baseline",
@@ -269,7 +286,7 @@ fn answer(ctx: &Context<'_>, metric: Metric, call: Call) -> (Verdict, String) {
             Verdict::Pass,
             format!("any change is below the floor of {}", floor()),
         ),
-        Call::Unconfirmed { fresh } => (
+        Call::Unconfirmed { fresh, .. } => (
             Verdict::Inconclusive,
             format!("the alarm was not confirmed by {fresh} fresh rounds"),
         ),

@@ -133,8 +133,14 @@ fn judge(
         sides,
         base.len() >= SOAKS_NEEDED && planned.len() >= SOAKS_NEEDED,
     ) else {
+        // Soaks that the baseline has and this run lacks may have died of the leak.
+        let verdict = if base.len() >= SOAKS_NEEDED {
+            Verdict::Inconclusive
+        } else {
+            Verdict::NotMeasured
+        };
         return (
-            Verdict::NotMeasured,
+            verdict,
             format!(
                 "needs {SOAKS_NEEDED} soaks on each side, had {} and {}{short}",
                 base.len(),

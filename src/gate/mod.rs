@@ -2,7 +2,7 @@
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | `judge.rs` | [`judge`] and [`judge_alone`]: all comparisons, budgets and findings to one verdict |
+//! | `judge.rs` | [`judge()`] and [`judge_alone`]: all comparisons, budgets and findings to one verdict |
 //! | `comparability.rs` | what two files may be compared by: protocol, transport, machine, suite |
 //! | `presence.rs` | scenarios that vanished, never ran or never succeeded |
 //! | `compare.rs` | which metrics of a scenario are compared, in which roles |

@@ -13,6 +13,11 @@ const ALARM_ALPHA_OTHER_CLASS: f64 = 0.005;
 /// The lower bound of an alarm must exclude this share of the tolerance.
 const TRIVIAL_SHARE: f64 = 0.25;
 
+/// One-sided error at which a guard that stands in for a gate is heard. Fresh rounds then clear an
+/// unchanged server. At the error of an alarm, a doubled tail that scatters by 0.4 passed in 18 % of
+/// simulated runs, and in 3 % at this one.
+const SUSPICION_ALPHA: f64 = 0.01;
+
 /// A guard fails alone only at this factor…
 const GROSS_FACTOR: f64 = 2.0;
 /// …with a lower bound above this one.
@@ -130,6 +135,14 @@ pub(super) fn gross(terms: Terms) -> Terms {
     Terms {
         tolerance: terms.tolerance.max(GROSS_FACTOR - 1.0),
         trivial: terms.trivial.max(GROSS_TRIVIAL),
+        ..terms
+    }
+}
+
+/// The terms on which a guard that stands in for a gate is no plain pass.
+pub(super) fn suspicion(terms: Terms) -> Terms {
+    Terms {
+        alpha: terms.alpha.max(SUSPICION_ALPHA),
         ..terms
     }
 }

@@ -1,5 +1,7 @@
 //! What must be there: a scenario that vanished, never ran or never succeeded is not a pass.
 
+use std::collections::BTreeSet;
+
 use super::{
     Finding, Severity,
     comparability::{FORCED, about, about_all, shortened, tool_list_differs},
@@ -26,15 +28,20 @@ pub(super) fn of_results(results: &Results) -> Vec<Finding> {
     }
     let notes = results.jobs.iter().flat_map(|job| &job.notes);
     let notes = notes.map(|note| about_all(Severity::Note, shortened(note, 300)));
+    let broken = broken_tools(results);
     let scenarios = results
         .suite
         .scenarios
         .iter()
-        .filter_map(|record| of_scenario(results, record));
+        .filter_map(|record| of_scenario(results, record, &broken));
     scenarios.chain(notes).collect()
 }
 
-fn of_scenario(results: &Results, record: &ScenarioRecord) -> Option<Finding> {
+fn of_scenario(
+    results: &Results,
+    record: &ScenarioRecord,
+    broken: &BTreeSet<&str>,
+) -> Option<Finding> {
     let tally = Tally::of(results, &record.name);
     let failure = if record.report_only {
         Severity::Note
@@ -43,7 +50,7 @@ fn of_scenario(results: &Results, record: &ScenarioRecord) -> Option<Finding> {
     };
     let error = || first_error(results, &record.name);
     let (severity, text) = if tally.calls == 0 {
-        match broken_tool(results, record) {
+        match record.tool.as_deref().filter(|tool| broken.contains(tool)) {
             Some(tool) => (
                 Severity::Note,
                 format!("not called: {} does not work", shortened(tool, 80)),
@@ -78,14 +85,13 @@ fn of_scenario(results: &Results, record: &ScenarioRecord) -> Option<Finding> {
     Some(about(severity, &record.name, text))
 }
 
-/// The tool of a scenario, if another scenario of it already fails: then it was not called here.
-fn broken_tool<'a>(results: &Results, record: &'a ScenarioRecord) -> Option<&'a str> {
-    let tool = record.tool.as_deref()?;
-    let others = results.suite.scenarios.iter();
-    others
-        .filter(|other| other.tool.as_deref() == Some(tool))
-        .any(|other| Tally::of(results, &other.name).all_failed() || was_given_up(results, other))
-        .then_some(tool)
+/// Tools with a scenario that already fails: what else was planned with them was not called.
+fn broken_tools(results: &Results) -> BTreeSet<&str> {
+    let scenarios = results.suite.scenarios.iter();
+    scenarios
+        .filter(|s| Tally::of(results, &s.name).all_failed() || was_given_up(results, s))
+        .filter_map(|s| s.tool.as_deref())
+        .collect()
 }
 
 /// Whether its calls timed out until the run gave it up: see

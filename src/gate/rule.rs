@@ -18,7 +18,10 @@ const CONFIRM_ALPHA: f64 = 0.01;
 /// Where both sides scatter more than this between rounds (standard deviation of the logarithm), a
 /// tolerance of 20 % cannot be resolved: with ten rounds against twenty the margin of a pass is
 /// 0.73 of it, and must stay under ln 1.2 = 0.18.
-pub(super) const UNRESOLVABLE_SCATTER: f64 = 0.25;
+const UNRESOLVABLE_SCATTER: f64 = 0.25;
+/// The tolerance that [`UNRESOLVABLE_SCATTER`] belongs to. A wider one can be resolved at more
+/// scatter; a narrower one does not end the gate sooner, or asking for more would give less.
+const UNRESOLVABLE_AT: f64 = 0.2;
 /// Power for which the smallest detectable ratio is stated.
 const POWER: f64 = 0.9;
 
@@ -56,18 +59,41 @@ impl Evidence {
         count(&self.measure) + count(&self.confirm)
     }
 
-    /// Standard deviation of the logarithm between rounds, of the side that scatters less; `None`
-    /// below [`ROUNDS_NEEDED`] rounds a side.
-    pub(super) fn least_scatter(&self) -> Option<f64> {
-        let scatter = |groups: &mut dyn Iterator<Item = &Vec<f64>>| {
-            let logs = logs(groups).filter(|logs| logs.len() >= ROUNDS_NEEDED)?;
-            let centre = centre(&logs);
-            Some((centre.squared_error * logs.len() as f64).sqrt())
-        };
-        let base = scatter(&mut self.base.iter())?;
-        let candidate = scatter(&mut self.measure.iter().chain(&self.confirm))?;
-        Some(base.min(candidate))
+    /// Whether no planned number of rounds could tell a change of `tolerance`: the rounds of
+    /// *both* sides scatter too much. `false` below [`ROUNDS_NEEDED`] rounds in a job of each.
+    pub(super) fn is_unresolvable(&self, tolerance: f64) -> bool {
+        let most = UNRESOLVABLE_SCATTER * (tolerance.ln_1p() / UNRESOLVABLE_AT.ln_1p()).max(1.0);
+        [&self.base, &self.all()]
+            .into_iter()
+            .all(|jobs| scatter(jobs).is_some_and(|scatter| scatter > most))
     }
+
+    /// All rounds of the candidate.
+    fn all(&self) -> Vec<Vec<f64>> {
+        self.measure
+            .iter()
+            .enumerate()
+            .map(|(i, planned)| {
+                let fresh = self.confirm.get(i).map_or(&[][..], Vec::as_slice);
+                [planned.as_slice(), fresh].concat()
+            })
+            .collect()
+    }
+}
+
+/// Standard deviation of the logarithm between the rounds of a job, over all jobs with at least
+/// [`ROUNDS_NEEDED`]. That jobs differ from each other is no scatter of rounds: a baseline of many
+/// machines must not excuse a candidate's noise.
+fn scatter(jobs: &[Vec<f64>]) -> Option<f64> {
+    let (mut squares, mut rounds) = (0.0, 0.0);
+    for logs in jobs.iter().filter_map(|job| logs([job])) {
+        if logs.len() >= ROUNDS_NEEDED {
+            let n = logs.len() as f64;
+            squares += n * (centre(&logs).squared_error * n);
+            rounds += n;
+        }
+    }
+    (rounds > 0.0).then(|| (squares / rounds).sqrt())
 }
 
 fn count(jobs: &[Vec<f64>]) -> usize {
@@ -105,8 +131,9 @@ pub(super) enum Call {
     Within,
     /// Not worse by the absolute floor.
     BelowFloor,
-    /// The planned rounds alarmed, the fresh ones did not agree.
-    Unconfirmed { fresh: usize },
+    /// The planned rounds alarmed, the fresh ones did not agree; `still_worse` where all of them
+    /// together alarm nevertheless.
+    Unconfirmed { fresh: usize, still_worse: bool },
     /// Worse than the tolerance as estimated, but noise could explain it.
     WorseOrNoise,
     /// Worse than the tolerance for sure, but perhaps by less than the floor.
@@ -275,15 +302,7 @@ fn between_jobs(base: &[Vec<f64>], candidate: &[Vec<f64>], terms: &Terms) -> f64
 
 /// Judges `evidence` by `terms`.
 pub(super) fn rule(evidence: &Evidence, terms: &Terms) -> Ruling {
-    let all: Vec<Vec<f64>> = evidence
-        .measure
-        .iter()
-        .enumerate()
-        .map(|(i, planned)| {
-            let fresh = evidence.confirm.get(i).map_or(&[][..], Vec::as_slice);
-            [planned.as_slice(), fresh].concat()
-        })
-        .collect();
+    let all = evidence.all();
     let alone = |groups: &[Vec<f64>]| logs(groups).map(|s| centre(&s).value.exp());
     let mut ruling = Ruling {
         call: Call::TooFew,
@@ -326,7 +345,10 @@ fn call(evidence: &Evidence, terms: &Terms, planned: &Weighed, shown: &Weighed) 
             Some(true) => Call::Regressed {
                 confirmed_by: Some(fresh),
             },
-            Some(false) => Call::Unconfirmed { fresh },
+            Some(false) => Call::Unconfirmed {
+                fresh,
+                still_worse: shown.exceeds(terms, 1.0),
+            },
         };
     }
     if planned.exceeds(terms, -1.0) && agreed(-1.0) != Some(false) {

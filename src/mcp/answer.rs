@@ -20,9 +20,9 @@ use super::{
 };
 
 /// How long the rest of an answer may take to end before its connection is given up.
-const DRAIN: Duration = Duration::from_secs(1);
-/// How long a server may take to accept our answer to its own request.
-const REPLY_PATIENCE: Duration = Duration::from_secs(30);
+const DRAIN: Duration = Duration::from_millis(100);
+/// How long a server may take to accept what nobody waits for.
+const ASIDE_PATIENCE: Duration = Duration::from_secs(30);
 /// How much of an unsuccessful answer's body is read for its message.
 const ERROR_BODY_BYTES: usize = 64 << 10;
 /// How much may follow an answer in its event stream before the connection is given up.
@@ -53,7 +53,19 @@ async fn read_on(mut body: IncomingBody, most: usize, mut take: impl FnMut(&[u8]
     timeout(DRAIN, reading).await.unwrap_or(false)
 }
 
+/// What is left to be read after an answer.
+#[derive(Debug)]
+pub(super) enum Left {
+    /// Nothing: the connection can be used again.
+    Nothing,
+    /// The rest of the event stream.
+    Stream(Rest),
+    /// More than is worth reading.
+    TooMuch,
+}
+
 /// What follows the answer in its event stream.
+#[derive(Debug)]
 pub(super) struct Rest {
     id: u64,
     body: IncomingBody,
@@ -108,13 +120,14 @@ pub(super) struct AnswerReader<'a> {
 }
 
 impl AnswerReader<'_> {
-    /// Reads up to the end of the answer; of an event stream there may be a rest.
+    /// Reads up to the end of the answer; of an event stream there may be a rest. Of what comes
+    /// with an unsuccessful status the start is enough.
     pub(super) async fn read(
         &self,
         response: Response<IncomingBody>,
         sent: Instant,
         first_byte: Instant,
-    ) -> Result<(HttpAnswer, Option<Rest>), CallError> {
+    ) -> Result<(HttpAnswer, Left), CallError> {
         let (head, body) = response.into_parts();
         let is_stream = head
             .headers
@@ -126,17 +139,22 @@ impl AnswerReader<'_> {
                     .get(..17)
                     .is_some_and(|start| start.eq_ignore_ascii_case("text/event-stream"))
             });
-        let (body, last_byte, rest) = if head.status.is_success() && is_stream {
+        let is_success = head.status.is_success();
+        let (body, last_byte, left) = if is_success && is_stream {
             let (body, last_byte, rest) = self.read_stream(body).await?;
-            (body, last_byte, Some(rest))
+            (body, last_byte, Left::Stream(rest))
         } else {
-            let limit = if head.status.is_success() {
+            let limit = if is_success {
                 self.limit
             } else {
                 ERROR_BODY_BYTES
             };
-            let (body, last_byte) = whole(body, limit, first_byte).await?;
-            (body, last_byte, None)
+            let (body, last_byte, is_whole) = up_to(body, limit, first_byte).await?;
+            match (is_whole, is_success) {
+                (true, _) => (body, last_byte, Left::Nothing),
+                (false, false) => (body, last_byte, Left::TooMuch),
+                (false, true) => return Err(too_large(limit)),
+            }
         };
         Ok((
             HttpAnswer {
@@ -149,7 +167,7 @@ impl AnswerReader<'_> {
                     body,
                 },
             },
-            rest,
+            left,
         ))
     }
 
@@ -203,17 +221,23 @@ impl AnswerReader<'_> {
         ))
     }
 
-    /// Answers a request that the server made inside the event stream, on a connection of its own.
+    /// Answers a request that the server made inside the event stream. A server that does not take
+    /// the answer fails the call that it asked for.
     fn reply(&self, body: Vec<u8>) {
-        let mut connection = HttpConnection::new(Arc::clone(self.target), ERROR_BODY_BYTES);
-        let headers = self.headers.clone();
-        tokio::spawn(async move {
-            // A server that does not take the answer fails the call that it asked for.
-            let _ = connection
-                .status_of(Method::POST, Bytes::from(body), &headers, REPLY_PATIENCE)
-                .await;
-        });
+        post_aside(self.target, self.headers, body);
     }
+}
+
+/// Posts a message on a connection of its own, while another request may be in flight. Nobody
+/// waits for it.
+pub(super) fn post_aside(target: &Arc<HttpTarget>, headers: &HeaderMap, body: Vec<u8>) {
+    let mut connection = HttpConnection::new(Arc::clone(target), ERROR_BODY_BYTES);
+    let headers = headers.clone();
+    tokio::spawn(async move {
+        let _ = connection
+            .status_of(Method::POST, Bytes::from(body), &headers, ASIDE_PATIENCE)
+            .await;
+    });
 }
 
 fn too_large(limit: usize) -> CallError {
@@ -223,29 +247,35 @@ fn too_large(limit: usize) -> CallError {
     )
 }
 
-async fn whole(
+/// A body, cut at `limit`; when its last byte came; and whether it is whole.
+async fn up_to(
     mut body: IncomingBody,
     limit: usize,
     first_byte: Instant,
-) -> Result<(Bytes, Instant), CallError> {
+) -> Result<(Bytes, Instant, bool), CallError> {
+    let mut is_whole = true;
     let mut last_byte = first_byte;
     let mut first: Option<Bytes> = None;
     let mut more = BytesMut::new();
     while let Some(frame) = body.frame().await {
         let at = Instant::now();
         let frame = frame.map_err(|e| reset(&e))?;
-        let Ok(bytes) = frame.into_data() else {
+        let Ok(mut bytes) = frame.into_data() else {
             continue;
         };
         last_byte = at;
         let held = first.as_ref().map_or(0, Bytes::len) + more.len();
-        if held + bytes.len() > limit {
-            return Err(too_large(limit));
+        if bytes.len() > limit - held {
+            bytes.truncate(limit - held);
+            is_whole = false;
         }
         if first.is_none() {
             first = Some(bytes);
         } else {
             more.extend_from_slice(&bytes);
+        }
+        if !is_whole {
+            break;
         }
     }
     let body = match first {
@@ -258,5 +288,5 @@ async fn whole(
             all.freeze()
         }
     };
-    Ok((body, last_byte))
+    Ok((body, last_byte, is_whole))
 }

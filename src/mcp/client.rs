@@ -1,4 +1,4 @@
-//! One client of a server: era probe, handshake, calls.
+//! One client of a server: requests prepared, sent, answered.
 
 use std::sync::Arc;
 
@@ -10,26 +10,28 @@ use tokio::time::{Duration, Instant, timeout};
 
 use super::{
     Limits,
+    answer::post_aside,
     http::{HttpAnswer, HttpConnection, HttpTarget},
-    message::{self, Identity, MODERN_ERROR_CODES, RequestWriter, TOOLS_CALL},
-    outcome::{CallError, ErrorKind, Strays, excerpt},
-    revision::{Era, MODERN, Revision},
+    message::{self, Identity, RequestWriter, TOOLS_CALL},
+    outcome::{CallError, ErrorKind, Strays},
+    revision::{Era, Revision},
     stdio::StdioLink,
 };
+
+pub use super::handshake::{OpenError, Opened, Wanted, open};
 
 const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
 const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
 const MCP_METHOD: HeaderName = HeaderName::from_static("mcp-method");
 const MCP_NAME: HeaderName = HeaderName::from_static("mcp-name");
 
-/// How long a stdio server may leave the era probe unanswered before it is taken for one of the
-/// `initialize` era.
-const PROBE_SILENCE: Duration = Duration::from_secs(10);
 /// How long a server may take to end a session. It is told so out of politeness, between rounds
 /// that it must not delay.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(1);
 /// Pages of `tools/list` that are followed.
 const MOST_PAGES: usize = 1_000;
+/// How many times as long as one call all pages together may take.
+const LIST_TIMEOUTS: u32 = 4;
 /// Tools that are taken from `tools/list`.
 const MOST_TOOLS: usize = 10_000;
 
@@ -73,39 +75,10 @@ pub enum Endpoint {
     Http(Arc<HttpTarget>),
 }
 
-/// A handshake that failed.
-#[derive(Debug, Clone, thiserror::Error)]
-#[error("{step} failed: {error}")]
-pub struct OpenError {
-    /// The request that failed: `server/discover` or `initialize`.
-    pub step: &'static str,
-    /// How.
-    pub error: CallError,
-}
-
-impl OpenError {
-    /// Whether a server that is still starting may answer like this.
-    #[must_use]
-    pub fn may_be_starting(&self) -> bool {
-        matches!(
-            self.error.kind,
-            ErrorKind::Refused | ErrorKind::Reset | ErrorKind::Http(404 | 502 | 503 | 504)
-        )
-    }
-}
-
-/// A client after its handshake.
-pub struct Opened {
-    /// Ready for calls.
-    pub client: Client,
-    /// Who answered.
-    pub identity: Identity,
-}
-
 enum Link {
     Stdio(StdioLink),
     Http {
-        connection: HttpConnection,
+        connection: Box<HttpConnection>,
         next_id: u64,
         /// Of every request of this session.
         headers: HeaderMap,
@@ -122,152 +95,8 @@ pub struct Client {
     params: Vec<u8>,
 }
 
-/// Which protocol revision a client is opened with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wanted {
-    /// The newest that the server speaks; its era is probed.
-    Any,
-    /// The newest with `initialize` that the server speaks.
-    AnyLegacy,
-    /// This one and no other.
-    Exactly(Revision),
-}
-
-/// Opens a client.
-///
-/// Over stdio in the `initialize` era a process has one session: there a second client is had by
-/// [`Client::share`].
-///
-/// # Errors
-/// [`OpenError`] names the step.
-pub async fn open(
-    endpoint: &Endpoint,
-    wanted: Wanted,
-    limits: Limits,
-) -> Result<Opened, OpenError> {
-    match wanted {
-        Wanted::Exactly(revision) => open_exactly(endpoint, revision, limits).await,
-        Wanted::AnyLegacy => initialize(endpoint, Revision::NEWEST_LEGACY, limits).await,
-        Wanted::Any => {
-            let probed = discover(endpoint, Revision::MODERN, limits, Some(PROBE_SILENCE)).await;
-            match probed {
-                Ok((opened, versions)) => {
-                    speaks(&versions, Revision::MODERN)?;
-                    Ok(opened)
-                }
-                Err(failed) if is_final(&failed) => Err(failed),
-                Err(_) => initialize(endpoint, Revision::NEWEST_LEGACY, limits).await,
-            }
-        }
-    }
-}
-
-async fn open_exactly(
-    endpoint: &Endpoint,
-    revision: Revision,
-    limits: Limits,
-) -> Result<Opened, OpenError> {
-    if revision.era() == Era::Modern {
-        let (opened, versions) = discover(endpoint, revision, limits, None).await?;
-        speaks(&versions, revision)?;
-        return Ok(opened);
-    }
-    let opened = initialize(endpoint, revision, limits).await?;
-    let answered = opened.client.revision();
-    if answered == revision {
-        return Ok(opened);
-    }
-    // A server that does not speak what is offered answers with what it does speak.
-    Err(OpenError {
-        step: "initialize",
-        error: CallError::new(
-            ErrorKind::Malformed,
-            format!("asked for protocol {revision}, answered with {answered}"),
-        ),
-    })
-}
-
-fn speaks(versions: &[String], revision: Revision) -> Result<(), OpenError> {
-    if versions.iter().any(|version| version == revision.as_str()) {
-        return Ok(());
-    }
-    Err(OpenError {
-        step: "server/discover",
-        error: CallError::new(
-            ErrorKind::Malformed,
-            format!(
-                "the server speaks {}; mcpgate speaks {MODERN} and older",
-                excerpt(&versions.join(", "))
-            ),
-        ),
-    })
-}
-
-/// Whether a failed probe says more than that the server is of the `initialize` era.
-fn is_final(failed: &OpenError) -> bool {
-    matches!(
-        failed.error.kind,
-        ErrorKind::Refused
-            | ErrorKind::Reset
-            | ErrorKind::Closed
-            | ErrorKind::Http(401 | 403 | 502..=504)
-    ) || is_modern_refusal(&failed.error)
-        || (failed.error.kind == ErrorKind::Malformed
-            && failed.error.message.contains("standard output"))
-}
-
-fn is_modern_refusal(error: &CallError) -> bool {
-    MODERN_ERROR_CODES
-        .iter()
-        .any(|code| error.message.contains(&format!("JSON-RPC error {code}:")))
-}
-
-async fn discover(
-    endpoint: &Endpoint,
-    revision: Revision,
-    limits: Limits,
-    patience: Option<Duration>,
-) -> Result<(Opened, Vec<String>), OpenError> {
-    let failed = |error| OpenError {
-        step: "server/discover",
-        error,
-    };
-    let mut client = Client::new(endpoint, revision, limits).map_err(failed)?;
-    let prepared = client.prepare("server/discover", b"");
-    let answer = timeout(
-        patience.unwrap_or(limits.call_timeout),
-        client.send(&prepared),
-    )
-    .await
-    .unwrap_or_else(|_| {
-        Err(CallError::new(
-            ErrorKind::Timeout,
-            "the server was silent on server/discover",
-        ))
-    })
-    .map_err(failed)?;
-    let (identity, versions) = message::read_discover(&answer.body, prepared.id).map_err(failed)?;
-    Ok((Opened { client, identity }, versions))
-}
-
-async fn initialize(
-    endpoint: &Endpoint,
-    offered: Revision,
-    limits: Limits,
-) -> Result<Opened, OpenError> {
-    let failed = |error| OpenError {
-        step: "initialize",
-        error,
-    };
-    let mut client = Client::new(endpoint, offered, limits).map_err(failed)?;
-    let params = message::members(&message::initialize_params(offered));
-    let prepared = client.prepare("initialize", params.as_bytes());
-    let identity = client.finish_initialize(&prepared).await.map_err(failed)?;
-    Ok(Opened { client, identity })
-}
-
 impl Client {
-    fn new(endpoint: &Endpoint, revision: Revision, limits: Limits) -> Result<Self, CallError> {
+    pub(super) fn new(endpoint: &Endpoint, revision: Revision, limits: Limits) -> Self {
         let link = match endpoint {
             Endpoint::Stdio(link) => Link::Stdio(link.clone()),
             Endpoint::Http(target) => {
@@ -279,20 +108,23 @@ impl Client {
                     );
                 }
                 Link::Http {
-                    connection: HttpConnection::new(Arc::clone(target), limits.message_bytes),
+                    connection: Box::new(HttpConnection::new(
+                        Arc::clone(target),
+                        limits.message_bytes,
+                    )),
                     next_id: 1,
                     headers,
                     has_session: false,
                 }
             }
         };
-        Ok(Self {
+        Self {
             link,
             writer: RequestWriter::new(revision),
             revision,
             call_timeout: limits.call_timeout,
             params: Vec::new(),
-        })
+        }
     }
 
     /// The negotiated revision.
@@ -387,10 +219,33 @@ impl Client {
 
     /// Sends a prepared request and waits for its whole answer, which is not looked at.
     ///
+    /// A call that times out is cancelled, so that the server need not go on with it at the cost
+    /// of the next.
+    ///
     /// # Errors
     /// Any [`ErrorKind`] of the transport.
     pub async fn send(&mut self, prepared: &Prepared) -> Result<Exchange, CallError> {
-        self.answer_to(prepared).await?.successful()
+        let answer = self.answer_to(prepared).await;
+        if let Err(error) = &answer
+            && error.kind == ErrorKind::Timeout
+        {
+            self.cancel(prepared.id);
+        }
+        answer?.successful()
+    }
+
+    /// In the `initialize` era a broken connection cancels nothing, so it is said; in the other the
+    /// closed connection is the cancellation. The pipes see to it themselves.
+    fn cancel(&self, id: u64) {
+        if let Link::Http {
+            connection,
+            headers,
+            ..
+        } = &self.link
+            && self.revision.era() == Era::Legacy
+        {
+            post_aside(connection.target(), headers, message::cancelled(id));
+        }
     }
 
     async fn answer_to(&mut self, prepared: &Prepared) -> Result<HttpAnswer, CallError> {
@@ -399,7 +254,7 @@ impl Client {
                 status: http::StatusCode::OK,
                 headers: HeaderMap::new(),
                 exchange: link
-                    .send(prepared.id, &prepared.body, self.call_timeout)
+                    .send(prepared.id, prepared.body.clone(), self.call_timeout)
                     .await?,
             }),
             Link::Http {
@@ -420,7 +275,10 @@ impl Client {
         }
     }
 
-    async fn finish_initialize(&mut self, prepared: &Prepared) -> Result<Identity, CallError> {
+    pub(super) async fn finish_initialize(
+        &mut self,
+        prepared: &Prepared,
+    ) -> Result<Identity, CallError> {
         let answer = self.answer_to(prepared).await?;
         let session = answer.headers.get(SESSION_ID).cloned();
         let exchange = answer.successful()?;
@@ -454,7 +312,7 @@ impl Client {
         match &mut self.link {
             Link::Stdio(link) => {
                 body.push(b'\n');
-                link.notify(&body, self.call_timeout).await
+                link.notify(body.into(), self.call_timeout).await
             }
             Link::Http {
                 connection,
@@ -488,8 +346,24 @@ impl Client {
     /// The whole tool list, all pages.
     ///
     /// # Errors
-    /// Any [`ErrorKind`]; `malformed` for a list that does not end.
+    /// Any [`ErrorKind`]; `malformed` for a list that does not end, `timeout` for one that takes
+    /// longer than `LIST_TIMEOUTS` calls may.
     pub async fn list_tools(&mut self) -> Result<Vec<Value>, CallError> {
+        let patience = self.call_timeout * LIST_TIMEOUTS;
+        timeout(patience, self.list_all_tools())
+            .await
+            .unwrap_or_else(|_| {
+                Err(CallError::new(
+                    ErrorKind::Timeout,
+                    format!(
+                        "the pages of tools/list did not end within {}",
+                        humantime::format_duration(patience)
+                    ),
+                ))
+            })
+    }
+
+    async fn list_all_tools(&mut self) -> Result<Vec<Value>, CallError> {
         let mut tools = Vec::new();
         let mut cursor: Option<String> = None;
         for _ in 0..MOST_PAGES {
@@ -522,11 +396,10 @@ impl Client {
 
     /// Answers that nobody asked for, since the last time this was asked. Over stdio they are
     /// those of all clients on the same pipes.
-    #[must_use]
-    pub fn take_strays(&mut self) -> Strays {
+    pub async fn take_strays(&mut self) -> Strays {
         match &mut self.link {
             Link::Stdio(link) => link.take_strays(),
-            Link::Http { connection, .. } => connection.take_strays(),
+            Link::Http { connection, .. } => connection.take_strays().await,
         }
     }
 

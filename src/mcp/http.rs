@@ -10,22 +10,28 @@ use std::{
 
 use bytes::Bytes;
 use http::{
-    HeaderMap, HeaderValue, Method, Request, StatusCode, Uri,
-    header::{ACCEPT, CONTENT_TYPE, HOST, USER_AGENT},
+    HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri,
+    header::{ACCEPT, CONTENT_TYPE, HOST, LOCATION, USER_AGENT},
 };
 use http_body_util::Full;
-use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper::{
+    body::Incoming,
+    client::conn::http1::{SendRequest, handshake},
+};
 use hyper_util::rt::TokioIo;
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::{TcpStream, lookup_host},
-    time::{Duration, Instant, timeout},
+    sync::OnceCell,
+    task::yield_now,
+    time::{Duration, Instant, timeout, timeout_at},
 };
 
 use super::{
-    answer::{AnswerReader, drained},
+    answer::{AnswerReader, Left, drained},
     client::Exchange,
     message,
-    outcome::{CallError, ErrorKind, Strays, excerpt_bytes},
+    outcome::{CallError, ErrorKind, Strays, excerpt, excerpt_bytes},
 };
 
 /// Where a server listens, and what every request to it carries.
@@ -35,6 +41,10 @@ pub struct HttpTarget {
     port: u16,
     path: Uri,
     headers: HeaderMap,
+    /// Asked for once, so that a handshake's time holds no name look-up.
+    addresses: OnceCell<Vec<SocketAddr>>,
+    #[cfg(test)]
+    in_memory: Option<in_memory::Server>,
 }
 
 impl HttpTarget {
@@ -86,6 +96,9 @@ impl HttpTarget {
             path: path.parse().map_err(|e| format!("`{url}`: {e}"))?,
             host,
             headers: all,
+            addresses: OnceCell::new(),
+            #[cfg(test)]
+            in_memory: None,
         })
     }
 
@@ -107,15 +120,22 @@ impl HttpTarget {
     }
 
     async fn connect(&self) -> Result<SendRequest<Full<Bytes>>, CallError> {
-        let addresses: Vec<SocketAddr> = lookup_host((self.host.as_str(), self.port))
-            .await
-            .map_err(|e| {
-                CallError::new(
-                    ErrorKind::Refused,
-                    format!("{} is not to be found ({e})", self.host),
-                )
-            })?
-            .collect();
+        #[cfg(test)]
+        if let Some(server) = &self.in_memory {
+            return speak(server.connect()?).await;
+        }
+        let addresses = self
+            .addresses
+            .get_or_try_init(|| async {
+                let found = lookup_host((self.host.as_str(), self.port)).await;
+                found.map(Iterator::collect).map_err(|e| {
+                    CallError::new(
+                        ErrorKind::Refused,
+                        format!("{} is not to be found ({e})", self.host),
+                    )
+                })
+            })
+            .await?;
         let stream = TcpStream::connect(&addresses[..]).await.map_err(|e| {
             CallError::new(
                 ErrorKind::Refused,
@@ -123,12 +143,18 @@ impl HttpTarget {
             )
         })?;
         stream.set_nodelay(true).map_err(|e| reset(&e))?;
-        let (sender, connection) = handshake(TokioIo::new(stream))
-            .await
-            .map_err(|e| reset(&e))?;
-        tokio::spawn(connection);
-        Ok(sender)
+        speak(stream).await
     }
+}
+
+async fn speak(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+) -> Result<SendRequest<Full<Bytes>>, CallError> {
+    let (sender, connection) = handshake(TokioIo::new(stream))
+        .await
+        .map_err(|e| reset(&e))?;
+    tokio::spawn(connection);
+    Ok(sender)
 }
 
 pub(super) fn reset(error: &dyn std::error::Error) -> CallError {
@@ -161,16 +187,24 @@ impl HttpAnswer {
         if self.status.is_success() {
             return Ok(self.exchange);
         }
+        let elsewhere = self.headers.get(LOCATION).and_then(|l| l.to_str().ok());
+        if let Some(elsewhere) = elsewhere
+            && self.status.is_redirection()
+        {
+            return Err(CallError::new(
+                ErrorKind::Http(self.status.as_u16()),
+                format!(
+                    "HTTP {}: it redirects to {}; give the URL that it redirects to, since \
+                     redirects are not followed",
+                    self.status,
+                    excerpt(elsewhere)
+                ),
+            ));
+        }
         let body = &self.exchange.body;
         let said = message::rpc_error(body).map_or_else(
             || excerpt_bytes(body),
-            |error| {
-                format!(
-                    "JSON-RPC error {}: {}",
-                    error.code,
-                    super::outcome::excerpt(&error.message)
-                )
-            },
+            |error| format!("JSON-RPC error {}: {}", error.code, excerpt(&error.message)),
         );
         Err(CallError::new(
             ErrorKind::Http(self.status.as_u16()),
@@ -188,6 +222,8 @@ impl HttpAnswer {
 pub struct HttpConnection {
     target: Arc<HttpTarget>,
     sender: Option<SendRequest<Full<Bytes>>>,
+    /// What the last answer left to be read, before the next request and outside its time.
+    left: Left,
     message_bytes: usize,
     strays: Strays,
 }
@@ -199,6 +235,7 @@ impl HttpConnection {
         Self {
             target,
             sender: None,
+            left: Left::Nothing,
             message_bytes,
             strays: Strays::default(),
         }
@@ -206,8 +243,8 @@ impl HttpConnection {
 
     /// Answers that nobody asked for, since the last time this was asked: those that came in an
     /// event stream after its answer.
-    #[must_use]
-    pub fn take_strays(&mut self) -> Strays {
+    pub async fn take_strays(&mut self) -> Strays {
+        self.settle().await;
         std::mem::take(&mut self.strays)
     }
 
@@ -217,17 +254,33 @@ impl HttpConnection {
         &self.target
     }
 
-    /// Opens the connection if it is not open: to be called before the clock starts.
+    /// Reads what the last answer left, or gives the connection up.
+    async fn settle(&mut self) {
+        let is_settled = match std::mem::replace(&mut self.left, Left::Nothing) {
+            Left::Nothing => true,
+            Left::Stream(rest) => rest.drained(&mut self.strays).await,
+            Left::TooMuch => false,
+        };
+        if !is_settled {
+            self.sender = None;
+        }
+    }
+
+    /// Opens the connection if it is not open: to be called before the clock starts. One that the
+    /// server has closed meanwhile is opened again, as every client does.
     ///
     /// # Errors
     /// `refused`, `reset` or `timeout`.
     pub async fn ensure_open(&mut self, patience: Duration) -> Result<(), CallError> {
+        self.settle().await;
         let kept = self.sender.take();
         let opening = async {
-            if let Some(mut sender) = kept
-                && sender.ready().await.is_ok()
-            {
-                return Ok(sender);
+            if let Some(mut sender) = kept {
+                // Lets the runtime see whether the server has closed it.
+                yield_now().await;
+                if sender.ready().await.is_ok() {
+                    return Ok(sender);
+                }
             }
             self.target.connect().await
         };
@@ -236,6 +289,21 @@ impl HttpConnection {
             .map_err(|_| timed_out("connection", patience))??;
         self.sender = Some(opened);
         Ok(())
+    }
+
+    /// The open connection, without a look at the network if it was made ready before.
+    async fn open(
+        &mut self,
+        patience: Duration,
+    ) -> Result<&mut SendRequest<Full<Bytes>>, CallError> {
+        let is_ready = self.sender.as_ref().is_some_and(SendRequest::is_ready)
+            && matches!(self.left, Left::Nothing);
+        if !is_ready {
+            self.ensure_open(patience).await?;
+        }
+        self.sender
+            .as_mut()
+            .ok_or_else(|| CallError::new(ErrorKind::Closed, "the connection is not open"))
     }
 
     /// Posts a message and waits for the answer under `id`.
@@ -251,35 +319,22 @@ impl HttpConnection {
         headers: &HeaderMap,
         patience: Duration,
     ) -> Result<HttpAnswer, CallError> {
-        self.ensure_open(patience).await?;
         let request = self.request(Method::POST, body, headers);
-        let Some(sender) = self.sender.as_mut() else {
-            return Err(CallError::new(
-                ErrorKind::Closed,
-                "the connection is not open",
-            ));
-        };
+        let (response, sent) = self.begin(request, patience).await?;
+        let first_byte = Instant::now();
         let reader = AnswerReader {
             id,
             target: &self.target,
             headers,
             limit: self.message_bytes,
         };
-        let sent = Instant::now();
-        let answer = timeout(patience, async {
-            let response = sender.send_request(request).await.map_err(|e| reset(&e))?;
-            let first_byte = Instant::now();
-            reader.read(response, sent, first_byte).await
-        })
-        .await
-        .unwrap_or_else(|_| Err(timed_out("answer", patience)));
-        match answer {
-            Ok((answer, rest)) => {
-                if let Some(rest) = rest
-                    && !rest.drained(&mut self.strays).await
-                {
-                    self.sender = None;
-                }
+        let reading = reader.read(response, sent, first_byte);
+        let read = timeout_at(sent + patience, reading)
+            .await
+            .unwrap_or_else(|_| Err(timed_out("whole answer", patience)));
+        match read {
+            Ok((answer, left)) => {
+                self.left = left;
                 Ok(answer)
             }
             Err(error) => {
@@ -300,30 +355,40 @@ impl HttpConnection {
         headers: &HeaderMap,
         patience: Duration,
     ) -> Result<StatusCode, CallError> {
-        self.ensure_open(patience).await?;
         let request = self.request(method, body, headers);
-        let Some(sender) = self.sender.as_mut() else {
-            return Err(CallError::new(
-                ErrorKind::Closed,
-                "the connection is not open",
-            ));
-        };
-        let answered = timeout(patience, sender.send_request(request))
-            .await
-            .map_err(|_| timed_out("answer", patience))
-            .and_then(|answered| answered.map_err(|e| reset(&e)));
-        match answered {
-            Ok(response) => {
-                let status = response.status();
-                if !drained(response.into_body()).await {
-                    self.sender = None;
-                }
-                Ok(status)
+        let (response, _) = self.begin(request, patience).await?;
+        let status = response.status();
+        if !drained(response.into_body()).await {
+            self.sender = None;
+        }
+        Ok(status)
+    }
+
+    /// Sends a request and waits for the head of what comes; and when the request was handed over.
+    ///
+    /// A request of which no byte was written, since the server had closed the kept connection, is
+    /// sent once more on a new one, by a new clock: the server never saw it. One that was written
+    /// is not: it may have been acted on, and is counted as `reset`.
+    async fn begin(
+        &mut self,
+        mut request: Request<Full<Bytes>>,
+        patience: Duration,
+    ) -> Result<(Response<Incoming>, Instant), CallError> {
+        let mut is_repeated = false;
+        loop {
+            let sender = self.open(patience).await?;
+            let sent = Instant::now();
+            let (error, unsent) = match timeout(patience, sender.try_send_request(request)).await {
+                Ok(Ok(response)) => return Ok((response, sent)),
+                Ok(Err(mut failed)) => (reset(failed.error()), failed.take_message()),
+                Err(_) => (timed_out("answer", patience), None),
+            };
+            self.sender = None;
+            match unsent {
+                Some(again) if !is_repeated => request = again,
+                _ => return Err(error),
             }
-            Err(error) => {
-                self.sender = None;
-                Err(error)
-            }
+            is_repeated = true;
         }
     }
 
@@ -341,6 +406,43 @@ fn timed_out(what: &str, patience: Duration) -> CallError {
         ErrorKind::Timeout,
         format!("no {what} within {}", humantime::format_duration(patience)),
     )
+}
+
+/// Servers without a socket, for tests under a paused clock.
+#[cfg(test)]
+pub(super) mod in_memory {
+    use std::{fmt, sync::Arc};
+
+    use tokio::io::DuplexStream;
+
+    use super::{CallError, ErrorKind, HttpTarget};
+
+    type Accept = dyn Fn() -> Option<DuplexStream> + Send + Sync;
+
+    #[derive(Clone)]
+    pub(super) struct Server(Arc<Accept>);
+
+    impl fmt::Debug for Server {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("Server")
+        }
+    }
+
+    impl Server {
+        pub(super) fn connect(&self) -> Result<DuplexStream, CallError> {
+            self.0().ok_or_else(|| CallError::new(ErrorKind::Refused, "no connection"))
+        }
+    }
+
+    /// A target whose connections `accept` makes; `None` refuses one.
+    pub(crate) fn target(
+        accept: impl Fn() -> Option<DuplexStream> + Send + Sync + 'static,
+    ) -> HttpTarget {
+        HttpTarget {
+            in_memory: Some(Server(Arc::new(accept))),
+            ..HttpTarget::new("http://in-memory/mcp", &[]).unwrap()
+        }
+    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Framing of lines: any split of the same bytes gives the same lines.
 
 use bytes::{Buf, Bytes, BytesMut};
+use memchr::memchr;
 
 /// Cuts a byte stream into lines, holding at most one unfinished line of bounded length.
 #[derive(Debug)]
@@ -47,7 +48,7 @@ impl LineFramer {
     /// When the unfinished line is longer than the limit; the stream cannot be followed then.
     pub fn next_line(&mut self) -> Result<Option<Bytes>, LineTooLong> {
         let too_long = LineTooLong { limit: self.limit };
-        let Some(offset) = self.buffer[self.scanned..].iter().position(|b| *b == b'\n') else {
+        let Some(offset) = memchr(b'\n', &self.buffer[self.scanned..]) else {
             self.scanned = self.buffer.len();
             return if self.scanned > self.limit {
                 Err(too_long)

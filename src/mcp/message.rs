@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use serde::Deserialize;
+use serde::{Deserialize, de::IgnoredAny};
 use serde_json::{Value, json, value::RawValue};
 
 use super::{
@@ -13,8 +13,12 @@ use super::{
     revision::{Era, Revision},
 };
 
-/// JSON-RPC error codes of the 2026-07-28 revision, which show that a server speaks it.
-pub const MODERN_ERROR_CODES: [i64; 3] = [-32020, -32021, -32022];
+/// Error codes by which a server of the 2026-07-28 revision says that a request of it is not right:
+/// HeaderMismatch and MissingRequiredClientCapability.
+pub const MALFORMED_CODES: [i64; 2] = [-32020, -32021];
+
+/// The error code by which it says that it speaks other revisions: UnsupportedProtocolVersion.
+pub const UNSUPPORTED_VERSION: i64 = -32022;
 
 /// The method of a tool call.
 pub const TOOLS_CALL: &str = "tools/call";
@@ -111,6 +115,15 @@ pub fn notification(method: &str, params: Option<&Value>) -> Vec<u8> {
     message.to_string().into_bytes()
 }
 
+/// Tells the server that the answer under `id` is not waited for any more.
+#[must_use]
+pub fn cancelled(id: u64) -> Vec<u8> {
+    notification(
+        "notifications/cancelled",
+        Some(&json!({"requestId": id, "reason": "timed out"})),
+    )
+}
+
 /// The answer to a request that the server sends to us: `ping` is answered, everything else is
 /// refused, so that no server waits for ever.
 #[must_use]
@@ -152,15 +165,28 @@ struct Head<'a> {
     id: Option<&'a RawValue>,
     #[serde(borrow, default)]
     method: Option<Cow<'a, str>>,
+    #[serde(default, deserialize_with = "is_there")]
+    result: bool,
+    #[serde(default, deserialize_with = "is_there")]
+    error: bool,
+}
+
+fn is_there<'de, D: serde::Deserializer<'de>>(member: D) -> Result<bool, D::Error> {
+    IgnoredAny::deserialize(member).map(|_| true)
 }
 
 /// Finds out what a message is.
 ///
 /// # Errors
-/// When it is not a JSON object.
+/// When it is not a JSON object, or one of something else, such as a line of a structured log.
 pub fn classify(message: &[u8]) -> Result<Incoming<'_>, serde_json::Error> {
     let head: Head<'_> = from_object(message)?;
     let id = head.id.filter(|id| id.get() != "null");
+    if head.method.is_none() && !head.result && !head.error {
+        return Err(serde::de::Error::custom(
+            "neither a method nor a result nor an error",
+        ));
+    }
     Ok(match (id, head.method) {
         (Some(id), Some(method)) => Incoming::Request { id, method },
         (None, Some(_)) => Incoming::Notification,
@@ -172,8 +198,10 @@ pub fn classify(message: &[u8]) -> Result<Incoming<'_>, serde_json::Error> {
     })
 }
 
-/// Reads a JSON object into a struct; an array, which serde would take for one, is refused.
+/// Reads a JSON object into a struct; an array, which serde would take for one, is refused. A byte
+/// order mark is passed over, as RFC 8259 (8.1) lets a reader do and browsers do.
 fn from_object<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, serde_json::Error> {
+    let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
     if bytes.trim_ascii_start().first() == Some(&b'{') {
         serde_json::from_slice(bytes)
     } else {

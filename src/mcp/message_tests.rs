@@ -1,4 +1,4 @@
-//! Answers of every shape, right and wrong.
+//! Answers and requests, as tables and properties.
 
 use super::*;
 use proptest::prelude::*;
@@ -96,6 +96,9 @@ fn messages_are_routed_by_what_they_are() {
             r#"{"method":"notifications/progress","params":{}}"#,
             "notification",
         ),
+        ("\u{feff}{\"id\":1,\"result\":null} \r", "answer 1"),
+        (r#"{"level":30,"msg":"started"}"#, "error"),
+        (r#"{"level":30,"id":1,"msg":"started"}"#, "error"),
         ("Server running on stdio", "error"),
         ("[]", "error"),
     ];

@@ -10,20 +10,32 @@
 //! | `stdio.rs` | shell | a child's pipes, answers matched by id |
 //! | `http.rs` | shell | one kept-alive connection for each virtual user |
 //! | `answer.rs` | shell | one HTTP answer: a body or an event stream |
-//! | `client.rs` | shell | era probe, handshake, sessions, calls |
+//! | `handshake.rs` | shell | era probe, handshake: from an endpoint to a client |
+//! | `client.rs` | shell | one client: requests prepared, sent, answered |
 //!
 //! A timed call is prepared before the clock starts and checked after it has stopped:
 //! [`client::Client::prepare_call`], [`client::Client::send`], [`message::check_tool_answer`].
 
 mod answer;
 pub mod client;
+#[cfg(test)]
+mod client_tests;
+pub mod handshake;
 pub mod http;
+#[cfg(test)]
+mod http_tests;
 pub mod lines;
 pub mod message;
+#[cfg(test)]
+mod oracle_tests;
 pub mod outcome;
 pub mod revision;
 pub mod sse;
 pub mod stdio;
+#[cfg(test)]
+mod stdio_tests;
+#[cfg(test)]
+pub(crate) mod testing;
 
 use std::time::Duration;
 

@@ -5,6 +5,8 @@
 //! comment starts with a colon; several `data` lines are joined by LF; an event without data is
 //! not dispatched (which is how priming events with an empty `data` are skipped).
 
+use memchr::memchr2;
+
 /// What one event carried.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Event {
@@ -67,7 +69,7 @@ impl SseParser {
                 rest = &rest[1..];
                 continue;
             }
-            let Some(end) = rest.iter().position(|b| matches!(b, b'\n' | b'\r')) else {
+            let Some(end) = memchr2(b'\n', b'\r', rest) else {
                 self.line.extend_from_slice(rest);
                 return;
             };

@@ -12,8 +12,7 @@ use std::{
     },
 };
 
-use bytes::Bytes;
-use serde_json::json;
+use bytes::{Buf, Bytes};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     sync::{mpsc, oneshot},
@@ -25,14 +24,16 @@ use super::{
     client::Exchange,
     lines::LineFramer,
     message::{self, Incoming},
-    outcome::{CallError, ErrorKind, Strays, excerpt_bytes},
+    outcome::{CallError, ErrorKind, Strays, excerpt, excerpt_bytes},
 };
 
+const FIRST_ID: u64 = 1;
 /// Replies to the server's own requests that may wait to be written; further ones are dropped, so
 /// that a flood of requests costs no memory.
 const REPLY_QUEUE: usize = 64;
 
-type Answered = Result<Arrival, CallError>;
+/// How long the closing of the input waits for a caller that is writing.
+const CLOSE_PATIENCE: Duration = Duration::from_secs(1);
 
 struct Arrival {
     body: Bytes,
@@ -40,9 +41,12 @@ struct Arrival {
     last_byte: Instant,
 }
 
+type Answered = Result<Arrival, CallError>;
+
 #[derive(Default)]
 struct State {
     pending: HashMap<u64, oneshot::Sender<Answered>>,
+    /// Asked and not waited for any more, so that a late answer is known for what it is.
     given_up: HashSet<u64>,
     down: Option<CallError>,
     strays: Strays,
@@ -57,8 +61,41 @@ impl State {
     }
 }
 
+/// The server's standard input. A line whose writer gave up half-way is finished by the next
+/// writer, so that none is ever torn.
+struct Input {
+    pipe: Box<dyn AsyncWrite + Send + Unpin>,
+    /// What is left of the line that is being written.
+    rest: Bytes,
+    /// Whether the pipe holds a part of that line.
+    is_begun: bool,
+}
+
+impl Input {
+    async fn write(&mut self, line: Bytes) -> std::io::Result<()> {
+        if self.is_begun {
+            self.finish().await?;
+        }
+        self.rest = line;
+        self.finish().await
+    }
+
+    async fn finish(&mut self) -> std::io::Result<()> {
+        while self.rest.has_remaining() {
+            let written = self.pipe.write(&self.rest).await?;
+            if written == 0 {
+                return Err(std::io::ErrorKind::WriteZero.into());
+            }
+            self.is_begun = true;
+            self.rest.advance(written);
+        }
+        self.is_begun = false;
+        self.pipe.flush().await
+    }
+}
+
 struct Shared {
-    input: tokio::sync::Mutex<Option<Box<dyn AsyncWrite + Send + Unpin>>>,
+    input: tokio::sync::Mutex<Option<Input>>,
     state: Mutex<State>,
     next_id: AtomicU64,
     replies: mpsc::Sender<Vec<u8>>,
@@ -69,13 +106,33 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn write(&self, bytes: &[u8]) -> std::io::Result<()> {
-        match self.input.lock().await.as_mut() {
-            Some(input) => {
-                input.write_all(bytes).await?;
-                input.flush().await
-            }
+    async fn write(&self, line: Bytes) -> Result<(), CallError> {
+        let written = match self.input.lock().await.as_mut() {
+            Some(input) => input.write(line).await,
             None => Err(std::io::ErrorKind::BrokenPipe.into()),
+        };
+        written.map_err(|error| {
+            let error = CallError::new(
+                ErrorKind::Closed,
+                format!("the server does not read its input any more ({error})"),
+            );
+            // What was asked before may still be answered.
+            self.state().down.get_or_insert(error).clone()
+        })
+    }
+}
+
+/// A call until it is answered. Dropped before that, it leaves word that its answer may come late.
+struct Asked<'a> {
+    shared: &'a Shared,
+    id: u64,
+}
+
+impl Drop for Asked<'_> {
+    fn drop(&mut self) {
+        let mut state = self.shared.state();
+        if state.pending.remove(&self.id).is_some() {
+            state.given_up.insert(self.id);
         }
     }
 }
@@ -84,16 +141,18 @@ impl Shared {
 #[derive(Clone)]
 pub struct StdioLink {
     shared: Arc<Shared>,
-    _tasks: Arc<Tasks>,
+    tasks: Arc<Tasks>,
 }
 
-struct Tasks(Vec<JoinHandle<()>>);
+struct Tasks {
+    reader: JoinHandle<()>,
+    replier: JoinHandle<()>,
+}
 
 impl Drop for Tasks {
     fn drop(&mut self) {
-        for task in &self.0 {
-            task.abort();
-        }
+        self.reader.abort();
+        self.replier.abort();
     }
 }
 
@@ -106,18 +165,22 @@ impl StdioLink {
     ) -> Self {
         let (replies, queue) = mpsc::channel(REPLY_QUEUE);
         let shared = Arc::new(Shared {
-            input: tokio::sync::Mutex::new(Some(Box::new(input))),
+            input: tokio::sync::Mutex::new(Some(Input {
+                pipe: Box::new(input),
+                rest: Bytes::new(),
+                is_begun: false,
+            })),
             state: Mutex::default(),
-            next_id: AtomicU64::new(1),
+            next_id: AtomicU64::new(FIRST_ID),
             replies,
         });
-        let tasks = vec![
-            tokio::spawn(read_output(Arc::clone(&shared), output, message_bytes)),
-            tokio::spawn(write_replies(Arc::clone(&shared), queue)),
-        ];
+        let tasks = Tasks {
+            reader: tokio::spawn(read_output(Arc::clone(&shared), output, message_bytes)),
+            replier: tokio::spawn(write_replies(Arc::clone(&shared), queue)),
+        };
         Self {
             shared,
-            _tasks: Arc::new(Tasks(tasks)),
+            tasks: Arc::new(tasks),
         }
     }
 
@@ -127,8 +190,8 @@ impl StdioLink {
         self.shared.next_id.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// Why no further call can be made: the server closed its output, or wrote something that is
-    /// no protocol message.
+    /// Why no further call can be made: the server closed its input or output, or wrote something
+    /// that is no protocol message.
     #[must_use]
     pub fn down(&self) -> Option<CallError> {
         self.shared.state().down.clone()
@@ -140,15 +203,18 @@ impl StdioLink {
         std::mem::take(&mut self.shared.state().strays)
     }
 
-    /// Sends a request line (with its line end) and waits for the answer under `id`.
+    /// Sends a request line (with its line end) and waits for the answer under `id`. The only call
+    /// in flight is also given an answer under an id that was never used.
+    ///
+    /// May be cancelled: a line that is half written then is finished before the next one.
     ///
     /// # Errors
-    /// `timeout` after `patience` (the server is told by `notifications/cancelled`), `closed` when the pipes are down, `wrong-answer` when the only
-    /// call in flight is answered under an id that was never used.
+    /// `timeout` after `patience` (the server is told by `notifications/cancelled`), `closed` when
+    /// the pipes are down.
     pub async fn send(
         &self,
         id: u64,
-        line: &[u8],
+        line: Bytes,
         patience: Duration,
     ) -> Result<Exchange, CallError> {
         let (sender, receiver) = oneshot::channel();
@@ -159,14 +225,15 @@ impl StdioLink {
             }
             state.pending.insert(id, sender);
         }
+        let asked = Asked {
+            shared: &self.shared,
+            id,
+        };
+        let mut is_written = false;
         let sent = Instant::now();
         let answered = timeout(patience, async {
-            if let Err(error) = self.shared.write(line).await {
-                return Err(CallError::new(
-                    ErrorKind::Closed,
-                    format!("the server does not read its input any more ({error})"),
-                ));
-            }
+            self.shared.write(line).await?;
+            is_written = true;
             receiver.await.unwrap_or_else(|_| {
                 Err(CallError::new(
                     ErrorKind::Closed,
@@ -175,6 +242,7 @@ impl StdioLink {
             })
         })
         .await;
+        drop(asked);
         match answered {
             Ok(Ok(arrival)) => Ok(Exchange {
                 sent,
@@ -182,30 +250,25 @@ impl StdioLink {
                 last_byte: arrival.last_byte,
                 body: arrival.body,
             }),
-            Ok(Err(error)) => {
-                self.shared.state().pending.remove(&id);
-                Err(error)
-            }
+            Ok(Err(error)) => Err(error),
             Err(_) => {
-                {
-                    let mut state = self.shared.state();
-                    state.pending.remove(&id);
-                    state.given_up.insert(id);
-                }
-                self.cancel(id);
+                let what = if is_written {
+                    self.cancel(id);
+                    "no answer"
+                } else {
+                    "the server did not read its input"
+                };
+                let patience = humantime::format_duration(patience);
                 Err(CallError::new(
                     ErrorKind::Timeout,
-                    format!("no answer within {}", humantime::format_duration(patience)),
+                    format!("{what} within {patience}"),
                 ))
             }
         }
     }
 
     fn cancel(&self, id: u64) {
-        let mut line = message::notification(
-            "notifications/cancelled",
-            Some(&json!({"requestId": id, "reason": "timed out"})),
-        );
+        let mut line = message::cancelled(id);
         line.push(b'\n');
         let _ = self.shared.replies.try_send(line);
     }
@@ -214,29 +277,30 @@ impl StdioLink {
     ///
     /// # Errors
     /// `timeout` or `closed`.
-    pub async fn notify(&self, line: &[u8], patience: Duration) -> Result<(), CallError> {
-        match timeout(patience, self.shared.write(line)).await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => Err(CallError::new(
-                ErrorKind::Closed,
-                format!("the server does not read its input any more ({error})"),
-            )),
-            Err(_) => Err(CallError::new(
-                ErrorKind::Timeout,
-                "the server does not read its input",
-            )),
-        }
+    pub async fn notify(&self, line: Bytes, patience: Duration) -> Result<(), CallError> {
+        timeout(patience, self.shared.write(line))
+            .await
+            .unwrap_or_else(|_| {
+                Err(CallError::new(
+                    ErrorKind::Timeout,
+                    "the server does not read its input",
+                ))
+            })
     }
 
-    /// Closes the server's standard input, which asks it to leave.
+    /// Closes the server's standard input, which asks it to leave. A reply that the server does
+    /// not read is dropped for it.
     pub async fn close(&self) {
-        self.shared.input.lock().await.take();
+        self.tasks.replier.abort();
+        if let Ok(mut input) = timeout(CLOSE_PATIENCE, self.shared.input.lock()).await {
+            input.take();
+        }
     }
 }
 
 async fn write_replies(shared: Arc<Shared>, mut queue: mpsc::Receiver<Vec<u8>>) {
     while let Some(reply) = queue.recv().await {
-        if shared.write(&reply).await.is_err() {
+        if shared.write(reply.into()).await.is_err() {
             return;
         }
     }
@@ -322,16 +386,16 @@ fn route(shared: &Shared, arrival: Arrival) -> Result<(), CallError> {
             if let Some(waiting) = state.pending.remove(&id) {
                 let _ = waiting.send(Ok(arrival));
             } else if !state.given_up.remove(&id) {
-                let never_used = id >= shared.next_id.load(Ordering::Relaxed);
-                if never_used {
-                    unknown_id(&mut state, &id.to_string());
+                let used = FIRST_ID..shared.next_id.load(Ordering::Relaxed);
+                if !used.contains(&id) {
+                    unknown_id(&mut state, &id.to_string(), arrival);
                 } else {
                     state.strays.add(format!("a second answer under id {id}"));
                 }
             }
         }
         Incoming::ForeignAnswer(id) => {
-            unknown_id(&mut shared.state(), &super::outcome::excerpt(id));
+            unknown_id(&mut shared.state(), &excerpt(id), arrival);
         }
         Incoming::Request { id, method } => {
             let mut reply = message::answer_to_server_request(id, &method);
@@ -344,133 +408,17 @@ fn route(shared: &Shared, arrival: Arrival) -> Result<(), CallError> {
 }
 
 /// An answer under an id that was never used. With one call in flight it can only be meant for
-/// that one, which then need not wait for its time-out.
-fn unknown_id(state: &mut State, id: &str) {
-    if state.pending.len() == 1 {
-        for (asked, waiting) in state.pending.drain() {
-            let _ = waiting.send(Err(CallError::new(
-                ErrorKind::WrongAnswer,
-                format!("asked under id {asked}, answered under id {id}"),
-            )));
-        }
+/// that one, which then need not wait for its time-out; the reading of its answer says what is
+/// wrong.
+fn unknown_id(state: &mut State, id: &str, arrival: Arrival) {
+    let only = state.pending.keys().next().copied();
+    if state.pending.len() == 1
+        && let Some(waiting) = only.and_then(|asked| state.pending.remove(&asked))
+    {
+        let _ = waiting.send(Ok(arrival));
     } else {
         state
             .strays
             .add(format!("an answer under id {id}, which was never used"));
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use tokio::io::{AsyncBufReadExt, BufReader, duplex};
-
-    use super::*;
-
-    /// A link whose server answers each line by `script(line number, line)`.
-    fn scripted(script: impl Fn(usize, &str) -> String + Send + 'static) -> StdioLink {
-        let (ours, theirs) = duplex(1 << 20);
-        let (our_read, our_write) = tokio::io::split(ours);
-        let (their_read, mut their_write) = tokio::io::split(theirs);
-        tokio::spawn(async move {
-            let mut lines = BufReader::new(their_read).lines();
-            let mut number = 0;
-            while let Ok(Some(line)) = lines.next_line().await {
-                let answer = script(number, &line);
-                number += 1;
-                if answer == "close" || their_write.write_all(answer.as_bytes()).await.is_err() {
-                    return;
-                }
-            }
-        });
-        StdioLink::new(our_write, our_read, 1000)
-    }
-
-    const SHORT: Duration = Duration::from_millis(200);
-
-    #[tokio::test(start_paused = true)]
-    async fn answers_are_matched_by_id_out_of_order() {
-        let link = scripted(|number, _| {
-            match number {
-            0 => String::new(),
-            _ => "{\"id\":2,\"result\":\"b\"}\n\n{\"method\":\"notifications/x\"}\n{\"id\":1,\"result\":\"a\"}\n".to_owned(),
-        }
-        });
-        let (a, b) = tokio::join!(link.send(1, b"1\n", SHORT), link.send(2, b"2\n", SHORT));
-        assert!(a.unwrap().body.ends_with(b"\"a\"}"));
-        assert!(b.unwrap().body.ends_with(b"\"b\"}"));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn silence_is_a_time_out_and_a_late_answer_is_no_stray() {
-        let link = scripted(|number, line| match number {
-            0 => String::new(),
-            _ if line.contains("notifications/cancelled") => String::new(),
-            _ => "{\"id\":1,\"result\":0}\n{\"id\":2,\"result\":0}\n".to_owned(),
-        });
-        assert_eq!(link.next_id(), 1);
-        assert_eq!(link.next_id(), 2);
-        assert_eq!(
-            link.send(1, b"x\n", SHORT).await.unwrap_err().kind,
-            ErrorKind::Timeout
-        );
-        assert!(link.send(2, b"x\n", SHORT).await.is_ok());
-        assert_eq!(link.take_strays(), Strays::default());
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn what_nobody_asked_for_is_counted() {
-        let link = scripted(|_, _| {
-            "{\"id\":1,\"result\":0}\n{\"id\":1,\"result\":0}\n{\"id\":\"a\",\"result\":0}\n"
-                .to_owned()
-        });
-        let id = link.next_id();
-        link.send(id, b"x\n", SHORT).await.unwrap();
-        assert_eq!(
-            link.take_strays(),
-            Strays {
-                count: 2,
-                sample: "a second answer under id 1".to_owned()
-            }
-        );
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn each_way_down_has_its_own_words() {
-        let table = [
-            ("close", ErrorKind::Closed, "the server closed its output"),
-            (
-                "hello\n",
-                ErrorKind::Malformed,
-                "no JSON-RPC message: \"hello\"",
-            ),
-            (
-                "{\"id\":99,\"result\":0}\n",
-                ErrorKind::WrongAnswer,
-                "answered under id 99",
-            ),
-        ];
-        for (answer, kind, words) in table {
-            let link = scripted(move |_, _| answer.to_owned());
-            let error = link.send(link.next_id(), b"x\n", SHORT).await.unwrap_err();
-            assert_eq!(error.kind, kind, "{answer}");
-            assert!(error.message.contains(words), "{}", error.message);
-        }
-        let long = "x".repeat(2000);
-        let link = scripted(move |_, _| long.clone());
-        let error = link.send(link.next_id(), b"x\n", SHORT).await.unwrap_err();
-        assert_eq!(error.kind, ErrorKind::TooLarge);
-        assert_eq!(link.down().unwrap().kind, ErrorKind::TooLarge);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn requests_of_the_server_are_answered() {
-        let link = scripted(|number, line| match number {
-            0 => "{\"id\":\"s\",\"method\":\"ping\"}\n".to_owned(),
-            _ => {
-                assert_eq!(line, r#"{"jsonrpc":"2.0","id":"s","result":{}}"#);
-                "{\"id\":1,\"result\":0}\n".to_owned()
-            }
-        });
-        link.send(link.next_id(), b"x\n", SHORT).await.unwrap();
     }
 }

@@ -32,6 +32,8 @@ mod server;
 mod sessions;
 mod stdio;
 #[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
 mod tests;
 mod tools;
 mod work;

@@ -25,6 +25,8 @@ pub struct Collector {
     timeouts_in_a_row: u32,
     began: Option<Instant>,
     ended: Option<Instant>,
+    /// CPU time of the server's tree over the calls.
+    server_cpu_ns: Option<u64>,
 }
 
 /// Whole nanoseconds of a duration; 584 years and more count as that.
@@ -73,7 +75,8 @@ impl Collector {
     /// whom is not known any more.
     pub fn strays(&mut self, strays: Strays) {
         if strays.count > 0 {
-            *self.errors.entry("stray-answer".to_owned()).or_default() += strays.count;
+            let count = self.errors.entry("stray-answer".to_owned()).or_default();
+            *count = count.saturating_add(strays.count);
             self.first_error.get_or_insert(ErrorSample {
                 kind: "stray-answer".to_owned(),
                 message: strays.sample,
@@ -86,6 +89,13 @@ impl Collector {
         self.adjusted_ns = adjusted_ns;
     }
 
+    /// Takes what [`super::observer::Observer::cpu_ns`] gave before and after the calls.
+    pub fn server_cpu(&mut self, before: Option<u64>, after: Option<u64>) {
+        self.server_cpu_ns = before
+            .zip(after)
+            .map(|(before, after)| after.saturating_sub(before));
+    }
+
     /// Adds what a later part of the same scenario gave.
     pub fn absorb(&mut self, mut later: Self) {
         self.calls += later.calls;
@@ -93,7 +103,8 @@ impl Collector {
         self.first_byte_ns.append(&mut later.first_byte_ns);
         self.adjusted_ns.append(&mut later.adjusted_ns);
         for (kind, count) in later.errors {
-            *self.errors.entry(kind).or_default() += count;
+            let so_far = self.errors.entry(kind).or_default();
+            *so_far = so_far.saturating_add(count);
         }
         self.first_error = self.first_error.take().or(later.first_error);
         self.timeouts_in_a_row = later.timeouts_in_a_row;
@@ -139,9 +150,9 @@ impl Collector {
         self.ended = Some(self.ended.map_or(ended, |e| e.max(ended)));
     }
 
-    /// The sample. `server_cpu_ns` is the CPU time of the server's tree over the scenario.
+    /// The sample.
     #[must_use]
-    pub fn into_sample(mut self, server_cpu_ns: Option<u64>) -> Sample {
+    pub fn into_sample(mut self) -> Sample {
         let duration = match (self.began, self.ended) {
             (Some(began), Some(ended)) => ended - began,
             _ => Duration::ZERO,
@@ -151,7 +162,8 @@ impl Collector {
             calls: self.calls,
             successes: self.successes(),
             duration_ns: nanoseconds(duration),
-            cpu_per_call_ns: server_cpu_ns
+            cpu_per_call_ns: self
+                .server_cpu_ns
                 .filter(|_| self.calls > 0)
                 .map(|cpu| cpu / u64::from(self.calls)),
             wall: latency(&mut self.wall_ns),

@@ -54,8 +54,7 @@ impl Bench {
         let down = self.client.down();
         let is_lost = down.is_some()
             || error.kind == ErrorKind::Refused
-            || (matches!(error.kind, ErrorKind::Reset | ErrorKind::Closed)
-                && self.server.exits_at_once().await);
+            || (may_be_a_loss(&error) && self.server.exits_at_once().await);
         if !is_lost {
             return Ok(collector);
         }
@@ -82,6 +81,7 @@ impl Bench {
     pub async fn handshake(&mut self, calls: u32) -> Result<Collector, RunFailure> {
         let mut collector = Collector::default();
         let wanted = self.wanted();
+        let cpu_before = self.observer.cpu_ns();
         let mut watch = CallWatch::new(&mut self.observer);
         let mut last_error = None;
         for _ in 0..calls {
@@ -107,6 +107,7 @@ impl Bench {
             }
         }
         collector.adjusted(watch.finish());
+        collector.server_cpu(cpu_before, self.observer.cpu_ns());
         self.unless_lost(collector, last_error).await
     }
 
@@ -148,6 +149,7 @@ impl Bench {
         check: impl Fn(&[u8], u64, Option<&str>) -> Result<(), CallError>,
     ) -> Result<Collector, RunFailure> {
         let mut collector = Collector::default();
+        let cpu_before = self.observer.cpu_ns();
         let mut watch = CallWatch::new(&mut self.observer);
         let mut last_error = None;
         for number in 0..calls {
@@ -182,7 +184,8 @@ impl Bench {
             }
         }
         collector.adjusted(watch.finish());
-        collector.strays(self.client.take_strays());
+        collector.strays(self.client.take_strays().await);
+        collector.server_cpu(cpu_before, self.observer.cpu_ns());
         self.unless_lost(collector, last_error).await
     }
 
@@ -224,6 +227,7 @@ impl Bench {
             end: first.saturating_add(calls),
             held: AtomicUsize::new(0),
         });
+        let cpu_before = self.observer.cpu_ns();
         let mut users = JoinSet::new();
         for (vu, client) in (0_u32..).zip(clients) {
             users.spawn(virtual_user(Arc::clone(&shared), client, vu));
@@ -240,14 +244,18 @@ impl Bench {
                     Ok(exchange) => collector.success(&exchange),
                     Err((error, began, ended)) => {
                         collector.failure(&error, began, ended);
-                        last_error = Some(error);
+                        // Not the last in time: the users come one after another.
+                        if !last_error.as_ref().is_some_and(may_be_a_loss) {
+                            last_error = Some(error);
+                        }
                     }
                 }
             }
-            collector.strays(user.client.take_strays());
+            collector.strays(user.client.take_strays().await);
             clients.push(user.client);
         }
-        collector.strays(self.client.take_strays());
+        collector.strays(self.client.take_strays().await);
+        collector.server_cpu(cpu_before, self.observer.cpu_ns());
         for client in clients {
             client.close().await;
         }
@@ -269,6 +277,13 @@ impl Bench {
     fn wanted(&self) -> Wanted {
         Wanted::Exactly(self.revision)
     }
+}
+
+fn may_be_a_loss(error: &CallError) -> bool {
+    matches!(
+        error.kind,
+        ErrorKind::Refused | ErrorKind::Reset | ErrorKind::Closed
+    )
 }
 
 struct Load {

@@ -20,6 +20,8 @@ pub mod event;
 pub mod failure;
 pub mod hooks;
 pub mod measure;
+#[cfg(test)]
+mod measure_tests;
 pub mod observer;
 pub mod probe;
 pub mod round;

@@ -182,7 +182,7 @@ impl Probe {
         Ok(match (best, collector.take_first_error()) {
             (Some(best), _) => Trial::Works(best),
             (None, error) => Trial::Fails {
-                sample: Box::new(collector.into_sample(None)),
+                sample: Box::new(collector.into_sample()),
                 error: error.unwrap_or_else(|| ErrorSample {
                     kind: ErrorKind::Timeout.name().into_owned(),
                     message: "no trial call was made".to_owned(),

@@ -167,6 +167,7 @@ pub async fn run(
         machine: machine_before,
     } = begin(plan, findings).await?;
     let before = bench.observer.read();
+    let cpu_before = bench.observer.cpu_ns();
     let mut scenarios = BTreeMap::new();
     for scenario in &plan.suite.scenarios {
         if given_up.has(&scenario.record) {
@@ -175,11 +176,11 @@ pub async fn run(
         let name = &scenario.record.name;
         listener(Event::Scenario { name });
         let place = format!("round {}, {name}", index + 1);
-        let (mut collector, cpu_ns) = measure(plan, &mut bench, scenario)
+        let mut collector = measure(plan, &mut bench, scenario)
             .await
             .map_err(|failure| failure.at(&place))?;
         keep_error(findings, name, &mut collector);
-        let sample = collector.into_sample(cpu_ns);
+        let sample = collector.into_sample();
         if sample.was_given_up(scenario.record.calls) {
             given_up.add(&scenario.record);
         }
@@ -194,8 +195,9 @@ pub async fn run(
         .await
         .map_err(|failure| failure.at(&format!("round {}, after its last call", index + 1)))?;
     let delta = bench.observer.since(before.as_ref());
-    let machine =
-        MachineReading::now().since(&machine_before, delta.map(|delta| delta.server_cpu_ns));
+    let cpu = cpu_before.zip(bench.observer.cpu_ns());
+    let server_cpu_ns = cpu.map(|(before, after)| after.saturating_sub(before));
+    let machine = MachineReading::now().since(&machine_before, server_cpu_ns);
     if let Some(problem) = bench.observer.problem() {
         findings.adjusted = Some(Measure::NotMeasured(problem));
     }
@@ -218,7 +220,7 @@ pub async fn run(
         startup_adjusted_ns: startup.and_then(|(_, adjusted)| adjusted),
         peak_memory_bytes: memory.and_then(|(peak, _)| peak),
         processes: memory.and_then(|(_, processes)| processes),
-        server_cpu_ns: delta.map(|d| d.server_cpu_ns),
+        server_cpu_ns,
         server_wait_ns: delta.map(|d| d.server_wait_total_ns),
         client_cpu_ns: Some(machine.client_cpu_ns),
         outside_load_cores: machine.outside_load_cores,
@@ -238,7 +240,7 @@ async fn measure(
     plan: &Plan,
     bench: &mut Bench,
     scenario: &Scenario,
-) -> Result<(Collector, Option<u64>), RunFailure> {
+) -> Result<Collector, RunFailure> {
     let ScenarioRecord {
         kind,
         calls,
@@ -256,23 +258,17 @@ async fn measure(
     };
     // A warm-up that only times out has shown all there is to see.
     if warmed.is_hopeless() {
-        return Ok((warmed, None));
+        return Ok(warmed);
     }
-    let before = bench.observer.read();
-    let collector = match (kind, call) {
-        (ScenarioKind::Handshake, _) => bench.handshake(calls).await?,
-        (ScenarioKind::ListTools, _) => bench.list_tools(calls).await?,
-        (ScenarioKind::Sequential, Some(call)) => bench.sequential(call, warm_up, calls).await?,
+    match (kind, call) {
+        (ScenarioKind::Handshake, _) => bench.handshake(calls).await,
+        (ScenarioKind::ListTools, _) => bench.list_tools(calls).await,
+        (ScenarioKind::Sequential, Some(call)) => bench.sequential(call, warm_up, calls).await,
         (ScenarioKind::Concurrent, Some(call)) => {
-            bench.concurrent(call, warm_up, calls, concurrency).await?
+            bench.concurrent(call, warm_up, calls, concurrency).await
         }
-        (ScenarioKind::Soak, _) | (_, None) => Collector::default(),
-    };
-    let cpu_ns = bench
-        .observer
-        .since(before.as_ref())
-        .map(|delta| delta.server_cpu_ns);
-    Ok((collector, cpu_ns))
+        (ScenarioKind::Soak, _) | (_, None) => Ok(Collector::default()),
+    }
 }
 
 /// Runs a soak, without what was given up: many calls on a fresh server, memory read at equal call

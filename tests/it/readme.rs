@@ -1,4 +1,5 @@
 //! What the README shows is what the program takes and says.
+#![expect(clippy::disallowed_methods, reason = "reads the README")]
 
 use mcpgate::{error::exit_code, suite::config};
 

@@ -4,9 +4,9 @@ use super::*;
 use crate::{
     gate::{
         alarmed_scenarios,
-        test_support::{Fixture, SEQUENTIAL, SOAK, add_fresh_soaks, times},
+        test_support::{Fixture, SEQUENTIAL, SOAK, add_fresh_soaks, record, times},
     },
-    results::{Measure, Phase},
+    results::{Measure, Phase, ScenarioKind},
 };
 
 #[test]
@@ -164,7 +164,7 @@ fn memory_growth_is_compared_with_the_bases() {
         (
             &[1e3, 2e3, 3e3],
             &[],
-            Verdict::NotMeasured,
+            Verdict::Inconclusive,
             "needs 3 soaks on each side, had 3 and 0",
         ),
         (
@@ -275,4 +275,56 @@ fn memory_is_compared_at_equal_work() {
         let c = row(&j, "server", Metric::PeakMemory);
         assert_eq!(c.verdict, expected, "{calls} calls, x {memory}: {c:?}");
     }
+}
+
+#[test]
+fn a_tool_that_never_worked_does_not_hide_the_memory() {
+    // Its trial calls stand in the first round alone.
+    let with_failing_tool = |factor: f64| {
+        Fixture::new()
+            .rounds(|r| {
+                r.peak_memory_bytes = r.peak_memory_bytes.map(|v| times(v, factor));
+                if r.index == 0 {
+                    let mut sample = r.scenarios[SEQUENTIAL].clone();
+                    sample.successes = 0;
+                    r.scenarios.insert("web/sequential".to_owned(), sample);
+                }
+            })
+            .with(|r| {
+                let mut web = record("web/sequential", ScenarioKind::Sequential, 10, 1);
+                web.report_only = true;
+                r.suite.scenarios.push(web);
+            })
+            .build()
+    };
+    for (factor, expected) in [(1.0, Verdict::Pass), (1.5, Verdict::Regressed)] {
+        let j = judged(&with_failing_tool(1.0), &with_failing_tool(factor));
+        let c = row(&j, "server", Metric::PeakMemory);
+        assert_eq!(
+            (c.verdict, c.base_rounds, c.candidate_rounds),
+            (expected, 10, 10),
+            "{c:?}"
+        );
+    }
+}
+
+#[test]
+fn memory_that_vanished_without_a_word_is_no_pass() {
+    let lost = Fixture::new()
+        .rounds(|r| r.peak_memory_bytes = None)
+        .build();
+    let j = judged(&Fixture::new().build(), &lost);
+    let c = row(&j, "server", Metric::PeakMemory);
+    assert_eq!(
+        (c.verdict, c.reason.as_str()),
+        (Verdict::Inconclusive, "no figures in this run")
+    );
+    assert_eq!(j.verdict, Verdict::Inconclusive);
+    // What the baseline never had cannot be lost.
+    let j = judged(&lost, &Fixture::new().build());
+    assert_eq!(
+        row(&j, "server", Metric::PeakMemory).verdict,
+        Verdict::NotMeasured
+    );
+    assert_eq!(j.verdict, Verdict::Pass);
 }

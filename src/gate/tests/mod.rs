@@ -10,6 +10,7 @@ mod memory;
 mod presence;
 mod properties;
 mod simulation;
+mod tails;
 
 use super::{Comparison, Judgement, Metric, Role, Severity, Verdict, judge, judge_alone};
 use crate::{results::Results, suite::GateConfig};

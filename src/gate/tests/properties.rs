@@ -289,6 +289,35 @@ proptest! {
     }
 
     #[test]
+    fn sides_that_lie_wholly_apart_are_never_a_pass(
+        a in scattered(10, 0.6), b in scattered(10, 0.6), apart in 1.25..4.0_f64,
+    ) {
+        // The candidate's best round is worse than the base's worst by more than any tolerance.
+        let figures = |r: &Results, of: fn(&Latency) -> u64| {
+            let rounds = r.jobs[0].rounds.iter();
+            rounds.map(|r| of(&r.scenarios[SEQUENTIAL].adjusted.unwrap())).collect::<Vec<_>>()
+        };
+        let overlap = [|l: &Latency| l.p50_ns, |l: &Latency| l.p95_ns.unwrap()]
+            .map(|of| {
+                let (base, candidate) = (figures(&a, of), figures(&b, of));
+                *base.iter().max().unwrap() as f64 / *candidate.iter().min().unwrap() as f64
+            })
+            .into_iter()
+            .fold(0.0, f64::max);
+        let factor = overlap * apart;
+        let mut worse = b.clone();
+        for round in &mut worse.jobs[0].rounds {
+            scale_sample(round.scenarios.get_mut(SEQUENTIAL).unwrap(), factor);
+        }
+        let j = judged(&a, &worse);
+        for metric in [Metric::LatencyP50Adjusted, Metric::LatencyP95Adjusted] {
+            let c = row(&j, SEQUENTIAL, metric);
+            prop_assert!(matches!(c.verdict, Verdict::Regressed | Verdict::Inconclusive), "{:?}", c);
+        }
+        prop_assert!(matches!(j.verdict, Verdict::Regressed | Verdict::Inconclusive));
+    }
+
+    #[test]
     fn nothing_panics_and_every_number_is_finite(
         a in anything(), b in anything(),
         tolerance in prop_oneof![Just(0.0), Just(f64::NAN), Just(-1.0), Just(f64::INFINITY), 0.0..5.0_f64],

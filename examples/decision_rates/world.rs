@@ -1,0 +1,322 @@
+//! Results drawn at random: servers, jobs and rounds whose truth is known.
+
+use std::collections::BTreeMap;
+
+use mcpgate::results::{
+    Environment, Job, Latency, Measure, Phase, Results, Round, SCHEMA_VERSION, Sample,
+    ScenarioKind, ScenarioRecord, ServerRecord, Soak, SoakSample, SuiteRecord, Transport,
+};
+use rand_chacha::{
+    ChaCha8Rng,
+    rand_core::{Rng, SeedableRng},
+};
+
+/// The tool that may change.
+pub(crate) const TOOL: &str = "tool-0";
+
+/// What is true of the servers and machines. Spreads are standard deviations of the logarithm.
+#[derive(Clone, Copy)]
+pub(crate) struct World {
+    /// Tools of the suite: each is called one at a time and concurrently.
+    pub(crate) tools: usize,
+    /// Soaks a side; 0 for a suite without.
+    pub(crate) soaks: u32,
+    /// Planned rounds of each side.
+    pub(crate) rounds: u32,
+    /// Spread of every gating figure between rounds; peak memory has half of it.
+    pub(crate) within: f64,
+    /// The same of adjusted p95 and throughput of [`TOOL`].
+    pub(crate) within_tail: f64,
+    /// Spread of every level between jobs; peak memory has half of it.
+    pub(crate) between: f64,
+    /// Share of the variance between jobs that all figures of a job have in common.
+    pub(crate) together: f64,
+    /// Whether the candidate runs on another CPU model.
+    pub(crate) other_class: bool,
+    /// True factor of all times of [`TOOL`].
+    pub(crate) change: f64,
+    /// True factor of its adjusted and wall p95 and its time per concurrent call beside that.
+    pub(crate) tail_change: f64,
+    /// Bytes per call that [`TOOL`] leaks in the candidate.
+    pub(crate) leak: f64,
+}
+
+/// Ten tools on a quiet machine: 44 figures gate.
+pub(crate) const QUIET: World = World {
+    tools: 10,
+    soaks: 0,
+    rounds: 10,
+    within: 0.06,
+    within_tail: 0.06,
+    between: 0.0,
+    together: 0.0,
+    other_class: false,
+    change: 1.0,
+    tail_change: 1.0,
+    leak: 0.0,
+};
+
+/// Spread of wall p95 between rounds.
+const WITHIN_WALL_P95: f64 = 0.25;
+/// Growth of every server in bytes per call, and its standard deviation: an interpreter's heap.
+const GROWTH: (f64, f64) = (3_000.0, 2_400.0);
+const MS: f64 = 1e6;
+
+/// A source of random numbers.
+pub(crate) struct Draw(ChaCha8Rng);
+
+impl Draw {
+    pub(crate) fn seeded(seed: u64) -> Self {
+        Self(ChaCha8Rng::seed_from_u64(seed))
+    }
+
+    pub(crate) fn uniform(&mut self) -> f64 {
+        (self.0.next_u64() >> 11) as f64 / (1_u64 << 53) as f64
+    }
+
+    /// One standard normal deviate (Box and Muller 1958).
+    pub(crate) fn normal(&mut self) -> f64 {
+        let (u, v) = (1.0 - self.uniform(), self.uniform());
+        (-2.0 * u.ln()).sqrt() * (std::f64::consts::TAU * v).cos()
+    }
+}
+
+/// One job: the levels that its machine gives to each figure, for all rounds to come.
+pub(crate) struct Machine<'a> {
+    world: &'a World,
+    is_candidate: bool,
+    common: f64,
+    own: Vec<f64>,
+}
+
+/// Figures with a level of their own: two of each scenario, and two of the server.
+fn figures(world: &World) -> usize {
+    2 * scenarios(world).len() + 2
+}
+
+impl<'a> Machine<'a> {
+    pub(crate) fn new(world: &'a World, is_candidate: bool, draw: &mut Draw) -> Self {
+        Self {
+            world,
+            is_candidate,
+            common: draw.normal(),
+            own: (0..figures(world)).map(|_| draw.normal()).collect(),
+        }
+    }
+
+    fn level(&self, figure: usize) -> f64 {
+        let own = self.own.get(figure).copied().unwrap_or_default();
+        let together = self.world.together;
+        self.world.between * (together.sqrt() * self.common + (1.0 - together).sqrt() * own)
+    }
+
+    /// Measures further rounds into `results`.
+    pub(crate) fn rounds(&self, results: &mut Results, phase: Phase, count: u32, draw: &mut Draw) {
+        for job in &mut results.jobs {
+            for _ in 0..count {
+                job.rounds.push(self.round(phase, draw));
+            }
+        }
+    }
+
+    fn round(&self, phase: Phase, draw: &mut Draw) -> Round {
+        let w = self.world;
+        let mut figure = |typical: f64, k: usize, within: f64, levels: f64| {
+            ns(typical * (levels * self.level(k) + within * draw.normal()).exp())
+        };
+        let startup = figure(300.0 * MS, 0, w.within, 1.0);
+        let memory = figure(100e6, 1, w.within / 2.0, 0.5);
+        let startup_wall = figure(320.0 * MS, 0, w.within, 1.0);
+        let mut samples = BTreeMap::new();
+        for (i, record) in scenarios(w).iter().enumerate() {
+            if record.kind == ScenarioKind::Soak {
+                continue;
+            }
+            let is_tool = record.tool.as_deref() == Some(TOOL);
+            let (change, tail_change, tail) = match (is_tool, self.is_candidate) {
+                (true, true) => (w.change, w.change * w.tail_change, w.within_tail),
+                (true, false) => (1.0, 1.0, w.within_tail),
+                (false, _) => (1.0, 1.0, w.within),
+            };
+            let (first, second) = (2 + 2 * i, 3 + 2 * i);
+            let is_alone = record.kind != ScenarioKind::Concurrent;
+            let p50 = figure(10.0 * MS * change, first, w.within, 1.0);
+            let wall = Latency {
+                p50_ns: figure(10.0 * MS * change, first, w.within, 1.0),
+                p95_ns: Some(figure(25.0 * MS * tail_change, first, WITHIN_WALL_P95, 1.0)),
+                p99_ns: None,
+                max_ns: ns(200.0 * MS),
+            };
+            let tail_figure = figure(20.0 * MS * tail_change, second, tail, 1.0);
+            let cpu = figure(6.0 * MS * change, first, w.within, 1.0);
+            let sample = Sample {
+                calls: record.calls,
+                successes: record.calls,
+                errors: BTreeMap::new(),
+                duration_ns: if is_alone { ns(1e9) } else { tail_figure * 10 },
+                wall: Some(if is_alone {
+                    wall
+                } else {
+                    Latency {
+                        p50_ns: p50,
+                        ..wall
+                    }
+                }),
+                adjusted: is_alone.then_some(Latency {
+                    p50_ns: p50,
+                    p95_ns: Some(tail_figure),
+                    p99_ns: None,
+                    max_ns: ns(200.0 * MS),
+                }),
+                first_byte: None,
+                cpu_per_call_ns: Some(cpu),
+            };
+            samples.insert(record.name.clone(), sample);
+        }
+        Round {
+            index: 0,
+            phase,
+            startup_ns: Some(startup_wall),
+            startup_adjusted_ns: Some(startup),
+            peak_memory_bytes: Some(memory),
+            processes: Some(1),
+            server_cpu_ns: None,
+            server_wait_ns: None,
+            client_cpu_ns: None,
+            outside_load_cores: Some(0.02),
+            steal_cores: None,
+            load_average: None,
+            scenarios: samples,
+        }
+    }
+
+    /// Measures further soaks into `results`.
+    pub(crate) fn soaks(&self, results: &mut Results, phase: Phase, draw: &mut Draw) {
+        let records = scenarios(self.world);
+        let soaks = records.iter().filter(|r| r.kind == ScenarioKind::Soak);
+        let names: Vec<&str> = soaks.map(|r| r.name.as_str()).collect();
+        let leak = if self.is_candidate {
+            self.world.leak
+        } else {
+            0.0
+        };
+        for job in &mut results.jobs {
+            for index in 0..self.world.soaks {
+                let mut sample = |_| SoakSample {
+                    calls: 1_400,
+                    successes: 1_400,
+                    errors: BTreeMap::new(),
+                    growth_bytes_per_call: Some(GROWTH.0 + GROWTH.1 * draw.normal() + leak),
+                    memory: Vec::new(),
+                };
+                let scenarios = names
+                    .iter()
+                    .map(|name| ((*name).to_owned(), sample(name)))
+                    .collect();
+                job.soaks.push(Soak {
+                    index,
+                    phase,
+                    scenarios,
+                });
+            }
+        }
+    }
+
+    /// Results of one job without any round.
+    pub(crate) fn results(&self) -> Results {
+        let moved = self.is_candidate && self.world.other_class;
+        Results {
+            schema_version: SCHEMA_VERSION,
+            mcpgate_version: String::new(),
+            server: ServerRecord {
+                name: "simulated".to_owned(),
+                version: String::new(),
+                transport: Transport::Stdio,
+                protocol_version: "2025-11-25".to_owned(),
+                tool_list_hash: String::new(),
+                attached: false,
+            },
+            suite: SuiteRecord {
+                name: "standard".to_owned(),
+                hash: String::new(),
+                scenarios: scenarios(self.world),
+                skipped: Vec::new(),
+            },
+            jobs: vec![Job {
+                started_at: String::new(),
+                commit: None,
+                seed: 0,
+                environment: Environment {
+                    os: "linux".to_owned(),
+                    arch: "x86_64".to_owned(),
+                    cpu_model: if moved { "B" } else { "A" }.to_owned(),
+                    cores: 2,
+                    memory_bytes: 8_000_000_000,
+                    kernel: String::new(),
+                    runner_image: None,
+                    container_memory_limit_bytes: None,
+                    container_cpu_limit_millicores: None,
+                },
+                memory_measure: Measure::By("high-water mark".to_owned()),
+                adjusted_measure: Measure::By("schedstat".to_owned()),
+                incomplete: None,
+                rounds: Vec::new(),
+                soaks: Vec::new(),
+                error_samples: BTreeMap::new(),
+                notes: Vec::new(),
+            }],
+            accepted: None,
+        }
+    }
+}
+
+fn scenarios(world: &World) -> Vec<ScenarioRecord> {
+    let record = |name: String, kind, tool: Option<&str>, calls, concurrency| ScenarioRecord {
+        name,
+        kind,
+        tool: tool.map(str::to_owned),
+        calls,
+        concurrency,
+        definition_hash: String::new(),
+        report_only: false,
+    };
+    let mut all = vec![
+        record(
+            "handshake".to_owned(),
+            ScenarioKind::Handshake,
+            None,
+            100,
+            1,
+        ),
+        record(
+            "list-tools".to_owned(),
+            ScenarioKind::ListTools,
+            None,
+            100,
+            1,
+        ),
+    ];
+    for i in 0..world.tools {
+        let tool = format!("tool-{i}");
+        for (what, kind, calls, concurrency) in [
+            ("sequential", ScenarioKind::Sequential, 100, 1),
+            ("concurrent", ScenarioKind::Concurrent, 100, 10),
+            ("soak", ScenarioKind::Soak, 1_400, 1),
+        ] {
+            if kind != ScenarioKind::Soak || world.soaks > 0 {
+                let name = format!("{tool}/{what}");
+                all.push(record(name, kind, Some(&tool), calls, concurrency));
+            }
+        }
+    }
+    all
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "the simulated figures are positive and far from the ends of the integer"
+)]
+fn ns(value: f64) -> u64 {
+    value.round() as u64
+}
