@@ -236,6 +236,8 @@ pub(super) fn judged(
         ruling
     };
     show_figures(&mut row, &ruling, evidence);
+    row.more_rounds_could_decide =
+        row.verdict == Verdict::Inconclusive && candidate_rounds > 0 && ruling.more_could_decide;
     if base_rounds == 0 || candidate_rounds == 0 {
         // What gated and lost its figures without a word is no pass.
         let is_lost = role == Role::Gates && base_rounds > 0;
@@ -334,6 +336,7 @@ pub(super) fn blank(policy: &GateConfig, scenario: &str, metric: Metric, role: R
         interval: None,
         tolerance: tolerance(metric, policy),
         smallest_detectable_ratio: None,
+        more_rounds_could_decide: false,
         base_rounds: 0,
         candidate_rounds: 0,
         reason: String::new(),

@@ -137,5 +137,6 @@ pub(super) fn compare(ctx: &Context<'_>, record: &ScenarioRecord) -> Comparison 
             format!("more calls failed, but too few to be sure{}", error()),
         )
     };
+    row.more_rounds_could_decide = row.verdict == Verdict::Inconclusive;
     row
 }

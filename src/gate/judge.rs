@@ -91,7 +91,7 @@ pub fn alarmed_scenarios(judgement: &Judgement) -> BTreeSet<String> {
 #[must_use]
 pub fn undecided_scenarios(judgement: &Judgement) -> BTreeSet<String> {
     named(judgement, |c| {
-        c.role == Role::Gates && c.verdict == Verdict::Inconclusive
+        c.role == Role::Gates && c.more_rounds_could_decide
     })
 }
 

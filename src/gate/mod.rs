@@ -196,6 +196,9 @@ pub struct Comparison {
     pub base_rounds: usize,
     /// Rounds behind the candidate figure.
     pub candidate_rounds: usize,
+    /// Inconclusive, and more planned rounds could change that; not for files.
+    #[serde(skip)]
+    pub more_rounds_could_decide: bool,
     /// Why, in words, without the figures that stand beside it.
     pub reason: String,
 }

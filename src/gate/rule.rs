@@ -154,6 +154,8 @@ pub(super) struct Ruling {
     /// Lower and upper bound of the ratio at the error of an alarm.
     pub(super) bounds: Option<(f64, f64)>,
     pub(super) smallest_detectable: Option<f64>,
+    /// Whether more planned rounds could give another call: see [`Weighed::could_decide`].
+    pub(super) more_could_decide: bool,
 }
 
 /// Trimmed mean as the rule takes it.
@@ -246,6 +248,28 @@ impl Weighed {
         self.base.value.exp() * self.upper_bound(terms).exp_m1()
     }
 
+    /// Whether any number of rounds could bring a pass or an alarm: they settle the estimate
+    /// within its present margin, and leave what jobs bring.
+    fn could_decide(&self, terms: &Terms) -> bool {
+        let open = self.difference.margin(PASS_ALPHA);
+        let (low, high) = (
+            self.difference.estimate - open,
+            self.difference.estimate + open,
+        );
+        let jobs = |alpha: f64| normal_quantile(1.0 - alpha) * self.between_jobs;
+        let least_upper = if terms.pass_across_jobs {
+            low + jobs(PASS_ALPHA)
+        } else {
+            low
+        };
+        let could_pass = least_upper < terms.tolerance.ln_1p()
+            || self.base.value.exp() * least_upper.exp_m1() < terms.floor;
+        let could_alarm = high > terms.tolerance.ln_1p()
+            && high - jobs(terms.alpha) > terms.trivial.ln_1p()
+            && self.base.value.exp() * high.exp_m1() > terms.floor;
+        could_pass || could_alarm
+    }
+
     /// The true logarithm that would have been called worse with probability [`POWER`].
     ///
     /// The margin is an estimate too: its own variance, by the usual approximation of the
@@ -311,6 +335,7 @@ pub(super) fn rule(evidence: &Evidence, terms: &Terms) -> Ruling {
         ratio: None,
         bounds: None,
         smallest_detectable: None,
+        more_could_decide: evidence.base_rounds() >= ROUNDS_NEEDED,
     };
     let shown = Weighed::new(&evidence.base, &all, terms);
     if let Some(shown) = &shown {
@@ -325,6 +350,7 @@ pub(super) fn rule(evidence: &Evidence, terms: &Terms) -> Ruling {
     let planned = Weighed::new(&evidence.base, &evidence.measure, terms);
     if let (true, Some(shown), Some(planned)) = (enough, shown, planned) {
         ruling.call = call(evidence, terms, &planned, &shown);
+        ruling.more_could_decide = shown.could_decide(terms);
     }
     ruling
 }

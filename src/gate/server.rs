@@ -64,6 +64,7 @@ fn peak_memory(ctx: &Context<'_>) -> Comparison {
         _ => return row,
     };
     row.verdict = Verdict::Inconclusive;
+    row.more_rounds_could_decide = false;
     row.reason = format!("{unfair}: memory is compared at equal calls");
     row
 }

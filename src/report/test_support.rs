@@ -101,6 +101,7 @@ pub(crate) fn comparison(scenario: &str, metric: Metric, base: f64, ratio: f64) 
             high: ratio * 1.09,
         }),
         tolerance: 0.2,
+        more_rounds_could_decide: false,
         smallest_detectable_ratio: Some(if metric.more_is_better() { 0.72 } else { 1.27 }),
         base_rounds: 20,
         candidate_rounds: 10,
