@@ -86,6 +86,14 @@ pub(super) fn guard(
             .load_rise
             .is_some_and(|rise| sign * rise > LOAD_THAT_EXPLAINS)
     };
+    let is_worse = matches!(
+        ordinary.call,
+        Call::Regressed { .. }
+            | Call::Unconfirmed {
+                still_worse: true,
+                ..
+            }
+    );
     let mut shown = big;
     if is_cpu {
         // It cannot be called regressed by any change.
@@ -109,23 +117,16 @@ pub(super) fn guard(
             Verdict::Inconclusive,
             "worse too, but as a guard it fails alone only at a confirmed doubling".to_owned(),
         ),
-        (
-            _,
-            Call::Regressed { .. }
-            | Call::Unconfirmed {
-                still_worse: true, ..
-            },
-        ) if explained(1.0) && stands_in => (Verdict::Inconclusive, LOUDER.to_owned()),
-        (
-            _,
-            Call::Regressed { .. }
-            | Call::Unconfirmed {
-                still_worse: true, ..
-            },
-        ) if explained(1.0) => (
-            Verdict::Pass,
-            "worse, which is explained by other processes: they took more of the machine than for the baseline".to_owned(),
-        ),
+        _ if is_worse && explained(1.0) => {
+            if stands_in {
+                (Verdict::Inconclusive, LOUDER.to_owned())
+            } else {
+                (
+                    Verdict::Pass,
+                    "worse, which is explained by other processes: they took more of the machine than for the baseline".to_owned(),
+                )
+            }
+        }
         (_, Call::Regressed { .. }) => (Verdict::Inconclusive, raised(metric).to_owned()),
         (Call::Improved, _) if explained(-1.0) => (
             Verdict::Pass,
