@@ -9,6 +9,7 @@ use super::{
     line::Line,
     markdown_table::{Table, details, list},
     model::{Figures, Row, View, word},
+    provenance::Fact,
 };
 use crate::gate::{BudgetOutcome, Severity, Verdict};
 
@@ -290,16 +291,7 @@ fn unmeasured(view: &View<'_>) -> String {
 }
 
 fn machine_and_method(view: &View<'_>) -> String {
-    let facts = view.facts.iter().map(|fact| {
-        let label = if fact.label.is_empty() {
-            "and"
-        } else {
-            fact.label
-        };
-        Line::own(format!("{label}: "))
-            .join(fact.text.clone())
-            .markdown()
-    });
+    let facts = view.facts.iter().map(Fact::markdown);
     let summary = view.summary.iter().map(Line::markdown);
     let facts = list('-', facts.chain(summary), FACTS_ROOM);
     details("Machine and method", &format!("{facts}\n{METHOD}"))

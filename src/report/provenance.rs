@@ -17,6 +17,20 @@ pub(crate) struct Fact {
     pub(crate) text: Line,
 }
 
+impl Fact {
+    /// `label: text`, as a list item of Markdown.
+    pub(crate) fn markdown(&self) -> String {
+        let label = if self.label.is_empty() {
+            "and"
+        } else {
+            self.label
+        };
+        Line::own(format!("{label}: "))
+            .join(self.text.clone())
+            .markdown()
+    }
+}
+
 fn fact(label: &'static str, text: Line) -> Fact {
     Fact { label, text }
 }

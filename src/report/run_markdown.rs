@@ -6,6 +6,7 @@ use super::{
     line::Line,
     markdown::{self, MARKDOWN_LIMIT_BYTES, part},
     markdown_table::{Table, details, list},
+    provenance::Fact,
     run_model::{LEGEND, RunView},
 };
 use crate::{gate::Judgement, results::Results};
@@ -36,16 +37,7 @@ pub fn run_markdown(results: &Results, judgement: Option<&Judgement>) -> String 
     part(&mut out, &markdown::pressing_budgets(&view.budgets));
 
     let mut tail = String::new();
-    let server = view.server.iter().map(|fact| {
-        let label = if fact.label.is_empty() {
-            "and"
-        } else {
-            fact.label
-        };
-        Line::own(format!("{label}: "))
-            .join(fact.text.clone())
-            .markdown()
-    });
+    let server = view.server.iter().map(Fact::markdown);
     part(&mut tail, &list('-', server, SERVER_ROOM));
     part(&mut tail, &markdown::budgets(&view.budgets));
     part(&mut tail, &skipped(&view));
