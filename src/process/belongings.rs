@@ -14,7 +14,7 @@
 
 use std::collections::HashSet;
 
-use rustix::process::{Signal, WaitOptions, getpid, getsid, waitpid};
+use rustix::process::{Signal, WaitOptions, waitpid};
 
 use super::{
     registry::{self, Child},
@@ -147,10 +147,13 @@ impl Belongings {
 
 impl Viewer {
     fn here() -> Self {
-        let number = |pid: rustix::process::Pid| pid.as_raw_nonzero().get().unsigned_abs();
+        let pid = std::process::id();
         Self {
-            pid: number(getpid()),
-            session: getsid(None).map_or(0, number),
+            pid,
+            // From the same table as the rows it is compared with. A session whose leader is
+            // outside of our PID namespace (a container's, an unshared CI job's) has number 0
+            // there, which `getsid` of rustix takes for impossible.
+            session: table::row(pid).map_or(0, |row| row.session),
             children: registry::snapshot(),
         }
     }

@@ -37,6 +37,11 @@ pub(super) fn row(pid: u32) -> Option<Row> {
     row_of(&open(pid)?)
 }
 
+pub(super) fn is_ours() -> bool {
+    std::fs::read_link("/proc/self")
+        .is_ok_and(|link| link.as_os_str() == &*std::process::id().to_string())
+}
+
 pub(super) fn all() -> Vec<Row> {
     procfs::process::all_processes().map_or_else(
         |_| Vec::new(),

@@ -21,7 +21,7 @@ use super::{
     output::OutputTail,
     registry,
     start_error::StartError,
-    table::{ProcessId, raw},
+    table::{self, ProcessId, raw},
 };
 
 /// How often a condition is looked at that the system does not announce.
@@ -126,6 +126,9 @@ impl ServerProcess {
     /// When the system cannot start it, with a hint why.
     pub fn start(spec: &LaunchSpec) -> Result<Self, StartError> {
         let failed = |source| StartError::explain(spec, source);
+        if !table::is_ours() {
+            return Err(StartError::without_table(spec));
+        }
         let marker = new_marker();
         let mut command = Command::new(&spec.program);
         command

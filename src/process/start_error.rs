@@ -28,6 +28,22 @@ impl StartError {
             hint,
         }
     }
+
+    /// The process table is another's: the server could be neither measured nor safely ended.
+    pub(crate) fn without_table(spec: &LaunchSpec) -> Self {
+        Self {
+            hint: "; mount /proc for this PID namespace (`unshare --mount-proc`, `bwrap --proc \
+                   /proc`)"
+                .to_owned(),
+            ..Self::explain(
+                spec,
+                std::io::Error::other(
+                    "/proc is missing or shows the processes of another PID namespace, so the \
+                     server could be neither measured nor safely ended",
+                ),
+            )
+        }
+    }
 }
 
 fn hint(spec: &LaunchSpec, error: &std::io::Error) -> Option<String> {

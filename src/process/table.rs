@@ -68,6 +68,13 @@ pub(crate) fn raw(pid: u32) -> Option<Pid> {
     i32::try_from(pid).ok().and_then(Pid::from_raw)
 }
 
+/// Whether the table's ids are the ids that this process knows others by. Not so where `/proc` is
+/// missing or was mounted for another PID namespace (`unshare --pid` without `--mount-proc`):
+/// every look at it would then meet strangers.
+pub(crate) fn is_ours() -> bool {
+    system::is_ours()
+}
+
 /// All processes that can be seen.
 pub(crate) fn all() -> Vec<Row> {
     system::all()
@@ -101,6 +108,7 @@ mod tests {
 
     #[test]
     fn this_process_is_known_by_id_and_start() {
+        assert!(is_ours());
         let me = ProcessId::of(std::process::id()).unwrap();
         assert!(me.is_running());
         assert!(all().iter().any(|row| row.id == me));
