@@ -13,9 +13,11 @@ use tokio::time::{Duration, Instant, timeout};
 
 use super::{
     client::Exchange,
-    http::{HttpAnswer, HttpConnection, HttpTarget, reset},
+    http::{HttpAnswer, HttpConnection, reset},
+    http_target::HttpTarget,
     message::{self, Incoming},
     outcome::{CallError, ErrorKind, Strays, excerpt},
+    request,
     sse::SseParser,
 };
 
@@ -196,7 +198,7 @@ impl AnswerReader<'_> {
                     Ok(Incoming::Request { id, method }) => {
                         replies += 1;
                         if replies <= REPLIES_PER_CALL {
-                            self.reply(message::answer_to_server_request(id, &method));
+                            self.reply(request::answer_to_server_request(id, &method));
                         }
                     }
                     Ok(Incoming::Notification) => {}

@@ -5,15 +5,16 @@ use std::sync::Arc;
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
-use serde_json::{Value, json};
-use tokio::time::{Duration, Instant, timeout};
+use tokio::time::{Duration, Instant};
 
 use super::{
     Limits,
     answer::post_aside,
-    http::{HttpAnswer, HttpConnection, HttpTarget},
-    message::{self, Identity, RequestWriter, TOOLS_CALL},
+    http::{HttpAnswer, HttpConnection},
+    http_target::HttpTarget,
+    message::{self, Identity},
     outcome::{CallError, ErrorKind, Strays},
+    request::{self, RequestWriter, TOOLS_CALL},
     revision::{Era, Revision},
     stdio::StdioLink,
 };
@@ -28,12 +29,6 @@ const MCP_NAME: HeaderName = HeaderName::from_static("mcp-name");
 /// How long a server may take to end a session. It is told so out of politeness, between rounds
 /// that it must not delay.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(1);
-/// Pages of `tools/list` that are followed.
-const MOST_PAGES: usize = 1_000;
-/// How many times as long as one call all pages together may take.
-const LIST_TIMEOUTS: u32 = 4;
-/// Tools that are taken from `tools/list`.
-const MOST_TOOLS: usize = 10_000;
 
 /// An answered call with its times.
 #[derive(Debug, Clone)]
@@ -91,7 +86,7 @@ pub struct Client {
     link: Link,
     writer: RequestWriter,
     revision: Revision,
-    call_timeout: Duration,
+    pub(super) call_timeout: Duration,
     params: Vec<u8>,
 }
 
@@ -244,7 +239,7 @@ impl Client {
         } = &self.link
             && self.revision.era() == Era::Legacy
         {
-            post_aside(connection.target(), headers, message::cancelled(id));
+            post_aside(connection.target(), headers, request::cancelled(id));
         }
     }
 
@@ -308,7 +303,7 @@ impl Client {
     }
 
     async fn notify(&mut self, method: &str) -> Result<(), CallError> {
-        let mut body = message::notification(method, None);
+        let mut body = request::notification(method, None);
         match &mut self.link {
             Link::Stdio(link) => {
                 body.push(b'\n');
@@ -332,57 +327,6 @@ impl Client {
                 }
             }
         }
-    }
-
-    /// Asks for one page of the tool list.
-    #[must_use]
-    pub fn prepare_tool_page(&mut self, cursor: Option<&str>) -> Prepared {
-        let params = cursor.map_or_else(String::new, |cursor| {
-            message::members(&json!({ "cursor": cursor }))
-        });
-        self.prepare("tools/list", params.as_bytes())
-    }
-
-    /// The whole tool list, all pages.
-    ///
-    /// # Errors
-    /// Any [`ErrorKind`]; `malformed` for a list that does not end, `timeout` for one that takes
-    /// longer than `LIST_TIMEOUTS` calls may.
-    pub async fn list_tools(&mut self) -> Result<Vec<Value>, CallError> {
-        let patience = self.call_timeout * LIST_TIMEOUTS;
-        timeout(patience, self.list_all_tools())
-            .await
-            .unwrap_or_else(|_| {
-                Err(CallError::new(
-                    ErrorKind::Timeout,
-                    format!(
-                        "the pages of tools/list did not end within {}",
-                        humantime::format_duration(patience)
-                    ),
-                ))
-            })
-    }
-
-    async fn list_all_tools(&mut self) -> Result<Vec<Value>, CallError> {
-        let mut tools = Vec::new();
-        let mut cursor: Option<String> = None;
-        for _ in 0..MOST_PAGES {
-            let prepared = self.prepare_tool_page(cursor.as_deref());
-            let answer = self.send(&prepared).await?;
-            let page = message::read_tool_page(&answer.body, prepared.id)?;
-            tools.extend(page.tools);
-            if tools.len() > MOST_TOOLS {
-                break;
-            }
-            match page.next_cursor {
-                None => return Ok(tools),
-                Some(next) => cursor = Some(next),
-            }
-        }
-        Err(CallError::new(
-            ErrorKind::Malformed,
-            format!("tools/list does not end: over {MOST_TOOLS} tools or {MOST_PAGES} pages"),
-        ))
     }
 
     /// Why no further call can be made over the server's pipes.

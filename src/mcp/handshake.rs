@@ -7,6 +7,7 @@ use super::{
     client::{Client, Endpoint},
     message::{self, Identity, MALFORMED_CODES, UNSUPPORTED_VERSION},
     outcome::{CallError, ErrorKind, excerpt},
+    request,
     revision::{Era, MODERN, Revision},
 };
 
@@ -202,7 +203,7 @@ async fn initialize(
         }
     };
     let mut client = Client::new(endpoint, offered, limits);
-    let params = message::members(&message::initialize_params(offered));
+    let params = request::members(&request::initialize_params(offered));
     let prepared = client.prepare("initialize", params.as_bytes());
     let identity = client.finish_initialize(&prepared).await.map_err(failed)?;
     Ok(Opened { client, identity })

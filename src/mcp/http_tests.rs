@@ -5,7 +5,8 @@ use proptest::prelude::*;
 use tokio::time::{Duration, Instant};
 
 use super::{
-    http::{HttpAnswer, HttpConnection, HttpTarget},
+    http::{HttpAnswer, HttpConnection},
+    http_target::HttpTarget,
     outcome::{CallError, ErrorKind, Strays},
     testing::{Asked, END, STREAM, Step, chunk, http, http_server, json_answer, say},
 };

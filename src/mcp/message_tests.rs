@@ -1,7 +1,9 @@
 //! Answers and requests, as tables and properties.
 
 use super::*;
+use crate::mcp::{request::*, revision::Revision};
 use proptest::prelude::*;
+use serde_json::json;
 
 fn outcome(body: &str, expected: Option<&str>) -> String {
     match check_tool_answer(body.as_bytes(), 7, expected) {

@@ -3,15 +3,19 @@
 //! | file | kind | what it holds |
 //! |---|---|---|
 //! | `revision.rs` | pure | protocol revisions and the two eras |
-//! | `message.rs` | pure | requests to bytes, bytes to checked answers |
+//! | `request.rs` | pure | requests to bytes |
+//! | `message.rs` | pure | bytes to checked answers |
 //! | `outcome.rs` | pure | the kinds of unsuccessful calls |
 //! | `sse.rs` | pure | the event stream parser |
 //! | `lines.rs` | pure | framing of lines |
 //! | `stdio.rs` | shell | a child's pipes, answers matched by id |
+//! | `stdio_input.rs` | shell | lines written to a child, never torn |
+//! | `http_target.rs` | shell | where a server listens, and connecting to it |
 //! | `http.rs` | shell | one kept-alive connection for each virtual user |
 //! | `answer.rs` | shell | one HTTP answer: a body or an event stream |
 //! | `handshake.rs` | shell | era probe, handshake: from an endpoint to a client |
 //! | `client.rs` | shell | one client: requests prepared, sent, answered |
+//! | `tool_list.rs` | shell | the whole tool list, page by page |
 //!
 //! A timed call is prepared before the clock starts and checked after it has stopped:
 //! [`client::Client::prepare_call`], [`client::Client::send`], [`message::check_tool_answer`].
@@ -22,6 +26,7 @@ pub mod client;
 mod client_tests;
 pub mod handshake;
 pub mod http;
+pub mod http_target;
 #[cfg(test)]
 mod http_tests;
 pub mod lines;
@@ -29,13 +34,16 @@ pub mod message;
 #[cfg(test)]
 mod oracle_tests;
 pub mod outcome;
+pub mod request;
 pub mod revision;
 pub mod sse;
 pub mod stdio;
+mod stdio_input;
 #[cfg(test)]
 mod stdio_tests;
 #[cfg(test)]
 pub(crate) mod testing;
+mod tool_list;
 
 use std::time::Duration;
 

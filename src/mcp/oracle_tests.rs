@@ -12,7 +12,7 @@ use tokio::io::{DuplexStream, duplex, split};
 use super::{
     Limits,
     client::{self, Client, Endpoint, Wanted},
-    http::HttpTarget,
+    http_target::HttpTarget,
     message,
     revision::{Era, Revision},
     stdio::StdioLink,

@@ -12,9 +12,9 @@ use std::{
     },
 };
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use tokio::{
-    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite},
     sync::{mpsc, oneshot},
     task::JoinHandle,
     time::{Duration, Instant, timeout},
@@ -25,6 +25,8 @@ use super::{
     lines::LineFramer,
     message::{self, Incoming},
     outcome::{CallError, ErrorKind, Strays, excerpt, excerpt_bytes},
+    request,
+    stdio_input::Input,
 };
 
 const FIRST_ID: u64 = 1;
@@ -58,39 +60,6 @@ impl State {
         for (_, waiting) in self.pending.drain() {
             let _ = waiting.send(Err(error.clone()));
         }
-    }
-}
-
-/// The server's standard input. A line whose writer gave up half-way is finished by the next
-/// writer, so that none is ever torn.
-struct Input {
-    pipe: Box<dyn AsyncWrite + Send + Unpin>,
-    /// What is left of the line that is being written.
-    rest: Bytes,
-    /// Whether the pipe holds a part of that line.
-    is_begun: bool,
-}
-
-impl Input {
-    async fn write(&mut self, line: Bytes) -> std::io::Result<()> {
-        if self.is_begun {
-            self.finish().await?;
-        }
-        self.rest = line;
-        self.finish().await
-    }
-
-    async fn finish(&mut self) -> std::io::Result<()> {
-        while self.rest.has_remaining() {
-            let written = self.pipe.write(&self.rest).await?;
-            if written == 0 {
-                return Err(std::io::ErrorKind::WriteZero.into());
-            }
-            self.is_begun = true;
-            self.rest.advance(written);
-        }
-        self.is_begun = false;
-        self.pipe.flush().await
     }
 }
 
@@ -165,11 +134,7 @@ impl StdioLink {
     ) -> Self {
         let (replies, queue) = mpsc::channel(REPLY_QUEUE);
         let shared = Arc::new(Shared {
-            input: tokio::sync::Mutex::new(Some(Input {
-                pipe: Box::new(input),
-                rest: Bytes::new(),
-                is_begun: false,
-            })),
+            input: tokio::sync::Mutex::new(Some(Input::new(input))),
             state: Mutex::default(),
             next_id: AtomicU64::new(FIRST_ID),
             replies,
@@ -268,7 +233,7 @@ impl StdioLink {
     }
 
     fn cancel(&self, id: u64) {
-        let mut line = message::cancelled(id);
+        let mut line = request::cancelled(id);
         line.push(b'\n');
         let _ = self.shared.replies.try_send(line);
     }
@@ -398,7 +363,7 @@ fn route(shared: &Shared, arrival: Arrival) -> Result<(), CallError> {
             unknown_id(&mut shared.state(), &excerpt(id), arrival);
         }
         Incoming::Request { id, method } => {
-            let mut reply = message::answer_to_server_request(id, &method);
+            let mut reply = request::answer_to_server_request(id, &method);
             reply.push(b'\n');
             let _ = shared.replies.try_send(reply);
         }

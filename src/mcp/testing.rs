@@ -15,7 +15,7 @@ use tokio::{
 };
 
 use super::{
-    http::{HttpTarget, in_memory},
+    http_target::{HttpTarget, in_memory},
     stdio::StdioLink,
 };
 

@@ -4,7 +4,8 @@
 //! |---|---|
 //! | `target.rs` | a server under test, how it is started, when it is ready |
 //! | `probe.rs` | the first start: tools, identity, trial calls |
-//! | `round.rs` | one round, one soak |
+//! | `round.rs` | one round |
+//! | `soak.rs` | one soak |
 //! | `measure.rs` | the scenarios: calls in, samples out |
 //! | `observer.rs` | scheduler readings around calls |
 //! | `collector.rs` | from calls to a sample |
@@ -25,6 +26,7 @@ mod measure_tests;
 pub mod observer;
 pub mod probe;
 pub mod round;
+pub mod soak;
 pub mod target;
 
 use std::{collections::BTreeMap, sync::Arc};
@@ -132,7 +134,7 @@ pub async fn run_soaks(
         let index = u32::try_from(job.soaks.len()).unwrap_or(u32::MAX);
         let mut findings = Findings::default();
         let given_up = GivenUp::so_far(&plan.suite, job);
-        let outcome = round::soak(plan, phase, index, given_up, &mut findings, listener).await;
+        let outcome = soak::run(plan, phase, index, given_up, &mut findings, listener).await;
         take_findings(job, findings, listener);
         match outcome {
             Ok(soak) => job.soaks.push(soak),

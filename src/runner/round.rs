@@ -1,4 +1,4 @@
-//! One round: a fresh server, warm-up, every repeating scenario once. And one soak.
+//! One round: a fresh server, warm-up, every repeating scenario once.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -20,22 +20,13 @@ use crate::{
     error::Error,
     mcp::client::{Endpoint, Wanted},
     process::{ClientWait, How, MachineReading, MemorySampler, SchedulerProbe, Stopped},
-    results::{
-        ErrorSample, Job, Measure, Phase, Round, ScenarioKind, ScenarioRecord, Soak, SoakSample,
-    },
-    stats::{
-        adjusted::{SchedulerDelta, adjusted_latency_ns},
-        slope,
-    },
+    results::{ErrorSample, Job, Measure, Phase, Round, ScenarioKind, ScenarioRecord},
+    stats::adjusted::{SchedulerDelta, adjusted_latency_ns},
     suite::{Scenario, Suite},
 };
 
 /// How often memory is looked at while a round runs.
 const MEMORY_EVERY: Duration = Duration::from_millis(100);
-/// Calls before a soak, over all its tools.
-const SOAK_WARM_UP: u32 = 2_500;
-/// Memory readings of a soak.
-const SOAK_READINGS: u32 = 28;
 
 /// What a round found out beside its figures.
 #[derive(Debug, Default)]
@@ -50,14 +41,16 @@ pub struct Findings {
     pub notes: Vec<String>,
 }
 
-struct Started {
-    bench: Bench,
-    memory: Result<MemorySampler, String>,
+/// A server that is ready, and what watches it.
+pub(super) struct Started {
+    pub(super) bench: Bench,
+    pub(super) memory: Result<MemorySampler, String>,
     startup: Option<(u64, Option<u64>)>,
     machine: MachineReading,
 }
 
-async fn begin(plan: &Plan, findings: &mut Findings) -> Result<Started, RunFailure> {
+/// Starts a server and what watches it.
+pub(super) async fn begin(plan: &Plan, findings: &mut Findings) -> Result<Started, RunFailure> {
     plan.hooks.reset().await?;
     let client = ClientWait::now();
     let Ready {
@@ -139,7 +132,8 @@ impl GivenUp {
         self.0.insert(Self::key(record).to_owned());
     }
 
-    fn has(&self, record: &ScenarioRecord) -> bool {
+    /// Whether what a scenario calls was given up.
+    pub(super) fn has(&self, record: &ScenarioRecord) -> bool {
         self.0.contains(Self::key(record))
     }
 
@@ -230,7 +224,7 @@ pub async fn run(
     })
 }
 
-fn keep_error(findings: &mut Findings, name: &str, collector: &mut Collector) {
+pub(super) fn keep_error(findings: &mut Findings, name: &str, collector: &mut Collector) {
     if let Some(error) = collector.take_first_error() {
         findings.errors.entry(name.to_owned()).or_insert(error);
     }
@@ -271,133 +265,8 @@ async fn measure(
     }
 }
 
-/// Runs a soak, without what was given up: many calls on a fresh server, memory read at equal call
-/// counts.
-///
-/// # Errors
-/// When the server cannot be started, or is lost.
-pub async fn soak(
-    plan: &Plan,
-    phase: Phase,
-    index: u32,
-    given_up: GivenUp,
-    findings: &mut Findings,
-    listener: Listener<'_>,
-) -> Result<Soak, RunFailure> {
-    let Started {
-        mut bench, memory, ..
-    } = begin(plan, findings).await?;
-    let soaks: Vec<&Scenario> = plan
-        .suite
-        .soaks
-        .iter()
-        .filter(|scenario| !given_up.has(&scenario.record))
-        .collect();
-    let hopeless = warm_up_for_soak(plan, &soaks, &mut bench)
-        .await
-        .map_err(|failure| failure.at(&format!("soak {}, its warm-up", index + 1)))?;
-    let mut scenarios = BTreeMap::new();
-    for (name, mut collector) in hopeless {
-        keep_error(findings, &name, &mut collector);
-        scenarios.insert(name, soak_sample(&collector, Vec::new(), 0));
-    }
-    for scenario in soaks {
-        let name = &scenario.record.name;
-        if scenarios.contains_key(name) {
-            continue;
-        }
-        let Some(call) = plan.calls.get(name) else {
-            continue;
-        };
-        listener(Event::Scenario { name });
-        let place = format!("soak {}, {name}", index + 1);
-        let sample = soak_one(&mut bench, call, scenario, memory.as_ref().ok(), findings)
-            .await
-            .map_err(|failure| failure.at(&place))?;
-        scenarios.insert(name.clone(), sample);
-    }
-    bench
-        .still_runs()
-        .await
-        .map_err(|failure| failure.at(&format!("soak {}, after its last call", index + 1)))?;
-    if let Ok(sampler) = memory {
-        let _ = sampler.finish();
-    }
-    end(bench, findings).await;
-    Ok(Soak {
-        index,
-        phase,
-        scenarios,
-    })
-}
-
-/// Calls of all the soak's tools in turn, so that the runtime's heap has grown to its working size
-/// before memory is read: Node's grows by 20 to 40 MiB in its first 2,500 calls without any leak.
-/// Returns those whose calls only timed out.
-async fn warm_up_for_soak(
-    plan: &Plan,
-    soaks: &[&Scenario],
-    bench: &mut Bench,
-) -> Result<Vec<(String, Collector)>, RunFailure> {
-    let tools = u32::try_from(soaks.len()).unwrap_or(u32::MAX);
-    let mut hopeless = Vec::new();
-    for scenario in soaks {
-        if let Some(call) = plan.calls.get(&scenario.record.name) {
-            let calls = scenario.record.calls.min(SOAK_WARM_UP / tools.max(1));
-            let warmed = bench.sequential(call, 0, calls).await?;
-            if warmed.is_hopeless() {
-                hopeless.push((scenario.record.name.clone(), warmed));
-            }
-        }
-    }
-    Ok(hopeless)
-}
-
-async fn soak_one(
-    bench: &mut Bench,
-    call: &Arc<CompiledCall>,
-    scenario: &Scenario,
-    sampler: Option<&MemorySampler>,
-    findings: &mut Findings,
-) -> Result<SoakSample, RunFailure> {
-    let calls = scenario.record.calls;
-    let block = calls.div_ceil(SOAK_READINGS).max(1);
-    let mut whole = Collector::default();
-    let mut memory = Vec::new();
-    let mut made = 0;
-    while made < calls {
-        let next = block.min(calls - made);
-        let collector = bench.sequential(call, made, next).await?;
-        let is_hopeless = collector.is_hopeless();
-        whole.absorb(collector);
-        made += next;
-        if let Some(reading) = sampler.and_then(MemorySampler::sample_now) {
-            memory.push((made, reading.bytes));
-        }
-        if is_hopeless {
-            break;
-        }
-    }
-    keep_error(findings, &scenario.record.name, &mut whole);
-    Ok(soak_sample(&whole, memory, scenario.warm_up))
-}
-
-fn soak_sample(whole: &Collector, memory: Vec<(u32, u64)>, warm_up: u32) -> SoakSample {
-    let points: Vec<_> = memory
-        .iter()
-        .filter(|(calls, _)| *calls > warm_up)
-        .map(|(calls, bytes)| (f64::from(*calls), *bytes as f64))
-        .collect();
-    SoakSample {
-        calls: whole.calls(),
-        successes: whole.successes(),
-        errors: whole.errors().clone(),
-        growth_bytes_per_call: slope::theil_sen(&points),
-        memory,
-    }
-}
-
-async fn end(bench: Bench, findings: &mut Findings) {
+/// Ends a server, and notes what that took.
+pub(super) async fn end(bench: Bench, findings: &mut Findings) {
     let Bench { server, client, .. } = bench;
     let is_stdio = matches!(server.endpoint, Endpoint::Stdio(_));
     client.close().await;

@@ -13,7 +13,7 @@ use crate::{
     mcp::{
         Limits,
         client::{self, Endpoint, OpenError, Opened, Wanted},
-        http::HttpTarget,
+        http_target::HttpTarget,
         outcome::ErrorKind,
         stdio::StdioLink,
     },

@@ -1,0 +1,231 @@
+//! Where an HTTP server listens, and connecting to it.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use bytes::Bytes;
+use http::{
+    HeaderMap, HeaderValue, Uri,
+    header::{ACCEPT, CONTENT_TYPE, HOST, USER_AGENT},
+};
+use http_body_util::Full;
+use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper_util::rt::TokioIo;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpStream, lookup_host},
+    sync::OnceCell,
+};
+
+use super::{
+    http::reset,
+    outcome::{CallError, ErrorKind},
+};
+
+/// Where a server listens, and what every request to it carries.
+#[derive(Debug, Clone)]
+pub struct HttpTarget {
+    host: String,
+    port: u16,
+    path: Uri,
+    headers: HeaderMap,
+    /// Asked for once, so that a handshake's time holds no name look-up.
+    addresses: OnceCell<Vec<SocketAddr>>,
+    #[cfg(test)]
+    in_memory: Option<in_memory::Server>,
+}
+
+impl HttpTarget {
+    /// Reads an `http://` URL. `headers` go with every request.
+    ///
+    /// # Errors
+    /// In words, when the URL is not one that can be used.
+    pub fn new(url: &str, headers: &[(String, String)]) -> Result<Self, String> {
+        let uri: Uri = url.parse().map_err(|e| format!("`{url}` is no URL: {e}"))?;
+        match uri.scheme_str() {
+            Some("http") => {}
+            Some("https") => return Err(format!("`{url}`: https is not supported yet; use http")),
+            _ => return Err(format!("`{url}`: a URL starts with http://")),
+        }
+        let host = uri
+            .host()
+            .filter(|host| !host.is_empty())
+            .ok_or_else(|| format!("`{url}` names no host"))?
+            .trim_matches(['[', ']'])
+            .to_owned();
+        let path = uri.path_and_query().map_or("/", |path| path.as_str());
+        let mut all = HeaderMap::new();
+        let authority = uri.authority().map_or("", |a| a.as_str());
+        let bad = |what: &str| format!("`{url}`: {what} cannot be sent as a header");
+        all.insert(
+            HOST,
+            HeaderValue::from_str(authority).map_err(|_| bad("the host"))?,
+        );
+        all.insert(
+            USER_AGENT,
+            HeaderValue::from_static(concat!("mcpgate/", env!("CARGO_PKG_VERSION"))),
+        );
+        all.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        all.insert(
+            ACCEPT,
+            HeaderValue::from_static("application/json, text/event-stream"),
+        );
+        for (name, value) in headers {
+            let name: http::HeaderName = name
+                .parse()
+                .map_err(|_| format!("`{name}` is no header name"))?;
+            let mut value =
+                HeaderValue::from_str(value).map_err(|_| bad(&format!("the value of {name}")))?;
+            value.set_sensitive(true);
+            all.insert(name, value);
+        }
+        Ok(Self {
+            port: uri.port_u16().unwrap_or(80),
+            path: path.parse().map_err(|e| format!("`{url}`: {e}"))?,
+            host,
+            headers: all,
+            addresses: OnceCell::new(),
+            #[cfg(test)]
+            in_memory: None,
+        })
+    }
+
+    /// The address, if the URL's host is this machine.
+    #[must_use]
+    pub fn loopback_address(&self) -> Option<SocketAddr> {
+        let ip = if self.host == "localhost" {
+            IpAddr::from(Ipv4Addr::LOCALHOST)
+        } else {
+            self.host.parse::<IpAddr>().ok()?
+        };
+        ip.is_loopback().then_some(SocketAddr::new(ip, self.port))
+    }
+
+    /// The headers that every request carries.
+    #[must_use]
+    pub fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+
+    /// The path, with its query.
+    pub(super) fn path(&self) -> &Uri {
+        &self.path
+    }
+
+    /// A new connection, ready for a request.
+    pub(super) async fn connect(&self) -> Result<SendRequest<Full<Bytes>>, CallError> {
+        #[cfg(test)]
+        if let Some(server) = &self.in_memory {
+            return speak(server.connect()?).await;
+        }
+        let addresses = self
+            .addresses
+            .get_or_try_init(|| async {
+                let found = lookup_host((self.host.as_str(), self.port)).await;
+                found.map(Iterator::collect).map_err(|e| {
+                    CallError::new(
+                        ErrorKind::Refused,
+                        format!("{} is not to be found ({e})", self.host),
+                    )
+                })
+            })
+            .await?;
+        let stream = TcpStream::connect(&addresses[..]).await.map_err(|e| {
+            CallError::new(
+                ErrorKind::Refused,
+                format!("no connection to {}:{} ({e})", self.host, self.port),
+            )
+        })?;
+        stream.set_nodelay(true).map_err(|e| reset(&e))?;
+        speak(stream).await
+    }
+}
+
+async fn speak(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+) -> Result<SendRequest<Full<Bytes>>, CallError> {
+    let (sender, connection) = handshake(TokioIo::new(stream))
+        .await
+        .map_err(|e| reset(&e))?;
+    tokio::spawn(connection);
+    Ok(sender)
+}
+
+/// Servers without a socket, for tests under a paused clock.
+#[cfg(test)]
+pub(super) mod in_memory {
+    use std::{fmt, sync::Arc};
+
+    use tokio::io::DuplexStream;
+
+    use super::{CallError, ErrorKind, HttpTarget};
+
+    type Accept = dyn Fn() -> Option<DuplexStream> + Send + Sync;
+
+    #[derive(Clone)]
+    pub(super) struct Server(Arc<Accept>);
+
+    impl fmt::Debug for Server {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("Server")
+        }
+    }
+
+    impl Server {
+        pub(super) fn connect(&self) -> Result<DuplexStream, CallError> {
+            self.0().ok_or_else(|| CallError::new(ErrorKind::Refused, "no connection"))
+        }
+    }
+
+    /// A target whose connections `accept` makes; `None` refuses one.
+    pub(crate) fn target(
+        accept: impl Fn() -> Option<DuplexStream> + Send + Sync + 'static,
+    ) -> HttpTarget {
+        HttpTarget {
+            in_memory: Some(Server(Arc::new(accept))),
+            ..HttpTarget::new("http://in-memory/mcp", &[]).unwrap()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_are_read_or_refused_in_words() {
+        let target = HttpTarget::new("http://127.0.0.1:8080/mcp?x=1", &[]).unwrap();
+        assert_eq!(target.path.to_string(), "/mcp?x=1");
+        for (url, address) in [
+            ("http://127.0.0.1:8080/mcp", Some("127.0.0.1:8080")),
+            ("http://localhost/", Some("127.0.0.1:80")),
+            ("http://[::1]:9/", Some("[::1]:9")),
+            ("http://example.com/", None),
+        ] {
+            let target = HttpTarget::new(url, &[]).unwrap();
+            let expected = address.map(|address| address.parse().unwrap());
+            assert_eq!(target.loopback_address(), expected, "{url}");
+        }
+        for (url, words) in [
+            ("https://a/", "https is not supported yet"),
+            ("ftp://a/", "starts with http://"),
+            ("nonsense", "starts with http://"),
+            ("http://", "is no URL"),
+        ] {
+            let error = HttpTarget::new(url, &[]).unwrap_err();
+            assert!(error.contains(words), "{url}: {error}");
+        }
+    }
+
+    #[test]
+    fn header_values_are_not_shown() {
+        let headers = [("Authorization".to_owned(), "Bearer s3cret".to_owned())];
+        let target = HttpTarget::new("http://a/", &headers).unwrap();
+        assert!(!format!("{target:?}").contains("s3cret"));
+        let bad = [("Authorization".to_owned(), "s3cret\n".to_owned())];
+        assert!(
+            !HttpTarget::new("http://a/", &bad)
+                .unwrap_err()
+                .contains("s3cret")
+        );
+    }
+}
