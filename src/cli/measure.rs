@@ -27,6 +27,7 @@ use crate::{
     results::{Job, Results, SCHEMA_VERSION, ServerRecord},
     runner::{
         self, Plan,
+        deadline::Deadline,
         event::Event,
         hooks::Hooks,
         probe::{self, Probe, Trial},
@@ -136,6 +137,8 @@ pub(super) async fn prepare(
     };
     let pinned = server.protocol.as_deref().and_then(Revision::parse);
     let began = Instant::now();
+    let max_time = loaded.config.suite.max_time;
+    let deadline = Deadline::new(began, max_time);
     let probing = async {
         hooks.setup().await?;
         let mut probe = probe::probe(&target, &hooks, pinned).await?;
@@ -151,21 +154,25 @@ pub(super) async fn prepare(
         probe.end().await;
         Ok::<_, Error>((about, tools, left_out, trials))
     };
-    let (about, tools, left_out, trials) = interrupts
-        .until(probing)
-        .await
-        .unwrap_or_else(|| {
-            Err(Error::NotMeasured(
-                "interrupted before the first round".to_owned(),
-            ))
-        })
-        .map_err(|error| match mask.error(error) {
-            Error::NotMeasured(text) => {
-                let stale = files::still_there(&measuring.output);
-                Error::NotMeasured(format!("{text}{stale}"))
-            }
-            other => other,
-        })?;
+    let probed = match interrupts.until(deadline.cut(probing)).await {
+        Some(Some(probed)) => probed,
+        Some(None) => Err(Error::NotMeasured(format!(
+            "max-time ({}) was used up before the first round: the server's start and the trial \
+             calls of its tools took longer; raise max-time in [suite] (or --max-time), or name \
+             fewer tools",
+            humantime::format_duration(max_time)
+        ))),
+        None => Err(Error::NotMeasured(
+            "interrupted before the first round".to_owned(),
+        )),
+    };
+    let (about, tools, left_out, trials) = probed.map_err(|error| match mask.error(error) {
+        Error::NotMeasured(text) => {
+            let stale = files::still_there(&measuring.output);
+            Error::NotMeasured(format!("{text}{stale}"))
+        }
+        other => other,
+    })?;
 
     let facts = ServerFacts {
         transport: target.transport(),
@@ -191,7 +198,6 @@ pub(super) async fn prepare(
         calls.extend(round::compile(&suite.soaks, suite.seed)?);
         calls
     };
-    let max_time = config.max_time;
     Ok(Session {
         results: Results {
             schema_version: SCHEMA_VERSION,
@@ -230,7 +236,7 @@ pub(super) async fn prepare(
         },
         failed,
         began,
-        deadline: began + max_time,
+        deadline,
         output: measuring.output.clone(),
         progress,
         mask,

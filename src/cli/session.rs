@@ -9,7 +9,7 @@ use crate::{
     error::Error,
     process::Guard,
     results::{Phase, Results, Sample},
-    runner::{self, Plan, event::Event},
+    runner::{self, Plan, deadline::Deadline, event::Event},
 };
 
 /// A server that is being measured, and what has been measured.
@@ -22,8 +22,8 @@ pub(super) struct Session {
     pub failed: BTreeMap<String, Sample>,
     /// When the run began.
     pub began: Instant,
-    /// When no further round is begun.
-    pub deadline: Instant,
+    /// When the time is used up.
+    pub deadline: Deadline,
     /// Where the results go.
     pub output: PathBuf,
     /// How the run is shown.
@@ -52,7 +52,7 @@ impl Session {
 
     /// Whether the time budget is used up.
     pub(super) fn is_out_of_time(&self) -> bool {
-        Instant::now() >= self.deadline
+        self.deadline.is_over()
     }
 
     /// Says something that stays, beside the progress.

@@ -63,6 +63,11 @@ pub enum RunFailure {
         /// The end of its output; `None` for a server that the user started.
         tail: Option<String>,
     },
+    /// The time did not suffice.
+    OutOfTime {
+        /// What was given up: round or soak, and scenario.
+        place: String,
+    },
     /// Not in the first round: the server could be started before.
     Later {
         /// The round or soak.
@@ -207,6 +212,10 @@ impl std::fmt::Display for RunFailure {
                     None => format!("{how}\n  you started it: its own output may say why"),
                 }
             }
+            Self::OutOfTime { place } => format!(
+                "max-time was used up during {place}; raise max-time in [suite] (or --max-time), or \
+                 call slow tools less by `calls`"
+            ),
             Self::Later { place, failure } => format!("{place}: {failure}"),
         };
         f.write_str(&text)

@@ -10,6 +10,7 @@
 //! | `observer.rs` | scheduler readings around calls |
 //! | `collector.rs` | from calls to a sample |
 //! | `hooks.rs` | the user's own commands around server starts |
+//! | `deadline.rs` | when the time is used up |
 //! | `event.rs` | what a run tells while it goes on |
 //! | `failure.rs` | why a server could not be measured |
 //!
@@ -17,6 +18,7 @@
 
 pub mod call;
 pub mod collector;
+pub mod deadline;
 pub mod event;
 pub mod failure;
 pub mod hooks;
@@ -35,6 +37,7 @@ use tokio::time::Instant;
 
 use self::{
     call::CompiledCall,
+    deadline::Deadline,
     event::{Event, Listener},
     failure::RunFailure,
     hooks::Hooks,
@@ -65,21 +68,22 @@ pub struct Plan {
 
 /// Measures one round, number `of.0` of `of.1`, and adds it to `job` when it is whole.
 ///
-/// Does nothing, and says so in `job.incomplete`, when `deadline` has passed.
+/// Begins nothing, and says so in `job.incomplete`, when the time of `deadline` is used up; gives
+/// up a round that goes on far beyond it.
 ///
 /// # Errors
-/// When the server cannot be started or is lost; the rounds before stay in `job`, whose
-/// `incomplete` then says why.
+/// When the server cannot be started or is lost, or the time does not suffice for the first round;
+/// the rounds before stay in `job`, whose `incomplete` then says why.
 pub async fn run_round(
     plan: &Plan,
     phase: Phase,
     (number, of): (u32, u32),
-    deadline: Instant,
+    deadline: Deadline,
     job: &mut Job,
     listener: Listener<'_>,
 ) -> Result<(), RunFailure> {
     let began = Instant::now();
-    if began >= deadline {
+    if deadline.is_over() {
         job.incomplete = Some(format!(
             "max-time was used up after {} of {of} rounds",
             number - 1
@@ -90,10 +94,16 @@ pub async fn run_round(
     let index = u32::try_from(job.rounds.len()).unwrap_or(u32::MAX);
     let mut findings = Findings::default();
     let given_up = GivenUp::so_far(&plan.suite, job);
-    let outcome = round::run(plan, phase, index, given_up, &mut findings, listener).await;
+    let work = round::run(plan, phase, index, given_up, &mut findings, listener);
+    let outcome = deadline.cut(work).await;
+    let place = format!("round {}, {}", index + 1, findings.place());
     take_findings(job, findings, listener);
-    match outcome {
+    match outcome.unwrap_or(Err(RunFailure::OutOfTime { place })) {
         Ok(round) => job.rounds.push(round),
+        Err(failure @ RunFailure::OutOfTime { .. }) if index > 0 => {
+            drop(fail(job, failure));
+            return Ok(());
+        }
         Err(failure) if index == 0 => return Err(fail(job, failure)),
         Err(failure) => {
             let place = format!("the start of round {}", index + 1);
@@ -113,7 +123,7 @@ pub async fn run_round(
 pub async fn run_soaks(
     plan: &Plan,
     phase: Phase,
-    deadline: Instant,
+    deadline: Deadline,
     job: &mut Job,
     listener: Listener<'_>,
 ) -> Result<(), RunFailure> {
@@ -123,7 +133,7 @@ pub async fn run_soaks(
     let of = plan.suite.soak_rounds;
     for number in 1..=of {
         let began = Instant::now();
-        if began >= deadline {
+        if deadline.is_over() {
             job.incomplete = Some(format!(
                 "max-time was used up after {} of {of} soaks",
                 number - 1
@@ -134,10 +144,16 @@ pub async fn run_soaks(
         let index = u32::try_from(job.soaks.len()).unwrap_or(u32::MAX);
         let mut findings = Findings::default();
         let given_up = GivenUp::so_far(&plan.suite, job);
-        let outcome = soak::run(plan, phase, index, given_up, &mut findings, listener).await;
+        let work = soak::run(plan, phase, index, given_up, &mut findings, listener);
+        let outcome = deadline.cut(work).await;
+        let place = format!("soak {}, {}", index + 1, findings.place());
         take_findings(job, findings, listener);
-        match outcome {
+        match outcome.unwrap_or(Err(RunFailure::OutOfTime { place })) {
             Ok(soak) => job.soaks.push(soak),
+            Err(failure @ RunFailure::OutOfTime { .. }) => {
+                drop(fail(job, failure));
+                return Ok(());
+            }
             Err(failure) => {
                 let place = format!("the start of soak {}", index + 1);
                 return Err(fail(job, failure.later(place)));

@@ -39,6 +39,16 @@ pub struct Findings {
     pub errors: BTreeMap<String, ErrorSample>,
     /// What the server left behind or needed to be told, in words.
     pub notes: Vec<String>,
+    /// The scenario that was begun last.
+    pub scenario: Option<String>,
+}
+
+impl Findings {
+    /// Where the round or soak was, in words.
+    #[must_use]
+    pub fn place(&self) -> &str {
+        self.scenario.as_deref().unwrap_or("before its first call")
+    }
 }
 
 /// A server that is ready, and what watches it.
@@ -169,6 +179,7 @@ pub async fn run(
         }
         let name = &scenario.record.name;
         listener(Event::Scenario { name });
+        findings.scenario = Some(name.clone());
         let place = format!("round {}, {name}", index + 1);
         let mut collector = measure(plan, &mut bench, scenario)
             .await

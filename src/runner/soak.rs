@@ -62,6 +62,7 @@ pub async fn run(
             continue;
         };
         listener(Event::Scenario { name });
+        findings.scenario = Some(name.clone());
         let place = format!("soak {}, {name}", index + 1);
         let sample = of_one_tool(&mut bench, call, scenario, memory.as_ref().ok(), findings)
             .await

@@ -74,6 +74,32 @@ fn servers_that_never_get_ready() {
     });
 }
 
+/// Calls that are never answered, and 30 s of patience for each.
+const OUT_OF_TIME: &[Row] = &[
+    Row {
+        faults: &["hang-on-call=0"],
+        first: "error: max-time (2s) was used up before the first round: the server's start and \
+                the trial calls of its tools took longer; raise max-time in [suite] (or \
+                --max-time), or name fewer tools",
+        ..DEAF
+    },
+    Row {
+        faults: &["hang-on-call=15"],
+        first: "error: max-time was used up during round 1, echo/sequential; raise max-time in \
+                [suite] (or --max-time), or call slow tools less by `calls`",
+        ..DEAF
+    },
+];
+
+#[test]
+fn a_run_ends_when_its_time_is_used_up() {
+    hold(OUT_OF_TIME, |project| {
+        project
+            .config("server.call-timeout", "30s")
+            .config("suite.max-time", "2s")
+    });
+}
+
 const LOST: &[Row] = &[
     Row {
         faults: &["close-mid-call"],
