@@ -56,9 +56,14 @@ const PROXIES: [&str; 17] = [
 /// To be asked while no call is in flight: a server may itself use such a program for its work.
 #[must_use]
 pub fn client_in_tree(root: u32) -> Option<String> {
+    find_client(root).map(|(_, name)| name)
+}
+
+/// The same with its process.
+pub(crate) fn find_client(root: u32) -> Option<(u32, String)> {
     std::iter::once(root)
         .chain(tree::descendants(root).into_iter().map(|id| id.pid))
-        .find_map(client)
+        .find_map(|pid| Some((pid, client(pid)?)))
 }
 
 /// What the results say of a server behind such a client.

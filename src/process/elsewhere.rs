@@ -76,6 +76,24 @@ pub(super) fn names(pid: u32) -> Vec<String> {
         .collect()
 }
 
+pub(super) fn arguments(pid: u32) -> Vec<String> {
+    let kind = ProcessRefreshKind::nothing().with_cmd(UpdateKind::Always);
+    let system = look_at(pid, kind);
+    let process = system
+        .as_ref()
+        .and_then(|system| system.process(sysinfo::Pid::from_u32(pid)));
+    process
+        .into_iter()
+        .flat_map(sysinfo::Process::cmd)
+        .map(|argument| argument.to_string_lossy().into_owned())
+        .collect()
+}
+
+/// None: containers run in a virtual machine where the system is not Linux.
+pub(super) fn control_groups(_pid: u32) -> String {
+    String::new()
+}
+
 pub(super) fn has_variable(pid: u32, name: &str, value: &str) -> bool {
     let wanted = format!("{name}={value}");
     let kind = ProcessRefreshKind::nothing().with_environ(UpdateKind::Always);
@@ -147,6 +165,8 @@ mod tests {
         );
         assert!(children(pid).is_none());
         assert!(is_ours());
+        assert_eq!(arguments(pid), linux::arguments(pid));
+        assert!(control_groups(pid).is_empty());
         let name = env!("CARGO_PKG_NAME");
         assert!(has_variable(pid, "CARGO_PKG_NAME", name));
         assert!(!has_variable(pid, "PATH", "/nowhere"));

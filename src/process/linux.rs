@@ -89,6 +89,20 @@ fn read(pid: u32, file: &str) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
+pub(super) fn arguments(pid: u32) -> Vec<String> {
+    let line = read(pid, "cmdline").unwrap_or_default();
+    line.strip_suffix(b"\0")
+        .unwrap_or(&line)
+        .split(|&byte| byte == 0)
+        .map(|argument| String::from_utf8_lossy(argument).into_owned())
+        .collect()
+}
+
+pub(super) fn control_groups(pid: u32) -> String {
+    let groups = read(pid, "cgroup").unwrap_or_default();
+    String::from_utf8_lossy(&groups).into_owned()
+}
+
 pub(super) fn has_variable(pid: u32, name: &str, value: &str) -> bool {
     let wanted = format!("{name}={value}");
     read(pid, "environ").is_some_and(|environ| {

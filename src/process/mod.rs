@@ -23,6 +23,7 @@
 
 pub mod belongings;
 pub mod container;
+pub mod container_process;
 mod cpu_clock;
 pub mod guard;
 pub mod listener;

@@ -91,6 +91,17 @@ pub(crate) fn names(pid: u32) -> Vec<String> {
     system::names(pid)
 }
 
+/// The arguments that a process was started with, its program's name first. Empty where they
+/// cannot be read.
+pub(crate) fn arguments(pid: u32) -> Vec<String> {
+    system::arguments(pid)
+}
+
+/// The control groups of a process, as `/proc/PID/cgroup` lists them. Empty where there are none.
+pub(crate) fn control_groups(pid: u32) -> String {
+    system::control_groups(pid)
+}
+
 /// Whether `NAME=value` stands in the environment that a process was started with. `false` where
 /// it cannot be read.
 pub(crate) fn has_variable(pid: u32, name: &str, value: &str) -> bool {

@@ -213,7 +213,7 @@ impl std::fmt::Display for RunFailure {
                 }
             }
             Self::OutOfTime { place } => format!(
-                "max-time was used up during {place}; raise max-time in [suite] (or --max-time), or \
+                "max-time was used up during {place}\n  raise max-time in [suite] (or --max-time), or \
                  call slow tools less by `calls`"
             ),
             Self::Later { place, failure } => format!("{place}: {failure}"),

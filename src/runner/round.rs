@@ -19,7 +19,10 @@ use super::{
 use crate::{
     error::Error,
     mcp::client::{Endpoint, Wanted},
-    process::{ClientWait, How, MachineReading, MemorySampler, SchedulerProbe, Stopped},
+    process::{
+        ClientWait, How, MachineReading, MemorySampler, SchedulerProbe, Stopped,
+        container_process::server_process,
+    },
     results::{ErrorSample, Job, Measure, Phase, Round, ScenarioKind, ScenarioRecord},
     stats::adjusted::{SchedulerDelta, adjusted_latency_ns},
     suite::{Scenario, Suite},
@@ -68,10 +71,14 @@ pub(super) async fn begin(plan: &Plan, findings: &mut Findings) -> Result<Starte
         opened,
         startup,
     } = target::start(&plan.target, Wanted::Exactly(plan.revision)).await?;
-    let pid = match (server.pid(), plan.target.is_attached()) {
+    let started = match (server.pid(), plan.target.is_attached()) {
         (Some(pid), _) => Ok(pid),
         (None, true) => plan.attached_pid.clone(),
         (None, false) => Err("the server has no process".to_owned()),
+    };
+    let pid = match started {
+        Ok(pid) => server_process(pid).await,
+        Err(why) => Err(why),
     };
     let mut probe = pid.clone().and_then(SchedulerProbe::attach);
     let startup = startup.map(|wall| {

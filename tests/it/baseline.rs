@@ -6,11 +6,9 @@ use mcpgate::{
 };
 
 use crate::{
-    harness::{Outcome, Project, RESULTS},
+    harness::{BASELINE, Outcome, Project, RESULTS},
     reference::{ECHO, Over, healthy, scale_times, small},
 };
-
-const BASELINE: &str = "baselines/perf-baseline.json";
 
 fn with(change: impl Fn(&mut Results)) -> Results {
     let mut results = healthy();

@@ -85,8 +85,8 @@ const OUT_OF_TIME: &[Row] = &[
     },
     Row {
         faults: &["hang-on-call=15"],
-        first: "error: max-time was used up during round 1, echo/sequential; raise max-time in \
-                [suite] (or --max-time), or call slow tools less by `calls`",
+        first: "error: max-time was used up during round 1, echo/sequential",
+        also: &["  raise max-time in [suite] (or --max-time), or call slow tools less by `calls`"],
         ..DEAF
     },
 ];

@@ -219,6 +219,8 @@ impl Drop for Project {
 
 /// Where `mcpgate` writes results unless it is told another place.
 pub(crate) const RESULTS: &str = "mcpgate-results.json";
+/// Where `mcpgate baseline update` writes, in a project's folder.
+pub(crate) const BASELINE: &str = "baselines/perf-baseline.json";
 
 const STDOUT: &str = ".stdout";
 const STDERR: &str = ".stderr";

@@ -54,6 +54,35 @@ fn a_signal_ends_a_run_and_keeps_its_rounds() {
 }
 
 #[test]
+fn rounds_are_kept_when_the_time_is_used_up_in_a_later_one() {
+    let healthy = shell_line(&command(Over::Stdio, &[]));
+    let hanging = shell_line(&command(Over::Stdio, &["--fault", "hang-on-call=15"]));
+    // The first start is the one that asks for the tools, the third that of round 2.
+    let script = format!(
+        "echo >> starts; if [ $(wc -l < starts) -lt 3 ]; then exec {healthy}; fi; exec {hanging}"
+    );
+    let project = small(Project::new(), Over::Stdio, &[])
+        .config(
+            "server.command",
+            vec!["sh".to_owned(), "-c".to_owned(), script],
+        )
+        .config("server.call-timeout", "60s")
+        .config("suite.max-time", "4s")
+        .tool(ECHO);
+    let why = "max-time was used up during round 2, echo/sequential";
+    project.run(&["run"]).code(0).stdout_has(&format!(
+        "ended early: 4 scenarios in 1 round were kept: {why}"
+    ));
+    let job = &project.results().jobs[0];
+    assert_eq!(job.rounds.len(), 1);
+    assert_eq!(job.incomplete.as_deref(), Some(why));
+    project
+        .run(&["baseline", "update"])
+        .code(2)
+        .stderr_has(&format!("the run is incomplete: {why}"));
+}
+
+#[test]
 fn a_signal_before_the_first_round_says_that_nothing_was_measured() {
     let project = small(
         Project::new(),
@@ -123,6 +152,59 @@ fn wrapped_servers_are_measured_as_a_tree_and_ended() {
         if cfg!(target_os = "linux") {
             assert_eq!(method, expected, "{script}");
         }
+    }
+}
+
+/// A program called `docker` that starts the server beside it, and tells that server's process as
+/// a container's.
+#[test]
+#[cfg(target_os = "linux")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "puts a program before all others"
+)]
+fn a_container_client_is_never_measured_as_the_server() {
+    use std::os::unix::fs::PermissionsExt;
+    let server = shell_line(&command(Over::Stdio, &[]));
+    let id = "0123456789abcdef".repeat(4);
+    let client = format!(
+        "#!/bin/sh\ncase $1 in\ninspect) echo {id} $(cat pid) ;;\n*) exec 3<&0; {server} <&3 & \
+         echo $! > pid; wait ;;\nesac\n"
+    );
+    let cases = [
+        (
+            &["run", "-i"][..],
+            "with `--name NAME` in its command its own processes are measured, if its engine runs \
+             on this machine",
+        ),
+        (
+            &["run", "-i", "--name", "notes"],
+            "its engine runs elsewhere: no process here is in its control group",
+        ),
+    ];
+    for (arguments, why) in cases {
+        let mut project = small(Project::new(), Over::Stdio, &[])
+            .file("bin/docker", &client)
+            .tool(ECHO);
+        let program = project.path("bin/docker");
+        std::fs::set_permissions(&program, PermissionsExt::from_mode(0o755)).unwrap();
+        let mut words = vec!["docker"];
+        words.extend(arguments);
+        project.set_config("server.command", words);
+        let path = std::env::var("PATH").unwrap();
+        let bin = project.path("bin");
+        let project = project.env("PATH", &format!("{}:{path}", bin.display()));
+        project.run(&["run", "--quiet", "--rounds", "1"]).code(0);
+        let job = &project.results().jobs[0];
+        let expected = format!(
+            "the server runs in a container (docker): what is here is only its client; {why}"
+        );
+        for measure in [&job.memory_measure, &job.adjusted_measure] {
+            assert_eq!(*measure, Measure::NotMeasured(expected.clone()));
+        }
+        let round = &job.rounds[0];
+        assert_eq!(round.peak_memory_bytes, None);
+        assert_eq!(round.server_cpu_ns, None);
     }
 }
 

@@ -10,7 +10,7 @@ use std::{
 
 use serde::Deserialize;
 
-use crate::harness::{Outcome, Project, repository};
+use crate::harness::{BASELINE, Outcome, Project, repository};
 
 /// The tool whose work is planted and the one that stays as it is, each as a `[[tool]]`.
 struct Tools {
@@ -153,21 +153,54 @@ impl Report {
     }
 }
 
+/// How often all is measured where the machine is too busy for a decision.
+const MOST_TRIES: u32 = 3;
+
 /// Measures, accepts, compares; then plants the slow-down and the memory, and compares again.
+///
+/// On a machine that something else keeps busy the honest answer is `inconclusive`, and mcpgate
+/// asks to measure again: so does this. Any other answer than the right one fails at once.
 #[track_caller]
 fn holds(mut project: Project, tools: &Tools, twice: &str) {
+    for number in 1..=MOST_TRIES {
+        match told(&mut project, tools, twice) {
+            Ok(()) => return,
+            Err(Undecided(outcome)) if number == MOST_TRIES => panic!(
+                "inconclusive {MOST_TRIES} times: the machine is too busy for this test\n{outcome}"
+            ),
+            Err(Undecided(_)) => {}
+        }
+    }
+}
+
+/// A comparison that was inconclusive.
+struct Undecided(Outcome);
+
+/// Both comparisons; they are right where they are decided.
+#[track_caller]
+fn told(project: &mut Project, tools: &Tools, twice: &str) -> Result<(), Undecided> {
     let planted = tool_name(tools.planted);
     let other = tool_name(tools.other);
 
+    // A baseline of an earlier try would be compared with.
+    let _ = std::fs::remove_file(project.path(BASELINE));
+    project.set_config("server.env.MCPGATE_TEST_SLOW", "1");
+    project.set_config("server.env.MCPGATE_TEST_BLOAT_MB", "0");
     project.run(&["run"]).code(0);
     project.run(&["baseline", "update"]).code(0);
 
-    let (unchanged, outcome) = compare(&project, 0);
+    let (unchanged, outcome) = compare(project);
+    if unchanged.verdict == "inconclusive" {
+        return Err(Undecided(outcome));
+    }
     assert_eq!(unchanged.verdict, "pass", "unchanged\n{outcome}");
 
     project.set_config("server.env.MCPGATE_TEST_SLOW", twice);
     project.set_config("server.env.MCPGATE_TEST_BLOAT_MB", "50");
-    let (changed, outcome) = compare(&project, 1);
+    let (changed, outcome) = compare(project);
+    if changed.verdict == "inconclusive" {
+        return Err(Undecided(outcome));
+    }
     assert_eq!(changed.verdict, "regressed", "changed\n{outcome}");
     let latency = |metric: &str| metric.starts_with("latency_");
     assert!(
@@ -182,12 +215,15 @@ fn holds(mut project: Project, tools: &Tools, twice: &str) {
         !changed.regressed(|c| c.tool.as_deref() == Some(&other)),
         "a tool that did not change is named\n{outcome}"
     );
+    Ok(())
 }
 
 #[track_caller]
-fn compare(project: &Project, code: u8) -> (Report, Outcome) {
-    let outcome = project.run(&["compare", "--format", "json"]).code(code);
-    (outcome.json(), outcome)
+fn compare(project: &Project) -> (Report, Outcome) {
+    let outcome = project.run(&["compare", "--format", "json"]);
+    let report: Report = outcome.json();
+    let code = u8::from(report.verdict == "regressed");
+    (report, outcome.code(code))
 }
 
 fn tool_name(tool: &str) -> String {
