@@ -357,6 +357,12 @@ mod tests {
     #[test]
     fn the_thread_looks_by_itself() {
         let mut shell = Shell::start("sleep 600; :");
+        // Between fork and exec a child's pages cannot be told apart.
+        until("the child", || {
+            tree::descendants(shell.pid())
+                .iter()
+                .any(|id| id.name() == "sleep")
+        });
         let sampler = MemorySampler::start(shell.pid(), Duration::from_millis(1));
         until("a look", || lock(&sampler.shared).processes == Some(2));
         shell.kill();
