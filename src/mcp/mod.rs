@@ -8,7 +8,8 @@
 //! | `outcome.rs` | pure | the kinds of unsuccessful calls |
 //! | `sse.rs` | pure | the event stream parser |
 //! | `lines.rs` | pure | framing of lines |
-//! | `stdio.rs` | shell | a child's pipes, answers matched by id |
+//! | `router.rs` | shell | calls in flight, answers matched by id |
+//! | `stdio.rs` | shell | a child's pipes |
 //! | `stdio_input.rs` | shell | lines written to a child, never torn |
 //! | `http_target.rs` | shell | where a server listens, and connecting to it |
 //! | `http.rs` | shell | one kept-alive connection for each virtual user |
@@ -36,6 +37,7 @@ mod oracle_tests;
 pub mod outcome;
 pub mod request;
 pub mod revision;
+mod router;
 pub mod sse;
 pub mod stdio;
 mod stdio_input;

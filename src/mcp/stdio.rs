@@ -4,18 +4,12 @@
 //! before it looks at the answer, so neither the parsing nor the hand-over to the waiting caller
 //! is in the latency.
 
-use std::{
-    collections::{HashMap, HashSet},
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
-};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite},
-    sync::{mpsc, oneshot},
+    sync::mpsc,
     task::JoinHandle,
     time::{Duration, Instant, timeout},
 };
@@ -23,58 +17,21 @@ use tokio::{
 use super::{
     client::Exchange,
     lines::LineFramer,
-    message::{self, Incoming},
-    outcome::{CallError, ErrorKind, Strays, excerpt, excerpt_bytes},
+    outcome::{CallError, ErrorKind, Strays, excerpt_bytes},
     request,
+    router::{Arrival, Router, reading_ended},
     stdio_input::Input,
 };
-
-const FIRST_ID: u64 = 1;
-/// Replies to the server's own requests that may wait to be written; further ones are dropped, so
-/// that a flood of requests costs no memory.
-const REPLY_QUEUE: usize = 64;
 
 /// How long the closing of the input waits for a caller that is writing.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(1);
 
-struct Arrival {
-    body: Bytes,
-    first_byte: Instant,
-    last_byte: Instant,
-}
-
-type Answered = Result<Arrival, CallError>;
-
-#[derive(Default)]
-struct State {
-    pending: HashMap<u64, oneshot::Sender<Answered>>,
-    /// Asked and not waited for any more, so that a late answer is known for what it is.
-    given_up: HashSet<u64>,
-    down: Option<CallError>,
-    strays: Strays,
-}
-
-impl State {
-    fn fail_all(&mut self, error: &CallError) {
-        self.down.get_or_insert_with(|| error.clone());
-        for (_, waiting) in self.pending.drain() {
-            let _ = waiting.send(Err(error.clone()));
-        }
-    }
-}
-
 struct Shared {
     input: tokio::sync::Mutex<Option<Input>>,
-    state: Mutex<State>,
-    next_id: AtomicU64,
-    replies: mpsc::Sender<Vec<u8>>,
+    router: Router,
 }
 
 impl Shared {
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     async fn write(&self, line: Bytes) -> Result<(), CallError> {
         let written = match self.input.lock().await.as_mut() {
             Some(input) => input.write(line).await,
@@ -86,23 +43,8 @@ impl Shared {
                 format!("the server does not read its input any more ({error})"),
             );
             // What was asked before may still be answered.
-            self.state().down.get_or_insert(error).clone()
+            self.router.set_down(error)
         })
-    }
-}
-
-/// A call until it is answered. Dropped before that, it leaves word that its answer may come late.
-struct Asked<'a> {
-    shared: &'a Shared,
-    id: u64,
-}
-
-impl Drop for Asked<'_> {
-    fn drop(&mut self) {
-        let mut state = self.shared.state();
-        if state.pending.remove(&self.id).is_some() {
-            state.given_up.insert(self.id);
-        }
     }
 }
 
@@ -132,12 +74,10 @@ impl StdioLink {
         output: impl AsyncRead + Send + Unpin + 'static,
         message_bytes: usize,
     ) -> Self {
-        let (replies, queue) = mpsc::channel(REPLY_QUEUE);
+        let (router, queue) = Router::new();
         let shared = Arc::new(Shared {
             input: tokio::sync::Mutex::new(Some(Input::new(input))),
-            state: Mutex::default(),
-            next_id: AtomicU64::new(FIRST_ID),
-            replies,
+            router,
         });
         let tasks = Tasks {
             reader: tokio::spawn(read_output(Arc::clone(&shared), output, message_bytes)),
@@ -152,20 +92,20 @@ impl StdioLink {
     /// An id that was never used on these pipes.
     #[must_use]
     pub fn next_id(&self) -> u64 {
-        self.shared.next_id.fetch_add(1, Ordering::Relaxed)
+        self.shared.router.next_id()
     }
 
     /// Why no further call can be made: the server closed its input or output, or wrote something
     /// that is no protocol message.
     #[must_use]
     pub fn down(&self) -> Option<CallError> {
-        self.shared.state().down.clone()
+        self.shared.router.down()
     }
 
     /// Answers that nobody asked for, since the last time this was asked.
     #[must_use]
     pub fn take_strays(&self) -> Strays {
-        std::mem::take(&mut self.shared.state().strays)
+        self.shared.router.take_strays()
     }
 
     /// Sends a request line (with its line end) and waits for the answer under `id`. The only call
@@ -182,29 +122,13 @@ impl StdioLink {
         line: Bytes,
         patience: Duration,
     ) -> Result<Exchange, CallError> {
-        let (sender, receiver) = oneshot::channel();
-        {
-            let mut state = self.shared.state();
-            if let Some(down) = &state.down {
-                return Err(down.clone());
-            }
-            state.pending.insert(id, sender);
-        }
-        let asked = Asked {
-            shared: &self.shared,
-            id,
-        };
+        let (asked, receiver) = self.shared.router.ask(id)?;
         let mut is_written = false;
         let sent = Instant::now();
         let answered = timeout(patience, async {
             self.shared.write(line).await?;
             is_written = true;
-            receiver.await.unwrap_or_else(|_| {
-                Err(CallError::new(
-                    ErrorKind::Closed,
-                    "the reading of the server's output ended",
-                ))
-            })
+            receiver.await.unwrap_or_else(|_| Err(reading_ended()))
         })
         .await;
         drop(asked);
@@ -233,9 +157,7 @@ impl StdioLink {
     }
 
     fn cancel(&self, id: u64) {
-        let mut line = request::cancelled(id);
-        line.push(b'\n');
-        let _ = self.shared.replies.try_send(line);
+        self.shared.router.say(request::cancelled(id));
     }
 
     /// Sends a notification line (with its line end).
@@ -264,7 +186,8 @@ impl StdioLink {
 }
 
 async fn write_replies(shared: Arc<Shared>, mut queue: mpsc::Receiver<Vec<u8>>) {
-    while let Some(reply) = queue.recv().await {
+    while let Some(mut reply) = queue.recv().await {
+        reply.push(b'\n');
         if shared.write(reply.into()).await.is_err() {
             return;
         }
@@ -300,7 +223,7 @@ async fn read_output(
             Err(error) => break error,
         }
     };
-    shared.state().fail_all(&end);
+    shared.router.fail_all(&end);
 }
 
 fn take_lines(
@@ -326,64 +249,24 @@ fn take_lines(
             last_byte: now,
         };
         *first_byte = now;
-        route(shared, arrival)?;
+        if arrival.body.iter().all(u8::is_ascii_whitespace) {
+            continue;
+        }
+        let body = arrival.body.clone();
+        shared
+            .router
+            .route(arrival)
+            .map_err(|_| no_message(&body))?;
     }
 }
 
-fn route(shared: &Shared, arrival: Arrival) -> Result<(), CallError> {
-    let body = arrival.body.clone();
-    if body.iter().all(u8::is_ascii_whitespace) {
-        return Ok(());
-    }
-    let incoming = message::classify(&body).map_err(|_| {
-        CallError::new(
-            ErrorKind::Malformed,
-            format!(
-                "the server wrote a line on its standard output that is no JSON-RPC message: \"{}\" \
-                 (standard output carries the protocol alone; log to standard error)",
-                excerpt_bytes(&body)
-            ),
-        )
-    })?;
-    match incoming {
-        Incoming::Answer(id) => {
-            let mut state = shared.state();
-            if let Some(waiting) = state.pending.remove(&id) {
-                let _ = waiting.send(Ok(arrival));
-            } else if !state.given_up.remove(&id) {
-                let used = FIRST_ID..shared.next_id.load(Ordering::Relaxed);
-                if !used.contains(&id) {
-                    unknown_id(&mut state, &id.to_string(), arrival);
-                } else {
-                    state.strays.add(format!("a second answer under id {id}"));
-                }
-            }
-        }
-        Incoming::ForeignAnswer(id) => {
-            unknown_id(&mut shared.state(), &excerpt(id), arrival);
-        }
-        Incoming::Request { id, method } => {
-            let mut reply = request::answer_to_server_request(id, &method);
-            reply.push(b'\n');
-            let _ = shared.replies.try_send(reply);
-        }
-        Incoming::Notification => {}
-    }
-    Ok(())
-}
-
-/// An answer under an id that was never used. With one call in flight it can only be meant for
-/// that one, which then need not wait for its time-out; the reading of its answer says what is
-/// wrong.
-fn unknown_id(state: &mut State, id: &str, arrival: Arrival) {
-    let only = state.pending.keys().next().copied();
-    if state.pending.len() == 1
-        && let Some(waiting) = only.and_then(|asked| state.pending.remove(&asked))
-    {
-        let _ = waiting.send(Ok(arrival));
-    } else {
-        state
-            .strays
-            .add(format!("an answer under id {id}, which was never used"));
-    }
+fn no_message(line: &[u8]) -> CallError {
+    CallError::new(
+        ErrorKind::Malformed,
+        format!(
+            "the server wrote a line on its standard output that is no JSON-RPC message: \"{}\" \
+             (standard output carries the protocol alone; log to standard error)",
+            excerpt_bytes(line)
+        ),
+    )
 }
