@@ -68,6 +68,8 @@ pub enum Transport {
     Stdio,
     /// One HTTP endpoint, answers as JSON or as an event stream.
     StreamableHttp,
+    /// The older HTTP+SSE: messages are posted, answers come on one event stream.
+    Sse,
 }
 
 /// The declared set of scenarios.

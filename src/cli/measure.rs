@@ -35,7 +35,7 @@ use crate::{
         target::{Launch, Target},
     },
     suite::{
-        ServerConfig, SuiteSize,
+        ServerConfig, SuiteSize, TransportChoice,
         standard::{ServerFacts, standard, standard_like},
     },
 };
@@ -92,6 +92,7 @@ fn target(server: &ServerConfig, folder: Option<&Path>, pid: Option<u32>) -> Tar
             cwd: working_directory(server, folder),
         }),
         url: server.url.clone(),
+        is_sse: server.transport == Some(TransportChoice::Sse),
         headers: pairs(&server.headers),
         pid,
         startup_timeout: server.startup_timeout,
@@ -127,7 +128,7 @@ pub(super) async fn prepare(
     let mut interrupts = Interrupts::listen();
     let guard = Guard::start().ok();
     let folder = loaded.folder.as_deref();
-    let target = target(server, folder, measuring.pid);
+    let mut target = target(server, folder, measuring.pid);
     let hooks = Hooks {
         setup: server.setup.clone(),
         reset: server.reset.clone(),
@@ -174,6 +175,7 @@ pub(super) async fn prepare(
         other => other,
     })?;
 
+    target.is_sse = about.is_sse;
     let facts = ServerFacts {
         transport: target.transport(),
         stateless: about.revision.era() == Era::Modern,
@@ -249,6 +251,7 @@ struct About {
     identity: crate::mcp::message::Identity,
     revision: Revision,
     tool_list_hash: String,
+    is_sse: bool,
     attached_pid: Result<u32, String>,
 }
 
@@ -258,6 +261,7 @@ impl About {
             identity: probe.identity.clone(),
             revision: probe.revision,
             tool_list_hash: probe.tool_list_hash.clone(),
+            is_sse: probe.is_sse(),
             attached_pid: probe.attached_pid.clone(),
         }
     }

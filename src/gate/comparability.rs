@@ -226,6 +226,7 @@ fn transport(t: Transport) -> &'static str {
     match t {
         Transport::Stdio => "stdio",
         Transport::StreamableHttp => "streamable HTTP",
+        Transport::Sse => "HTTP+SSE",
     }
 }
 

@@ -55,6 +55,19 @@ async fn read_on(mut body: IncomingBody, most: usize, mut take: impl FnMut(&[u8]
     timeout(DRAIN, reading).await.unwrap_or(false)
 }
 
+/// Whether these are the headers of an event stream.
+pub(super) fn is_event_stream(headers: &HeaderMap) -> bool {
+    headers
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .is_some_and(|value| {
+            value
+                .trim_start()
+                .get(..17)
+                .is_some_and(|start| start.eq_ignore_ascii_case("text/event-stream"))
+        })
+}
+
 /// What is left to be read after an answer.
 #[derive(Debug)]
 pub(super) enum Left {
@@ -131,16 +144,7 @@ impl AnswerReader<'_> {
         first_byte: Instant,
     ) -> Result<(HttpAnswer, Left), CallError> {
         let (head, body) = response.into_parts();
-        let is_stream = head
-            .headers
-            .get(CONTENT_TYPE)
-            .and_then(|value| value.to_str().ok())
-            .is_some_and(|value| {
-                value
-                    .trim_start()
-                    .get(..17)
-                    .is_some_and(|start| start.eq_ignore_ascii_case("text/event-stream"))
-            });
+        let is_stream = is_event_stream(&head.headers);
         let is_success = head.status.is_success();
         let (body, last_byte, left) = if is_success && is_stream {
             let (body, last_byte, rest) = self.read_stream(body).await?;

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use tokio::time::{Duration, Instant};
@@ -10,12 +9,14 @@ use tokio::time::{Duration, Instant};
 use super::{
     Limits,
     answer::post_aside,
+    header_text::header_text,
     http::{HttpAnswer, HttpConnection},
     http_target::HttpTarget,
     message::{self, Identity},
     outcome::{CallError, ErrorKind, Strays},
     request::{self, RequestWriter, TOOLS_CALL},
     revision::{Era, Revision},
+    sse_link::SseLink,
     stdio::StdioLink,
 };
 
@@ -66,8 +67,10 @@ pub struct Prepared {
 pub enum Endpoint {
     /// Through its pipes.
     Stdio(StdioLink),
-    /// Over HTTP.
+    /// Over streamable HTTP.
     Http(Arc<HttpTarget>),
+    /// Over the older HTTP+SSE.
+    Sse(Arc<HttpTarget>),
 }
 
 enum Link {
@@ -78,6 +81,11 @@ enum Link {
         /// Of every request of this session.
         headers: HeaderMap,
         has_session: bool,
+    },
+    Sse {
+        link: Box<SseLink>,
+        /// Of every request of this session.
+        headers: HeaderMap,
     },
 }
 
@@ -112,6 +120,10 @@ impl Client {
                     has_session: false,
                 }
             }
+            Endpoint::Sse(target) => Link::Sse {
+                headers: target.headers().clone(),
+                link: Box::new(SseLink::new(Arc::clone(target), limits.message_bytes)),
+            },
         };
         Self {
             link,
@@ -144,7 +156,7 @@ impl Client {
                 call_timeout: self.call_timeout,
                 params: Vec::new(),
             }),
-            Link::Http { .. } => None,
+            Link::Http { .. } | Link::Sse { .. } => None,
         }
     }
 
@@ -198,6 +210,15 @@ impl Client {
                     headers: own,
                 }
             }
+            Link::Sse { link, .. } => {
+                let id = link.next_id();
+                self.writer.write(&mut body, id, method, params);
+                Prepared {
+                    id,
+                    body: body.into(),
+                    headers: None,
+                }
+            }
         }
     }
 
@@ -209,6 +230,7 @@ impl Client {
         match &mut self.link {
             Link::Stdio(_) => Ok(()),
             Link::Http { connection, .. } => connection.ensure_open(self.call_timeout).await,
+            Link::Sse { link, headers } => link.make_ready(headers, self.call_timeout).await,
         }
     }
 
@@ -245,13 +267,19 @@ impl Client {
 
     async fn answer_to(&mut self, prepared: &Prepared) -> Result<HttpAnswer, CallError> {
         match &mut self.link {
-            Link::Stdio(link) => Ok(HttpAnswer {
-                status: http::StatusCode::OK,
-                headers: HeaderMap::new(),
-                exchange: link
-                    .send(prepared.id, prepared.body.clone(), self.call_timeout)
-                    .await?,
-            }),
+            Link::Stdio(link) => link
+                .send(prepared.id, prepared.body.clone(), self.call_timeout)
+                .await
+                .map(HttpAnswer::without_http),
+            Link::Sse { link, headers } => link
+                .send(
+                    prepared.id,
+                    prepared.body.clone(),
+                    headers,
+                    self.call_timeout,
+                )
+                .await
+                .map(HttpAnswer::without_http),
             Link::Http {
                 connection,
                 headers,
@@ -309,6 +337,9 @@ impl Client {
                 body.push(b'\n');
                 link.notify(body.into(), self.call_timeout).await
             }
+            Link::Sse { link, headers } => {
+                link.notify(body.into(), headers, self.call_timeout).await
+            }
             Link::Http {
                 connection,
                 headers,
@@ -334,7 +365,7 @@ impl Client {
     pub fn down(&self) -> Option<CallError> {
         match &self.link {
             Link::Stdio(link) => link.down(),
-            Link::Http { .. } => None,
+            Link::Http { .. } | Link::Sse { .. } => None,
         }
     }
 
@@ -343,6 +374,7 @@ impl Client {
     pub async fn take_strays(&mut self) -> Strays {
         match &mut self.link {
             Link::Stdio(link) => link.take_strays(),
+            Link::Sse { link, .. } => link.take_strays(),
             Link::Http { connection, .. } => connection.take_strays().await,
         }
     }
@@ -360,39 +392,6 @@ impl Client {
             let _ = connection
                 .status_of(Method::DELETE, Bytes::new(), headers, patience)
                 .await;
-        }
-    }
-}
-
-/// A header value for any text: as it is where that is safe, else in the `=?base64?…?=` form of
-/// the 2026-07-28 revision.
-fn header_text(text: &str) -> HeaderValue {
-    let is_plain = text.bytes().all(|b| (0x20..0x7f).contains(&b))
-        && text.trim() == text
-        && !(text.starts_with("=?base64?") && text.ends_with("?="));
-    let plain = is_plain.then(|| HeaderValue::from_str(text).ok()).flatten();
-    plain.unwrap_or_else(|| {
-        HeaderValue::from_str(&format!("=?base64?{}?=", BASE64.encode(text)))
-            .unwrap_or_else(|_| HeaderValue::from_static(""))
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn unsafe_names_travel_in_the_sentinel_form() {
-        let table = [
-            ("search", "search"),
-            ("two words", "two words"),
-            (" padded", "=?base64?IHBhZGRlZA==?="),
-            ("naïve", "=?base64?bmHDr3Zl?="),
-            ("=?base64?eA==?=", "=?base64?PT9iYXNlNjQ/ZUE9PT89?="),
-            ("", ""),
-        ];
-        for (text, expected) in table {
-            assert_eq!(header_text(text).to_str().unwrap(), expected);
         }
     }
 }

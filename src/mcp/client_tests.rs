@@ -253,8 +253,7 @@ async fn an_initialize_that_fails_says_how() {
     let table: [(Script, &str); 4] = [
         (
             |_| http(405, "", ""),
-            "initialize failed: http-405: HTTP 405 Method Not Allowed; a server of the older \
-             HTTP+SSE transport refuses like this, which mcpgate does not speak",
+            "initialize failed: http-405: HTTP 405 Method Not Allowed",
         ),
         (
             |asked| match asked.method() {
@@ -405,4 +404,80 @@ async fn a_tool_list_without_end_is_given_up() {
         "timeout: the pages of tools/list did not end within 4m"
     );
     assert_eq!(began.elapsed(), Duration::from_mins(4));
+}
+
+/// The head of an event stream, and its first events.
+fn stream_of(events: &[&str]) -> String {
+    let chunks: Vec<String> = events.iter().map(|event| chunk(event)).collect();
+    format!("{STREAM}{}", chunks.concat())
+}
+
+const TOLD: &str = "event: endpoint\ndata: /messages?session=1\n\n";
+
+#[tokio::test(start_paused = true)]
+async fn an_event_stream_that_serves_nobody_says_how() {
+    let open = |get: Vec<Step>, post: String| async move {
+        let target = http_server(1 << 16, move |asked| match asked.method() {
+            "" => get.clone(),
+            _ => say(post.clone()),
+        });
+        let limits = Limits {
+            call_timeout: Duration::from_secs(1),
+            message_bytes: 1_000,
+        };
+        words(client::open(&Endpoint::Sse(target), Wanted::Any, limits).await)
+    };
+    let accepted = || http(202, "", "");
+    let lasting = |events: &[&str]| vec![Step::Say(stream_of(events)), Step::Wait(3_600_000)];
+    let ending = |events: &[&str]| vec![Step::Say(stream_of(events)), Step::Close];
+    let table = [
+        (
+            say(http(404, "", "")),
+            accepted(),
+            "http-404: GET of the event stream was answered with HTTP 404 Not Found and no stream",
+        ),
+        (
+            say(json_answer("{}")),
+            accepted(),
+            "malformed: GET of the event stream was answered with HTTP 200 OK and no stream",
+        ),
+        (
+            lasting(&[": nothing but a comment\n\n"]),
+            accepted(),
+            "timeout: no `endpoint` event within 1s",
+        ),
+        (
+            lasting(&["event: endpoint\ndata: http://evil.example/\n\n"]),
+            accepted(),
+            "malformed: the `endpoint` event cannot be followed: `http://evil.example/` is not on \
+             the same host and port",
+        ),
+        (
+            ending(&[TOLD]),
+            accepted(),
+            "reset: the connection broke (error reading a body from connection: unexpected EOF \
+             during chunk size line)",
+        ),
+        (
+            lasting(&[TOLD]),
+            http(500, "", "boom"),
+            "http-500: HTTP 500 Internal Server Error for a posted message",
+        ),
+        (lasting(&[TOLD]), accepted(), "timeout: no answer within 1s"),
+        (
+            lasting(&[TOLD, "event: message\ndata: hello\n\n"]),
+            accepted(),
+            "malformed: an event named \"message\" is no JSON-RPC message: \"hello\"",
+        ),
+        (
+            lasting(&[TOLD, &format!("data: {}", "x".repeat(2_000))]),
+            accepted(),
+            "too-large: the server sent an event of over 1000 bytes",
+        ),
+    ];
+    for (get, post, expected) in table {
+        let said = open(get.clone(), post).await;
+        let expected = format!("initialize failed: {expected}");
+        assert!(said.starts_with(&expected), "{get:?}\n{said}");
+    }
 }

@@ -1,5 +1,7 @@
 //! The era probe and the handshake: from an endpoint to a client.
 
+use std::sync::Arc;
+
 use tokio::time::{Duration, timeout};
 
 use super::{
@@ -37,6 +39,8 @@ impl OpenError {
 
 /// A client after its handshake.
 pub struct Opened {
+    /// How it reached the server.
+    pub endpoint: Endpoint,
     /// Ready for calls.
     pub client: Client,
     /// Who answered.
@@ -54,7 +58,7 @@ pub enum Wanted {
     Exactly(Revision),
 }
 
-/// Opens a client.
+/// Opens a client. What refuses streamable HTTP is asked over the older HTTP+SSE.
 ///
 /// Over stdio in the `initialize` era a process has one session: there a second client is had by
 /// [`Client::share`].
@@ -66,11 +70,42 @@ pub async fn open(
     wanted: Wanted,
     limits: Limits,
 ) -> Result<Opened, OpenError> {
-    match wanted {
-        Wanted::Exactly(revision) => open_exactly(endpoint, revision, limits).await,
-        Wanted::AnyLegacy => initialize(endpoint, Revision::NEWEST_LEGACY, limits).await,
-        Wanted::Any => open_newest(endpoint, limits).await,
+    match open_on(endpoint, wanted, limits).await {
+        Ok(opened) => Ok(opened),
+        Err(failed) => open_over_sse(endpoint, &failed, wanted, limits)
+            .await
+            .ok_or(failed),
     }
+}
+
+async fn open_on(endpoint: &Endpoint, wanted: Wanted, limits: Limits) -> Result<Opened, OpenError> {
+    match (wanted, endpoint) {
+        (Wanted::Exactly(revision), _) => open_exactly(endpoint, revision, limits).await,
+        // HTTP+SSE is older than the other era, so that one need not be asked for.
+        (Wanted::AnyLegacy, _) | (Wanted::Any, Endpoint::Sse(_)) => {
+            initialize(endpoint, Revision::NEWEST_LEGACY, limits).await
+        }
+        (Wanted::Any, _) => open_newest(endpoint, limits).await,
+    }
+}
+
+/// Opens a client over the older HTTP+SSE where what was asked over streamable HTTP was refused
+/// as such a server refuses it; `None` where it was not, or speaks neither.
+async fn open_over_sse(
+    endpoint: &Endpoint,
+    refused: &OpenError,
+    wanted: Wanted,
+    limits: Limits,
+) -> Option<Opened> {
+    let Endpoint::Http(target) = endpoint else {
+        return None;
+    };
+    if !matches!(refused.error.kind, ErrorKind::Http(400 | 404 | 405)) {
+        return None;
+    }
+    open_on(&Endpoint::Sse(Arc::clone(target)), wanted, limits)
+        .await
+        .ok()
 }
 
 /// Asks by `server/discover`; whatever is not the answer of a server of this revision leads to
@@ -182,7 +217,15 @@ async fn discover(
     let prepared = client.prepare("server/discover", b"");
     let answer = client.send(&prepared).await.map_err(failed)?;
     let (identity, versions) = message::read_discover(&answer.body, prepared.id).map_err(failed)?;
-    Ok((Opened { client, identity }, versions))
+    let endpoint = endpoint.clone();
+    Ok((
+        Opened {
+            endpoint,
+            client,
+            identity,
+        },
+        versions,
+    ))
 }
 
 async fn initialize(
@@ -190,21 +233,17 @@ async fn initialize(
     offered: Revision,
     limits: Limits,
 ) -> Result<Opened, OpenError> {
-    let failed = |mut error: CallError| {
-        if error.kind == ErrorKind::Http(405) {
-            error.message.push_str(
-                "; a server of the older HTTP+SSE transport refuses like this, which mcpgate does \
-                 not speak",
-            );
-        }
-        OpenError {
-            step: "initialize",
-            error,
-        }
+    let failed = |error| OpenError {
+        step: "initialize",
+        error,
     };
     let mut client = Client::new(endpoint, offered, limits);
     let params = request::members(&request::initialize_params(offered));
     let prepared = client.prepare("initialize", params.as_bytes());
     let identity = client.finish_initialize(&prepared).await.map_err(failed)?;
-    Ok(Opened { client, identity })
+    Ok(Opened {
+        endpoint: endpoint.clone(),
+        client,
+        identity,
+    })
 }

@@ -44,6 +44,15 @@ pub struct HttpAnswer {
 }
 
 impl HttpAnswer {
+    /// An answer that came without a status and headers of its own.
+    pub(super) fn without_http(exchange: Exchange) -> Self {
+        Self {
+            status: StatusCode::OK,
+            headers: HeaderMap::new(),
+            exchange,
+        }
+    }
+
     /// The exchange, if the status is 2xx.
     ///
     /// # Errors
@@ -229,6 +238,21 @@ impl HttpConnection {
         Ok(status)
     }
 
+    /// Asks for what is at the target, and waits for its head.
+    ///
+    /// # Errors
+    /// `refused`, `reset` or `timeout`.
+    pub(super) async fn get(
+        &mut self,
+        headers: &HeaderMap,
+        patience: Duration,
+    ) -> Result<Response<Incoming>, CallError> {
+        let request = self.request(Method::GET, Bytes::new(), headers);
+        self.begin(request, patience)
+            .await
+            .map(|(response, _)| response)
+    }
+
     /// Sends a request and waits for the head of what comes; and when the request was handed over.
     ///
     /// A request of which no byte was written, since the server had closed the kept connection, is
@@ -266,7 +290,7 @@ impl HttpConnection {
     }
 }
 
-fn timed_out(what: &str, patience: Duration) -> CallError {
+pub(super) fn timed_out(what: &str, patience: Duration) -> CallError {
     CallError::new(
         ErrorKind::Timeout,
         format!("no {what} within {}", humantime::format_duration(patience)),

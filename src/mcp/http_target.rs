@@ -18,7 +18,7 @@ use tokio::{
 
 use super::{
     http::reset,
-    outcome::{CallError, ErrorKind},
+    outcome::{CallError, ErrorKind, excerpt},
 };
 
 /// Where a server listens, and what every request to it carries.
@@ -86,6 +86,39 @@ impl HttpTarget {
             addresses: OnceCell::new(),
             #[cfg(test)]
             in_memory: None,
+        })
+    }
+
+    /// The place that `reference`, told by the server, names: a path, or a URL of this very host
+    /// and port, since what goes there may carry secrets.
+    ///
+    /// # Errors
+    /// In words, for anything else.
+    pub(super) fn at(&self, reference: &str) -> Result<Self, String> {
+        let shown = excerpt(reference);
+        let uri: Uri = reference
+            .trim()
+            .parse()
+            .map_err(|e| format!("`{shown}` is no URL ({e})"))?;
+        let own = self.headers.get(HOST).and_then(|host| host.to_str().ok());
+        let is_own = uri.authority().is_none_or(|authority| {
+            uri.scheme_str() == Some("http") && own == Some(authority.as_str())
+        });
+        // Two slashes begin a host, too, where the base's scheme is kept.
+        if !is_own || reference.trim().starts_with("//") {
+            return Err(format!("`{shown}` is not on the same host and port"));
+        }
+        let path = uri.path_and_query().map_or("", |path| path.as_str());
+        let path = if path.starts_with('/') {
+            path.to_owned()
+        } else {
+            let folder = self.path.path();
+            let folder = folder.rsplit_once('/').map_or("", |(folder, _)| folder);
+            format!("{folder}/{path}")
+        };
+        Ok(Self {
+            path: path.parse().map_err(|e| format!("`{shown}`: {e}"))?,
+            ..self.clone()
         })
     }
 
@@ -213,6 +246,31 @@ mod tests {
         ] {
             let error = HttpTarget::new(url, &[]).unwrap_err();
             assert!(error.contains(words), "{url}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_place_told_by_the_server_stays_on_its_host() {
+        let target = HttpTarget::new("http://127.0.0.1:8080/mcp/sse", &[]).unwrap();
+        for (reference, path) in [
+            ("/messages/?session_id=1", "/messages/?session_id=1"),
+            ("http://127.0.0.1:8080/message?s=1", "/message?s=1"),
+            ("http://127.0.0.1:8080", "/"),
+        ] {
+            let there = target.at(reference).unwrap();
+            assert_eq!(there.path.to_string(), path);
+            assert_eq!(there.loopback_address(), target.loopback_address());
+        }
+        for reference in [
+            "http://127.0.0.1:8081/message",
+            "https://127.0.0.1:8080/message",
+            "http://evil.example/message",
+            "//evil.example/message",
+            "http://evil.example@127.0.0.1:8080/",
+            "a b",
+        ] {
+            let outcome = target.at(reference).map(|there| there.path);
+            assert!(outcome.is_err(), "{reference}: {outcome:?}");
         }
     }
 

@@ -5,12 +5,14 @@
 //! | `revision.rs` | pure | protocol revisions and the two eras |
 //! | `request.rs` | pure | requests to bytes |
 //! | `message.rs` | pure | bytes to checked answers |
+//! | `header_text.rs` | pure | any text as a header value |
 //! | `outcome.rs` | pure | the kinds of unsuccessful calls |
 //! | `sse.rs` | pure | the event stream parser |
 //! | `lines.rs` | pure | framing of lines |
 //! | `router.rs` | shell | calls in flight, answers matched by id |
 //! | `stdio.rs` | shell | a child's pipes |
 //! | `stdio_input.rs` | shell | lines written to a child, never torn |
+//! | `sse_link.rs` | shell | HTTP+SSE: posts, and answers on one event stream |
 //! | `http_target.rs` | shell | where a server listens, and connecting to it |
 //! | `http.rs` | shell | one kept-alive connection for each virtual user |
 //! | `answer.rs` | shell | one HTTP answer: a body or an event stream |
@@ -26,6 +28,7 @@ pub mod client;
 #[cfg(test)]
 mod client_tests;
 pub mod handshake;
+mod header_text;
 pub mod http;
 pub mod http_target;
 #[cfg(test)]
@@ -39,6 +42,7 @@ pub mod request;
 pub mod revision;
 mod router;
 pub mod sse;
+mod sse_link;
 pub mod stdio;
 mod stdio_input;
 #[cfg(test)]

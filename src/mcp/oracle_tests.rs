@@ -143,3 +143,24 @@ async fn over_http_our_client_sees_what_theirs_sees_over_pipes() {
         }
     }
 }
+
+#[tokio::test]
+async fn over_http_sse_our_client_sees_what_theirs_sees_over_pipes() {
+    let url = testing::over_http_sse().await;
+    let target = Arc::new(HttpTarget::new(&url, &[]).unwrap());
+    // Asked for by its name, and found where streamable HTTP is refused.
+    for endpoint in [
+        Endpoint::Sse(Arc::clone(&target)),
+        Endpoint::Http(Arc::clone(&target)),
+    ] {
+        let revision = Revision::NEWEST_LEGACY;
+        let (mine, theirs_end) = duplex(64 << 10);
+        tokio::spawn(testing::over_pipes(theirs_end));
+        let opened = client::open(&endpoint, Wanted::Any, Limits::default())
+            .await
+            .unwrap();
+        assert!(matches!(opened.endpoint, Endpoint::Sse(_)));
+        assert_eq!(opened.client.revision(), revision);
+        agree(opened.client, &theirs(mine, revision).await).await;
+    }
+}

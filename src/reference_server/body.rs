@@ -8,6 +8,7 @@ use std::{
 
 use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
+use tokio::sync::mpsc;
 
 /// The body of an answer.
 pub(crate) enum ReplyBody {
@@ -20,6 +21,8 @@ pub(crate) enum ReplyBody {
         opening: Option<Bytes>,
         rest: Option<Pin<Box<dyn Future<Output = Bytes> + Send>>>,
     },
+    /// Whatever comes, until its sender is gone.
+    Stream(mpsc::Receiver<Bytes>),
 }
 
 impl ReplyBody {
@@ -50,6 +53,9 @@ impl Body for ReplyBody {
                 }
                 Poll::Ready(Some(Err(io::Error::other("cut, as told by a fault"))))
             }
+            Self::Stream(events) => events
+                .poll_recv(context)
+                .map(|event| event.map(|bytes| Ok(Frame::data(bytes)))),
             Self::Events { opening, rest } => {
                 if let Some(bytes) = opening.take() {
                     return Poll::Ready(Some(Ok(Frame::data(bytes))));
@@ -71,7 +77,7 @@ impl Body for ReplyBody {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Whole(bytes) => bytes.is_none(),
-            Self::Cut { .. } => false,
+            Self::Cut { .. } | Self::Stream(_) => false,
             Self::Events { opening, rest } => opening.is_none() && rest.is_none(),
         }
     }
@@ -81,7 +87,7 @@ impl Body for ReplyBody {
             Self::Whole(bytes) => {
                 SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
             }
-            Self::Cut { .. } | Self::Events { .. } => SizeHint::default(),
+            Self::Cut { .. } | Self::Events { .. } | Self::Stream(_) => SizeHint::default(),
         }
     }
 }

@@ -1,31 +1,23 @@
 //! The streamable HTTP transport: one endpoint, `/mcp`, for both protocol eras.
 
 use std::{
-    convert::Infallible,
-    io::{self, Write as _},
-    net::{Ipv4Addr, SocketAddr},
+    io,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
-    time::Duration,
 };
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
-use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
-use hyper_util::rt::TokioIo;
+use hyper::{Request, body::Incoming};
 use serde_json::Value;
-use tokio::{
-    net::{TcpListener, TcpStream},
-    sync::Semaphore,
-};
 
 use super::{
     Era,
     body::ReplyBody,
     headers::{self, PROTOCOL_VERSION, SESSION_ID},
+    listen::{self, Handler, read},
     message::{Message, Version},
     plan::{Answer, CallPlan},
     protocol::{Call, Step},
@@ -34,104 +26,28 @@ use super::{
         status,
     },
     rpc::{Refusal, RpcError},
-    server::{Server, complain},
+    server::Server,
     sessions::{NoSession, Sessions},
 };
 
 /// The path of the endpoint.
-const PATH: &str = "/mcp";
-/// Largest request body.
-const MAX_BODY_BYTES: usize = 16 << 20;
-/// How long a request body may take.
-const BODY_TIMEOUT: Duration = Duration::from_secs(30);
-/// Connections at the same time; more wait to be accepted.
-const MAX_CONNECTIONS: usize = 4_096;
-/// How long accepting waits after an error such as too many open files.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
-
-/// Binds to the loopback, says where on stderr, and serves until the process ends.
+pub(crate) const PATH: &str = "/mcp";
+/// Serves until the process ends; see [`listen::run`].
 pub(crate) async fn run(server: Arc<Server>, port: u16) -> io::Result<()> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))
-        .await
-        .map_err(|error| {
-            io::Error::new(
-                error.kind(),
-                format!("cannot listen on 127.0.0.1:{port}: {error}; choose another --port, or 0"),
-            )
-        })?;
-    let _ = writeln!(
-        io::stderr().lock(),
-        "listening on {}",
-        url(listener.local_addr()?)
-    );
-    accept(server, listener).await
+    listen::run(port, PATH, handler(server)).await
 }
 
-/// The URL of the endpoint.
-pub(crate) fn url(address: SocketAddr) -> String {
-    format!("http://{address}{PATH}")
-}
-
-/// Serves every connection of `listener`; returns only on an error of the listener itself.
-pub(crate) async fn accept(server: Arc<Server>, listener: TcpListener) -> io::Result<()> {
+/// What answers the requests of one endpoint.
+pub(crate) fn handler(server: Arc<Server>) -> impl Handler {
     let endpoint = Arc::new(Endpoint {
         server,
         sessions: Mutex::default(),
         streams: AtomicU64::new(0),
     });
-    let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-    loop {
-        let Ok(permit) = Arc::clone(&room).acquire_owned().await else {
-            return Ok(());
-        };
-        match listener.accept().await {
-            Ok((stream, _)) => {
-                let endpoint = Arc::clone(&endpoint);
-                tokio::spawn(async move {
-                    connection(endpoint, stream).await;
-                    drop(permit);
-                });
-            }
-            Err(error) => {
-                complain(&format!("cannot accept a connection: {error}"));
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-            }
-        }
-    }
-}
-
-/// Without `TCP_NODELAY`, an event stream's second segment waits 40 ms for the client's delayed
-/// acknowledgement of the first.
-pub(crate) fn prepare(stream: &TcpStream) {
-    if let Err(error) = stream.set_nodelay(true) {
-        complain(&format!("cannot set TCP_NODELAY: {error}"));
-    }
-}
-
-async fn connection(endpoint: Arc<Endpoint>, stream: TcpStream) {
-    prepare(&stream);
-    let service = service_fn(move |request| {
+    move |request| {
         let endpoint = Arc::clone(&endpoint);
-        async move { Ok::<_, Infallible>(endpoint.handle(request).await) }
-    });
-    // A connection that breaks is the client's to notice.
-    let _ = http1::Builder::new()
-        .serve_connection(TokioIo::new(stream), service)
-        .await;
-}
-
-/// The whole body of a request.
-async fn read(body: Incoming) -> Result<Bytes, Box<Reply>> {
-    let body = Limited::new(body, MAX_BODY_BYTES).collect();
-    let (status, problem) = match tokio::time::timeout(BODY_TIMEOUT, body).await {
-        Ok(Ok(body)) => return Ok(body.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => {
-            (StatusCode::PAYLOAD_TOO_LARGE, "the body is too large")
-        }
-        Ok(Err(_)) => (StatusCode::BAD_REQUEST, "the body broke off"),
-        Err(_) => (StatusCode::REQUEST_TIMEOUT, "the body took too long"),
-    };
-    Err(Box::new(refuse(status, problem)))
+        async move { endpoint.handle(request).await }
+    }
 }
 
 struct Endpoint {

@@ -14,7 +14,9 @@
 //! | `work.rs` | shell | how the tools do their work |
 //! | `server.rs` | shell | how one call runs, whatever the transport |
 //! | `stdio.rs` | shell | the stdio transport |
-//! | `http.rs`, `sessions.rs`, `reply.rs`, `body.rs` | shell | the HTTP transport |
+//! | `http.rs`, `sessions.rs` | shell | streamable HTTP |
+//! | `sse.rs` | shell | the older HTTP+SSE |
+//! | `listen.rs`, `reply.rs`, `body.rs` | shell | connections, answers and their bodies |
 //!
 //! The server runs on a multi-thread runtime with two workers, and computes inside its tasks, as
 //! Rust servers do.
@@ -23,6 +25,7 @@ mod body;
 mod faults;
 mod headers;
 mod http;
+mod listen;
 mod message;
 mod plan;
 mod protocol;
@@ -30,6 +33,7 @@ mod reply;
 mod rpc;
 mod server;
 mod sessions;
+mod sse;
 mod stdio;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -57,7 +61,7 @@ pub struct Options {
     #[arg(long, value_enum, default_value_t = Transport::Stdio)]
     pub transport: Transport,
     /// HTTP: the port on 127.0.0.1; 0 = any free one. The URL is written to stderr as one line:
-    /// `listening on http://127.0.0.1:PORT/mcp`.
+    /// `listening on http://127.0.0.1:PORT/mcp` (over HTTP+SSE, `/sse`).
     #[arg(long, value_name = "PORT", default_value_t = 0)]
     pub port: u16,
     /// The protocol eras that are spoken.
@@ -85,6 +89,8 @@ pub enum Transport {
     Stdio,
     /// Streamable HTTP on the loopback.
     Http,
+    /// The older HTTP+SSE on the loopback, in the era of sessions.
+    Sse,
 }
 
 /// The protocol eras that are spoken.
@@ -105,12 +111,12 @@ impl Options {
         for fault in &self.fault {
             let name = fault.name();
             match fault.only_transport() {
-                Some(Transport::Stdio) if self.transport == Transport::Http => {
+                Some(Transport::Stdio) if self.transport != Transport::Stdio => {
                     return Err(format!(
-                        "fault `{name}` is about stdio; leave out --transport http"
+                        "fault `{name}` is about stdio; leave out --transport"
                     ));
                 }
-                Some(Transport::Http) if self.transport == Transport::Stdio => {
+                Some(Transport::Http) if self.transport != Transport::Http => {
                     return Err(format!(
                         "fault `{name}` is about HTTP; add --transport http"
                     ));
@@ -198,6 +204,7 @@ async fn serve_until_end(options: Options) -> io::Result<u8> {
         match options.transport {
             Transport::Stdio => stdio::run(Arc::clone(&server)).await,
             Transport::Http => http::run(Arc::clone(&server), options.port).await,
+            Transport::Sse => sse::run(Arc::clone(&server), options.port).await,
         }
     };
     let mut terminated = signal(SignalKind::terminate())?;

@@ -7,7 +7,7 @@ use tokio::{
     net::TcpListener,
 };
 
-use super::{Era, Options, Transport, http, server::Server, stdio};
+use super::{Era, Options, Transport, http, listen, server::Server, sse, stdio};
 
 fn server(transport: Transport, sse: bool) -> Arc<Server> {
     Arc::new(Server::new(&Options {
@@ -30,7 +30,17 @@ pub(crate) async fn over_pipes(pipes: DuplexStream) {
 /// Serves over HTTP until the test ends; its URL.
 pub(crate) async fn over_http(sse: bool) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = http::url(listener.local_addr().unwrap());
-    tokio::spawn(http::accept(server(Transport::Http, sse), listener));
+    let url = listen::url(listener.local_addr().unwrap(), http::PATH);
+    let handler = http::handler(server(Transport::Http, sse));
+    tokio::spawn(listen::accept(listener, handler));
+    url
+}
+
+/// The same over the older HTTP+SSE.
+pub(crate) async fn over_http_sse() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = listen::url(listener.local_addr().unwrap(), sse::PATH);
+    let handler = sse::handler(server(Transport::Sse, false));
+    tokio::spawn(listen::accept(listener, handler));
     url
 }

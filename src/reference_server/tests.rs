@@ -73,13 +73,16 @@ fn text(answer: &Value) -> &str {
 #[test]
 fn a_fault_that_could_never_show_is_a_mistake() {
     use Era::{Both, Legacy, Modern};
-    use Transport::{Http, Stdio};
+    use Transport::{Http, Sse, Stdio};
     for (fault, transport, era, right) in [
         ("slow=2", Stdio, Both, true),
         ("slow=2", Http, Both, true),
         ("garbage-line", Stdio, Both, true),
         ("garbage-line", Http, Both, false),
         ("garbage-only", Http, Both, false),
+        ("slow=2", Sse, Both, true),
+        ("garbage-line", Sse, Both, false),
+        ("http-500", Sse, Both, false),
         ("close-mid-call", Http, Both, false),
         ("http-500", Http, Both, true),
         ("http-500", Stdio, Both, false),

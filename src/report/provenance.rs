@@ -75,6 +75,7 @@ pub(crate) fn server(results: &Results) -> Line {
     text = text.then(match server.transport {
         Transport::Stdio => ", stdio",
         Transport::StreamableHttp => ", streamable HTTP",
+        Transport::Sse => ", HTTP+SSE",
     });
     text = text.then(", protocol ").prose(&server.protocol_version);
     if server.attached {

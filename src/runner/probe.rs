@@ -108,7 +108,7 @@ pub async fn probe(
     };
     let attached_pid = match (&target.pid, &ready.server.endpoint) {
         (Some(pid), _) => Ok(*pid),
-        (None, Endpoint::Http(http)) => http.loopback_address().map_or_else(
+        (None, Endpoint::Http(http) | Endpoint::Sse(http)) => http.loopback_address().map_or_else(
             || Err("the server runs on another machine".to_owned()),
             listener::process_behind,
         ),
@@ -125,6 +125,12 @@ pub async fn probe(
 }
 
 impl Probe {
+    /// Whether the server is reached over the older HTTP+SSE.
+    #[must_use]
+    pub fn is_sse(&self) -> bool {
+        matches!(self.ready.server.endpoint, Endpoint::Sse(_))
+    }
+
     /// Makes a few calls of each tool, to know how long they take and which do not work.
     ///
     /// # Errors

@@ -44,6 +44,9 @@ pub struct Target {
     pub launch: Option<Launch>,
     /// Where it listens; `None` for stdio. `{port}` stands for a free port.
     pub url: Option<String>,
+    /// Whether it is reached there over the older HTTP+SSE alone. If not, that is tried where
+    /// streamable HTTP is refused.
+    pub is_sse: bool,
     /// Sent with every HTTP request.
     pub headers: Vec<(String, Secret)>,
     /// The process of a server that the user started, where they named it.
@@ -69,10 +72,10 @@ impl Target {
     /// The transport that is used.
     #[must_use]
     pub fn transport(&self) -> Transport {
-        if self.url.is_some() {
-            Transport::StreamableHttp
-        } else {
-            Transport::Stdio
+        match (&self.url, self.is_sse) {
+            (None, _) => Transport::Stdio,
+            (Some(_), false) => Transport::StreamableHttp,
+            (Some(_), true) => Transport::Sse,
         }
     }
 
@@ -220,6 +223,7 @@ pub async fn start(target: &Target, wanted: Wanted) -> Result<Ready, RunFailure>
         None => None,
     };
     let (endpoint, stdio) = match (http, &mut process) {
+        (Some(http), _) if target.is_sse => (Endpoint::Sse(http), None),
         (Some(http), _) => (Endpoint::Http(http), None),
         (None, Some(process)) => {
             let (input, output) = process.take_pipes().ok_or_else(|| {
@@ -248,6 +252,7 @@ pub async fn start(target: &Target, wanted: Wanted) -> Result<Ready, RunFailure>
         Ok(mut opened) => {
             let startup = server.pid().map(|_| started.elapsed());
             opened.client.set_call_timeout(target.limits.call_timeout);
+            server.endpoint = opened.endpoint.clone();
             Ok(Ready {
                 server,
                 opened,
@@ -381,7 +386,7 @@ async fn ask(
     last: &mut String,
 ) -> Result<Opened, OpenError> {
     let may_be_starting = |failed: &OpenError| {
-        matches!(endpoint, Endpoint::Http(_)) && !target.is_attached() && failed.may_be_starting()
+        !matches!(endpoint, Endpoint::Stdio(_)) && !target.is_attached() && failed.may_be_starting()
     };
     loop {
         let mut opening = std::pin::pin!(client::open(endpoint, wanted, limits));

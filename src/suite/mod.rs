@@ -115,6 +115,8 @@ pub enum TransportChoice {
     Stdio,
     /// `"streamable-http"`.
     StreamableHttp,
+    /// `"sse"`, the older HTTP+SSE.
+    Sse,
 }
 
 /// A value that may hold a secret (it came from `${NAME}`): never shown by `Debug` or `Display`.

@@ -146,7 +146,7 @@ fn plan(
     let mut scenarios: Vec<Scenario> = Vec::new();
     let mut soaks: Vec<Scenario> = Vec::new();
 
-    if facts.transport == Transport::StreamableHttp || facts.stateless {
+    if facts.transport != Transport::Stdio || facts.stateless {
         scenarios.push(scenario(ScenarioKind::Handshake, None, FIXED_CALLS, 1));
     }
     scenarios.push(scenario(ScenarioKind::ListTools, None, FIXED_CALLS, 1));

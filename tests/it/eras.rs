@@ -1,10 +1,13 @@
 //! Both eras of the protocol, over both transports: what is spoken is what the results say.
 
-use mcpgate::{results::Results, store::to_stable_text};
+use mcpgate::{
+    results::{Results, Transport},
+    store::to_stable_text,
+};
 
 use crate::{
     harness::Project,
-    reference::{ECHO, Over, small},
+    reference::{ECHO, MCPGATE, Over, small},
 };
 
 /// Two tools a page, so that the list has three of them.
@@ -27,6 +30,32 @@ fn speaks(project: &Project, revision: &str) -> Results {
     let results = project.results();
     assert_eq!(results.server.protocol_version, revision, "{outcome}");
     results
+}
+
+#[test]
+fn the_older_http_transport_is_found_or_named() {
+    let server = ["--transport", "sse", "--port", "{port}"];
+    let command: Vec<&str> = [MCPGATE, "reference-server"]
+        .into_iter()
+        .chain(server)
+        .collect();
+    for named in [false, true] {
+        let mut project = small(Project::new(), Over::Stdio, &[])
+            .config("server.command", command.clone())
+            .config("server.url", "http://127.0.0.1:{port}/sse")
+            .tool(ECHO);
+        if named {
+            project.set_config("server.transport", "sse");
+        }
+        let results = speaks(&project, NEWEST_LEGACY);
+        assert_eq!(results.server.transport, Transport::Sse);
+        let round = &results.jobs[0].rounds[0];
+        for scenario in ["handshake", "echo/sequential", "echo/concurrent"] {
+            let sample = &round.scenarios[scenario];
+            assert_eq!(sample.successes, sample.calls, "{scenario}");
+        }
+        assert!(round.peak_memory_bytes.is_some());
+    }
 }
 
 #[test]

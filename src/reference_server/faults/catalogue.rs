@@ -290,7 +290,7 @@ pub(crate) fn help() -> String {
         let written = format!("{}{}", entry.name, entry.value);
         let only = match entry.only {
             Some(Transport::Stdio) => " [stdio]",
-            Some(Transport::Http) => " [http]",
+            Some(Transport::Http | Transport::Sse) => " [http]",
             None => "",
         };
         let _ = writeln!(text, "  {written:<28} {}{only}", entry.about);

@@ -170,17 +170,10 @@ fn userinfo(url: &str) -> Option<&str> {
 }
 
 fn read_transport(entry: &Entry<'_, '_>) -> Option<TransportChoice> {
-    if entry.value().as_str() == Some("sse") {
-        entry.refuse(
-            "`transport` cannot be \"sse\"",
-            "not supported yet",
-            "HTTP with server-sent events was replaced by \"streamable-http\", which most servers also offer",
-        );
-        return None;
-    }
     entry.choice(&[
         ("stdio", TransportChoice::Stdio),
         ("streamable-http", TransportChoice::StreamableHttp),
+        ("sse", TransportChoice::Sse),
     ])
 }
 
@@ -269,7 +262,15 @@ fn check_transport(entry: Option<&Entry<'_, '_>>, has_url: bool, choice: Option<
         )
         .help("add url = \"http://127.0.0.1:{port}/mcp\", with the server's path")
         .about_absence(),
-        (TransportChoice::Stdio, false) | (TransportChoice::StreamableHttp, true) => return,
+        (TransportChoice::Sse, false) => Diagnostic::new(
+            entry.span(),
+            "`transport` is \"sse\", but no `url` is given",
+            "needs a `url`",
+        )
+        .help("add url = \"http://127.0.0.1:{port}/sse\", with the server's path")
+        .about_absence(),
+        (TransportChoice::Stdio, false)
+        | (TransportChoice::StreamableHttp | TransportChoice::Sse, true) => return,
     };
     entry.cx().report(problem);
 }

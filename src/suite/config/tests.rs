@@ -344,7 +344,7 @@ fn single_mistakes() {
         "[server]\nurl = \"http://h/a b\"",
         "[server]\nurl = \"http://h:{port}/\"",
         "[server]\nurl = \"http://h:{prot}/\"\ncommand = [\"x\"]",
-        "[server]\ntransport = \"sse\"",
+        "[server]\ncommand = [\"x\"]\ntransport = \"sse\"",
         "[server]\ntransport = \"http\"",
         "[server]\ncommand = [\"x\"]\ntransport = \"streamable-http\"",
         "[server]\nurl = \"http://h/\"\ntransport = \"stdio\"",
