@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, Method, Response, header::CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue, Method, Response, header::CONTENT_TYPE};
 use http_body_util::BodyExt;
 use hyper::body::Incoming as IncomingBody;
 use tokio::time::{Duration, Instant, timeout};
@@ -29,6 +29,8 @@ const ASIDE_PATIENCE: Duration = Duration::from_secs(30);
 const ERROR_BODY_BYTES: usize = 64 << 10;
 /// How much may follow an answer in its event stream before the connection is given up.
 const REST_BYTES: usize = 1 << 20;
+/// How long to wait before a broken stream is asked for again, where the server does not say.
+const RESUME_AFTER: Duration = Duration::from_secs(1);
 /// Requests that a server may make of us during one call; further ones are not answered.
 const REPLIES_PER_CALL: usize = 16;
 
@@ -134,6 +136,39 @@ pub(super) struct AnswerReader<'a> {
     pub(super) limit: usize,
 }
 
+/// What reading gave.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "lives for a moment, and a box would cost each call an allocation"
+)]
+pub(super) enum Read {
+    /// The answer, and what is left to be read after it.
+    Whole(HttpAnswer, Left),
+    /// The event stream ended before the answer, and may be asked for again.
+    Broken(Resume),
+}
+
+/// How a broken event stream is asked for again (2025-11-25 and before).
+#[derive(Debug)]
+pub(super) struct Resume {
+    /// For `Last-Event-ID`.
+    pub(super) last_event_id: HeaderValue,
+    /// Not before this has passed since the stream ended.
+    pub(super) after: Duration,
+}
+
+impl Resume {
+    /// Where the stream named its events.
+    fn of(parser: &SseParser) -> Option<Self> {
+        Some(Self {
+            last_event_id: HeaderValue::from_str(parser.last_event_id()?).ok()?,
+            after: parser
+                .retry_ms()
+                .map_or(RESUME_AFTER, Duration::from_millis),
+        })
+    }
+}
+
 impl AnswerReader<'_> {
     /// Reads up to the end of the answer; of an event stream there may be a rest. Of what comes
     /// with an unsuccessful status the start is enough.
@@ -142,13 +177,15 @@ impl AnswerReader<'_> {
         response: Response<IncomingBody>,
         sent: Instant,
         first_byte: Instant,
-    ) -> Result<(HttpAnswer, Left), CallError> {
+    ) -> Result<Read, CallError> {
         let (head, body) = response.into_parts();
         let is_stream = is_event_stream(&head.headers);
         let is_success = head.status.is_success();
         let (body, last_byte, left) = if is_success && is_stream {
-            let (body, last_byte, rest) = self.read_stream(body).await?;
-            (body, last_byte, Left::Stream(rest))
+            match self.read_stream(body).await? {
+                Streamed::Answer(body, last_byte, rest) => (body, last_byte, Left::Stream(rest)),
+                Streamed::Broken(resume) => return Ok(Read::Broken(resume)),
+            }
         } else {
             let limit = if is_success {
                 self.limit
@@ -162,7 +199,7 @@ impl AnswerReader<'_> {
                 (false, true) => return Err(too_large(limit)),
             }
         };
-        Ok((
+        Ok(Read::Whole(
             HttpAnswer {
                 status: head.status,
                 headers: head.headers,
@@ -177,16 +214,17 @@ impl AnswerReader<'_> {
         ))
     }
 
-    async fn read_stream(
-        &self,
-        mut body: IncomingBody,
-    ) -> Result<(Bytes, Instant, Rest), CallError> {
+    async fn read_stream(&self, mut body: IncomingBody) -> Result<Streamed, CallError> {
         let mut parser = SseParser::new();
         let mut received = 0_usize;
         let mut replies = 0;
         while let Some(frame) = body.frame().await {
             let at = Instant::now();
-            let frame = frame.map_err(|e| reset(&e))?;
+            let frame = match (frame, Resume::of(&parser)) {
+                (Ok(frame), _) => frame,
+                (Err(_), Some(resume)) => return Ok(Streamed::Broken(resume)),
+                (Err(error), None) => return Err(reset(&error)),
+            };
             let Some(bytes) = frame.data_ref() else {
                 continue;
             };
@@ -213,18 +251,14 @@ impl AnswerReader<'_> {
                             parser,
                             events: events.collect(),
                         };
-                        return Ok((Bytes::from(data), at, rest));
+                        return Ok(Streamed::Answer(Bytes::from(data), at, rest));
                     }
                 }
             }
         }
-        Err(CallError::new(
-            ErrorKind::Reset,
-            format!(
-                "the event stream ended before the answer under id {}",
-                self.id
-            ),
-        ))
+        Resume::of(&parser)
+            .map(Streamed::Broken)
+            .ok_or_else(|| ended_early(self.id))
     }
 
     /// Answers a request that the server made inside the event stream. A server that does not take
@@ -232,6 +266,20 @@ impl AnswerReader<'_> {
     fn reply(&self, body: Vec<u8>) {
         post_aside(self.target, self.headers, body);
     }
+}
+
+/// What an event stream gave.
+enum Streamed {
+    Answer(Bytes, Instant, Rest),
+    Broken(Resume),
+}
+
+/// The error of a stream that ended, and cannot be asked for again.
+pub(super) fn ended_early(id: u64) -> CallError {
+    CallError::new(
+        ErrorKind::Reset,
+        format!("the event stream ended before the answer under id {id}"),
+    )
 }
 
 /// Posts a message on a connection of its own, while another request may be in flight. Nobody

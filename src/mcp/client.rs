@@ -291,6 +291,7 @@ impl Client {
                         prepared.id,
                         prepared.body.clone(),
                         headers,
+                        self.revision.era() == Era::Legacy,
                         self.call_timeout,
                     )
                     .await

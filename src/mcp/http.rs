@@ -6,16 +6,19 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, Request, Response, StatusCode, header::LOCATION};
+use http::{
+    HeaderMap, HeaderValue, Method, Request, Response, StatusCode,
+    header::{ACCEPT, CONTENT_TYPE, LOCATION},
+};
 use http_body_util::Full;
 use hyper::{body::Incoming, client::conn::http1::SendRequest};
 use tokio::{
     task::yield_now,
-    time::{Duration, Instant, timeout, timeout_at},
+    time::{Duration, Instant, sleep, timeout, timeout_at},
 };
 
 use super::{
-    answer::{AnswerReader, Left, drained},
+    answer::{AnswerReader, Left, Read, Resume, drained, ended_early, is_event_stream},
     client::Exchange,
     http_target::HttpTarget,
     message,
@@ -31,6 +34,9 @@ pub(super) fn reset(error: &dyn std::error::Error) -> CallError {
     }
     CallError::new(ErrorKind::Reset, format!("the connection broke ({text})"))
 }
+
+/// How often one answer's stream is asked for again.
+const MOST_RESUMPTIONS: u32 = 100;
 
 /// An answer as it came, whatever its status.
 #[derive(Debug)]
@@ -180,7 +186,9 @@ impl HttpConnection {
             .ok_or_else(|| CallError::new(ErrorKind::Closed, "the connection is not open"))
     }
 
-    /// Posts a message and waits for the answer under `id`.
+    /// Posts a message and waits for the answer under `id`. Where `is_resumable` (2025-11-25 and
+    /// before), an event stream that ends before the answer is asked for again as its server
+    /// wants it; that is in the call's time.
     ///
     /// # Errors
     /// `refused`, `reset`, `timeout` or `too-large`; an answer of any status is no error here. The
@@ -191,18 +199,30 @@ impl HttpConnection {
         id: u64,
         body: Bytes,
         headers: &HeaderMap,
+        is_resumable: bool,
         patience: Duration,
     ) -> Result<HttpAnswer, CallError> {
         let request = self.request(Method::POST, body, headers);
-        let (response, sent) = self.begin(request, patience).await?;
+        let (mut response, sent) = self.begin(request, patience).await?;
         let first_byte = Instant::now();
+        let target = Arc::clone(&self.target);
         let reader = AnswerReader {
             id,
-            target: &self.target,
+            target: &target,
             headers,
             limit: self.message_bytes,
         };
-        let reading = reader.read(response, sent, first_byte);
+        let reading = async {
+            for _ in 0..=MOST_RESUMPTIONS {
+                let resume = match reader.read(response, sent, first_byte).await? {
+                    Read::Whole(answer, left) => return Ok((answer, left)),
+                    Read::Broken(resume) if is_resumable => resume,
+                    Read::Broken(_) => break,
+                };
+                response = self.resume(id, resume, headers, patience).await?;
+            }
+            Err(ended_early(id))
+        };
         let read = timeout_at(sent + patience, reading)
             .await
             .unwrap_or_else(|_| Err(timed_out("whole answer", patience)));
@@ -216,6 +236,34 @@ impl HttpConnection {
                 Err(error)
             }
         }
+    }
+
+    /// Asks for the rest of a stream that ended before the answer under `id`.
+    async fn resume(
+        &mut self,
+        id: u64,
+        resume: Resume,
+        headers: &HeaderMap,
+        patience: Duration,
+    ) -> Result<Response<Incoming>, CallError> {
+        sleep(resume.after).await;
+        let mut headers = headers.clone();
+        headers.insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
+        headers.remove(CONTENT_TYPE);
+        headers.insert("last-event-id", resume.last_event_id);
+        let response = self.get(&headers, patience).await?;
+        let status = response.status();
+        if status.is_success() && is_event_stream(response.headers()) {
+            return Ok(response);
+        }
+        let error = ended_early(id);
+        Err(CallError::new(
+            error.kind,
+            format!(
+                "{}; asked for the rest by Last-Event-ID, the server answered HTTP {status}",
+                error.message
+            ),
+        ))
     }
 
     /// Sends a request of which only the status matters (a notification, or `DELETE`).

@@ -22,7 +22,7 @@ fn connection(target: &Arc<HttpTarget>) -> HttpConnection {
 async fn post(connection: &mut HttpConnection) -> Result<HttpAnswer, CallError> {
     let headers = connection.target().headers().clone();
     let message = Bytes::from_static(br#"{"jsonrpc":"2.0","id":1,"method":"m"}"#);
-    connection.post(1, message, &headers, SHORT).await
+    connection.post(1, message, &headers, true, SHORT).await
 }
 
 /// What one post to a server that says `answer` gives, in words.
@@ -41,6 +41,66 @@ async fn outcome(answer: &str) -> String {
 fn stream(events: &[&str]) -> String {
     let chunks: String = events.iter().map(|event| chunk(event)).collect();
     format!("{STREAM}{chunks}{END}")
+}
+
+/// What the server of a stream that ends too early was asked, and the outcome.
+async fn resumed(is_resumable: bool, post: Vec<Step>, get: String) -> (String, Vec<String>) {
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let log = Arc::clone(&asked);
+    let began = Instant::now();
+    let target = http_server(1 << 20, move |request| {
+        let method = request.head.split(' ').next().unwrap_or_default();
+        let id = request.header("last-event-id").unwrap_or("-");
+        let accept = request.header("accept").unwrap_or("-");
+        let at = began.elapsed().as_millis();
+        log.lock()
+            .unwrap()
+            .push(format!("{method} {id} {accept} at {at} ms"));
+        if method == "post" {
+            post.clone()
+        } else {
+            say(get.clone())
+        }
+    });
+    let mut connection = connection(&target);
+    let headers = target.headers().clone();
+    let message = Bytes::from_static(br#"{"jsonrpc":"2.0","id":1,"method":"m"}"#);
+    let outcome = connection
+        .post(1, message, &headers, is_resumable, SHORT)
+        .await
+        .map_or_else(|error| error.to_string(), |_| "answered".to_owned());
+    let asked = asked.lock().unwrap().clone();
+    (outcome, asked)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_ends_too_early_is_asked_for_again_as_its_server_wants_it() {
+    let opening = "id: a-7\nretry: 40\ndata:\n\n";
+    let answer = stream(&[&format!("id: a-8\ndata: {RIGHT}\n\n")]);
+    let posted = "post - application/json, text/event-stream at 0 ms";
+    let resumed_at = "get a-7 text/event-stream at 40 ms";
+    let broken = vec![
+        Step::Say(format!("{STREAM}{}", chunk(opening))),
+        Step::Close,
+    ];
+    for post in [say(stream(&[opening])), broken.clone()] {
+        let (outcome, asked) = resumed(true, post, answer.clone()).await;
+        assert_eq!(outcome, "answered");
+        assert_eq!(asked, [posted, resumed_at]);
+    }
+    let ended = "reset: the event stream ended before the answer under id 1";
+    let (outcome, asked) = resumed(true, say(stream(&[opening])), http(405, "", "")).await;
+    assert_eq!(
+        outcome,
+        format!(
+            "{ended}; asked for the rest by Last-Event-ID, the server answered HTTP 405 Method \
+             Not Allowed"
+        )
+    );
+    assert_eq!(asked.len(), 2);
+    // The other era has no such thing.
+    let (outcome, asked) = resumed(false, say(stream(&[opening])), answer).await;
+    assert_eq!((outcome.as_str(), asked.len()), (ended, 1));
 }
 
 #[tokio::test(start_paused = true)]
@@ -75,7 +135,12 @@ async fn every_kind_of_answer_has_its_own_words() {
             "right",
         ),
         (
-            stream(&["id: 1\ndata:\n\n"]),
+            stream(&[": only a comment\n\n"]),
+            "reset: the event stream ended before the answer under id 1",
+        ),
+        // It is asked for again and again, and says the same each time.
+        (
+            stream(&["id: 1\nretry: 1\ndata:\n\n"]),
             "reset: the event stream ended before the answer under id 1",
         ),
         (
