@@ -199,7 +199,7 @@ mod tests {
         assert!(environment.cores >= 1);
         assert!(environment.memory_bytes > 100 << 20, "{environment:?}");
         assert!(!environment.kernel.is_empty());
-        assert!(environment.same_machine_class(&describe()));
+        assert!(environment.same_hardware(&describe()));
     }
 
     #[test]

@@ -8,6 +8,10 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+mod machine;
+
+pub use machine::Environment;
+
 /// The schema version this build writes and reads.
 pub const SCHEMA_VERSION: u32 = 1;
 
@@ -205,50 +209,6 @@ pub struct ErrorSample {
     pub message: String,
 }
 
-/// What the latencies of two files must share to be compared closely.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Environment {
-    /// `linux`, `macos`.
-    pub os: String,
-    /// `x86_64`, `aarch64`.
-    pub arch: String,
-    /// CPU model as the system names it; empty if it does not.
-    pub cpu_model: String,
-    /// Cores that this process may use.
-    pub cores: u32,
-    /// Physical memory.
-    pub memory_bytes: u64,
-    /// Kernel release; not part of the machine class.
-    pub kernel: String,
-    /// Hosted runner image and version, where one is named by the environment.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub runner_image: Option<String>,
-    /// Memory limit of the container or control group, where one is set.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub container_memory_limit_bytes: Option<u64>,
-    /// CPU limit of the container or control group in thousandths of a core, where one is set.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub container_cpu_limit_millicores: Option<u32>,
-}
-
-impl Environment {
-    /// Latencies of two machines of the same class are compared closely.
-    #[must_use]
-    pub fn same_machine_class(&self, other: &Self) -> bool {
-        self.same_runtime_class(other)
-            && self.cpu_model == other.cpu_model
-            && self.cores == other.cores
-            && self.container_cpu_limit_millicores == other.container_cpu_limit_millicores
-    }
-
-    /// Memory figures of two machines of the same runtime class are compared as usual.
-    #[must_use]
-    pub fn same_runtime_class(&self, other: &Self) -> bool {
-        self.os == other.os && self.arch == other.arch
-    }
-}
-
 /// Why a round was measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -298,6 +258,10 @@ pub struct Round {
     /// One-minute load average at the start.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub load_average: Option<f64>,
+    /// CPU time that a fixed piece of work took just before the server was started: how fast the
+    /// machine was. It tells machines apart and never enters another figure.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reference_work_ns: Option<u64>,
     /// By scenario name.
     pub scenarios: BTreeMap<String, Sample>,
 }

@@ -186,6 +186,7 @@ impl<'a> Machine<'a> {
             outside_load_cores: Some(0.02),
             steal_cores: None,
             load_average: None,
+            reference_work_ns: None,
             scenarios: samples,
         }
     }

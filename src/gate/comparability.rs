@@ -64,17 +64,13 @@ pub(super) fn ground<'a>(base: &'a Results, candidate: &'a Results) -> Ground<'a
     }
     incomplete(base, candidate, &mut findings);
 
-    let shared = |a: &'a Results, b: &Results, same: fn(&Environment, &Environment) -> bool| {
+    let shared = |a: &'a Results, b: &Results, same: fn(&Job, &Job) -> bool| {
         a.jobs
             .iter()
-            .filter(|job| {
-                b.jobs
-                    .iter()
-                    .any(|o| same(&job.environment, &o.environment))
-            })
+            .filter(|job| b.jobs.iter().any(|other| same(job, other)))
             .collect::<Vec<_>>()
     };
-    let same_class = Environment::same_machine_class;
+    let same_class = Job::same_machine_class;
     let mut base_jobs = shared(base, candidate, same_class);
     let mut candidate_jobs = shared(candidate, base, same_class);
     let mut machines = Machines::SameClass;
@@ -83,18 +79,22 @@ pub(super) fn ground<'a>(base: &'a Results, candidate: &'a Results) -> Ground<'a
         candidate_jobs = candidate.jobs.iter().collect();
         machines = Machines::OtherClass {
             several: machine_classes(base) >= 3,
+            slowness_ln: slowness_ln(&base_jobs, &candidate_jobs),
         };
         if let (Some(b), Some(c)) = (base.jobs.last(), candidate.jobs.last()) {
             findings.push(about_all(
                 Severity::Note,
                 format!(
                     "the baseline was made on another machine class ({}): times can only show gross changes",
-                    differences(&b.environment, &c.environment)
+                    differences(b, c)
                 ),
             ));
         }
     }
-    let same_runtime = !shared(base, candidate, Environment::same_runtime_class).is_empty();
+    let same_runtime = !shared(base, candidate, |a, b| {
+        a.environment.same_runtime_class(&b.environment)
+    })
+    .is_empty();
     Ground {
         nothing,
         machines,
@@ -187,19 +187,33 @@ pub(super) fn doubts_of_incomplete(results: &Results) -> Vec<Finding> {
 }
 
 fn machine_classes(results: &Results) -> usize {
-    let mut classes: Vec<&Environment> = Vec::new();
+    let mut classes: Vec<&Job> = Vec::new();
     for job in &results.jobs {
-        if !classes
-            .iter()
-            .any(|c| c.same_machine_class(&job.environment))
-        {
-            classes.push(&job.environment);
+        if !classes.iter().any(|other| other.same_machine_class(job)) {
+            classes.push(job);
         }
     }
     classes.len()
 }
 
-fn differences(base: &Environment, candidate: &Environment) -> String {
+/// Logarithm of how many times as long the same fixed work took for the candidate as for the base,
+/// by the mean over jobs; 0 where a side does not tell.
+fn slowness_ln(base: &[&Job], candidate: &[&Job]) -> f64 {
+    let mean = |jobs: &[&Job]| {
+        let logs: Vec<f64> = jobs
+            .iter()
+            .filter_map(|job| job.reference_work_ns())
+            .map(|ns| (ns as f64).ln())
+            .collect();
+        (!logs.is_empty()).then(|| logs.iter().sum::<f64>() / logs.len() as f64)
+    };
+    mean(candidate)
+        .zip(mean(base))
+        .map_or(0.0, |(candidate, base)| candidate - base)
+}
+
+fn differences(base_job: &Job, candidate_job: &Job) -> String {
+    let (base, candidate) = (&base_job.environment, &candidate_job.environment);
     let cpu_limit = |e: &Environment| {
         e.container_cpu_limit_millicores.map_or_else(
             || "none".to_owned(),
@@ -216,6 +230,11 @@ fn differences(base: &Environment, candidate: &Environment) -> String {
     .into_iter()
     .filter(|(_, b, c)| b != c)
     .map(|(what, b, c)| format!("{what}: {} there, {} here", quoted(&b), quoted(&c)))
+    .chain(
+        candidate_job
+            .slowness(base_job)
+            .map(|factor| format!("speed: the same work takes {factor:.2} times as long here")),
+    )
     .collect::<BTreeSet<_>>()
     .into_iter()
     .collect::<Vec<_>>()

@@ -27,7 +27,7 @@ const GROSS_TRIVIAL: f64 = 0.2;
 const BETWEEN_MACHINES: f64 = 0.15;
 
 /// How the machines of the two sides relate.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Machines {
     /// Latencies are compared closely.
     SameClass,
@@ -35,6 +35,9 @@ pub(super) enum Machines {
     OtherClass {
         /// Whether the jobs at hand cover enough machine classes to teach their spread.
         several: bool,
+        /// Logarithm of how many times as long the same fixed work takes for the candidate: 0
+        /// where that is unknown.
+        slowness_ln: f64,
     },
 }
 
@@ -111,12 +114,18 @@ pub(super) fn floor_in_words(metric: Metric, policy: &GateConfig) -> String {
 pub(super) fn terms(metric: Metric, policy: &GateConfig, machines: Machines) -> Terms {
     let tolerance = tolerance(metric, policy);
     let is_time = metric != Metric::PeakMemory;
-    let (between_jobs, learn_between_jobs, alpha) = match machines {
-        Machines::OtherClass { several } if is_time => {
-            (BETWEEN_MACHINES, several, ALARM_ALPHA_OTHER_CLASS)
-        }
+    let (between_jobs, learn_between_jobs, alpha, slowness_ln) = match machines {
+        Machines::OtherClass {
+            several,
+            slowness_ln,
+        } if is_time => (
+            BETWEEN_MACHINES,
+            several,
+            ALARM_ALPHA_OTHER_CLASS,
+            slowness_ln,
+        ),
         Machines::SameClass | Machines::OtherClass { .. } => {
-            (between_jobs(metric), true, ALARM_ALPHA)
+            (between_jobs(metric), true, ALARM_ALPHA, 0.0)
         }
     };
     Terms {
@@ -127,6 +136,7 @@ pub(super) fn terms(metric: Metric, policy: &GateConfig, machines: Machines) -> 
         pass_across_jobs: is_time && machines != Machines::SameClass,
         learn_between_jobs,
         alpha,
+        slowness_ln,
     }
 }
 

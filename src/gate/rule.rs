@@ -118,6 +118,20 @@ pub(super) struct Terms {
     pub(super) learn_between_jobs: bool,
     /// One-sided error of an alarm.
     pub(super) alpha: f64,
+    /// Logarithm of how many times as long the same fixed work takes on the candidate's machine.
+    ///
+    /// A server may be slower by anything between nothing (it waits for a network) and this much
+    /// (it computes) for the machine's sake alone. So it never corrects an estimate, which would
+    /// bring its own noise into every figure; it only widens the interval, and on one side.
+    pub(super) slowness_ln: f64,
+}
+
+impl Terms {
+    /// What the machine alone may have added to the difference, towards worse (`sign` 1) or better
+    /// (`sign` -1): a logarithm, not negative.
+    fn by_machine(&self, sign: f64) -> f64 {
+        (sign * self.slowness_ln).max(0.0)
+    }
 }
 
 /// What the rule says.
@@ -219,14 +233,14 @@ impl Weighed {
     }
 
     fn exceeds_relatively(&self, terms: &Terms, sign: f64) -> bool {
-        let estimate = sign * self.difference.estimate;
+        let estimate = sign * self.difference.estimate - terms.by_machine(sign);
         estimate > terms.tolerance.ln_1p()
             && estimate - self.margin(terms.alpha) > terms.trivial.ln_1p()
     }
 
     /// The weaker demand on fresh rounds: over the tolerance again, and surely not the other way.
     fn agrees(&self, terms: &Terms, sign: f64) -> bool {
-        let estimate = sign * self.difference.estimate;
+        let estimate = sign * self.difference.estimate - terms.by_machine(sign);
         estimate > terms.tolerance.ln_1p() && estimate > self.margin(CONFIRM_ALPHA)
     }
 
@@ -240,7 +254,7 @@ impl Weighed {
         } else {
             self.difference.margin(PASS_ALPHA)
         };
-        self.difference.estimate + margin
+        self.difference.estimate + margin + terms.by_machine(-1.0)
     }
 
     /// Upper bound of the absolute change, in the figures' unit.
@@ -258,14 +272,15 @@ impl Weighed {
         );
         let jobs = |alpha: f64| normal_quantile(1.0 - alpha) * self.between_jobs;
         let least_upper = if terms.pass_across_jobs {
-            low + jobs(PASS_ALPHA)
+            low + jobs(PASS_ALPHA) + terms.by_machine(-1.0)
         } else {
             low
         };
+        let high_here = high - terms.by_machine(1.0);
         let could_pass = least_upper < terms.tolerance.ln_1p()
             || self.base.value.exp() * least_upper.exp_m1() < terms.floor;
-        let could_alarm = high > terms.tolerance.ln_1p()
-            && high - jobs(terms.alpha) > terms.trivial.ln_1p()
+        let could_alarm = high_here > terms.tolerance.ln_1p()
+            && high_here - jobs(terms.alpha) > terms.trivial.ln_1p()
             && self.base.value.exp() * high.exp_m1() > terms.floor;
         could_pass || could_alarm
     }
@@ -276,10 +291,8 @@ impl Weighed {
     /// noncentral t, counts where the margin is what decides.
     fn detectable(&self, terms: &Terms) -> f64 {
         let margin = self.margin(terms.alpha);
-        let beyond_noise = terms.trivial.ln_1p() + margin;
-        let enough = terms
-            .tolerance
-            .ln_1p()
+        let beyond_noise = terms.trivial.ln_1p() + margin + terms.by_machine(1.0);
+        let enough = (terms.tolerance.ln_1p() + terms.by_machine(1.0))
             .max((terms.floor / self.base.value.exp()).ln_1p());
         let mut variance = self.difference.standard_error.powi(2) + self.between_jobs.powi(2);
         if beyond_noise > enough && margin > 0.0 {
@@ -342,7 +355,10 @@ pub(super) fn rule(evidence: &Evidence, terms: &Terms) -> Ruling {
         let (estimate, margin) = (shown.difference.estimate, shown.margin(terms.alpha));
         let exp = |v: f64| v.clamp(-SHOWN_LIMIT, SHOWN_LIMIT).exp();
         ruling.ratio = Some(exp(estimate));
-        ruling.bounds = Some((exp(estimate - margin), exp(estimate + margin)));
+        ruling.bounds = Some((
+            exp(estimate - margin - terms.by_machine(1.0)),
+            exp(estimate + margin + terms.by_machine(-1.0)),
+        ));
         ruling.smallest_detectable = Some(exp(shown.detectable(terms)));
     }
     let enough =

@@ -334,6 +334,7 @@ fn round(index: u32, phase: Phase, spread: f64) -> Round {
         outside_load_cores: Some(0.02),
         steal_cores: Some(0.0),
         load_average: Some(0.5),
+        reference_work_ns: None,
         scenarios,
     }
 }

@@ -15,6 +15,7 @@
 //! | [`listener`] | the process behind a loopback port |
 //! | [`container`] | programs that stand in for a server which runs elsewhere |
 //! | [`machine`] | what the rest of the machine was doing |
+//! | [`reference_work`] | how fast the machine is |
 //! | `table`, `linux`, `elsewhere` | the process table, by system |
 //!
 //! Invariants. A process is named by id *and* start time, so that an id used again by a stranger
@@ -31,6 +32,7 @@ pub mod machine;
 pub mod memory;
 pub mod output;
 pub mod overlap;
+pub mod reference_work;
 mod registry;
 pub mod scheduler;
 pub mod server;

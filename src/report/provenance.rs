@@ -113,15 +113,12 @@ pub(crate) fn arm(results: &Results) -> Line {
 }
 
 fn machines(candidate: &Results, base: Option<&Results>) -> Vec<Fact> {
-    let Some(here) = candidate.jobs.last().map(|job| &job.environment) else {
+    let Some(run) = candidate.jobs.last() else {
         return Vec::new();
     };
+    let here = &run.environment;
     let jobs = base.map_or(&[] as &[Job], |base| &base.jobs);
-    let other = jobs
-        .iter()
-        .map(|job| &job.environment)
-        .find(|there| !here.same_machine_class(there));
-    let Some(there) = other else {
+    let Some(other) = jobs.iter().find(|job| !run.same_machine_class(job)) else {
         let same = if jobs.is_empty() {
             ""
         } else {
@@ -129,6 +126,7 @@ fn machines(candidate: &Results, base: Option<&Results>) -> Vec<Fact> {
         };
         return vec![fact("machine", machine(here).then(same))];
     };
+    let there = &other.environment;
     let memory = if here.same_runtime_class(there) {
         "another class of machine: only a large change of latency can be told from it, memory is compared as usual"
     } else {
@@ -136,9 +134,16 @@ fn machines(candidate: &Results, base: Option<&Results>) -> Vec<Fact> {
     };
     vec![
         fact("machine", machine(here)),
-        fact("baseline's", machine(there)),
+        fact("baseline's", machine(there).then(slower(other, run))),
         fact("", Line::own(memory)),
     ]
+}
+
+/// `; the same work takes 2.05 times as long there`, of `there` against `here`.
+fn slower(there: &Job, here: &Job) -> String {
+    there.slowness(here).map_or_else(String::new, |factor| {
+        format!("; the same work takes {factor:.2} times as long there")
+    })
 }
 
 /// `AMD EPYC 7763, 2 cores, 7.80 GB, linux x86_64`.
@@ -165,12 +170,8 @@ pub(crate) fn trust(report: &Report<'_>) -> Vec<Line> {
     let Some(base) = report.base else {
         return Vec::new();
     };
-    let here = report.candidate.jobs.last().map(|job| &job.environment);
-    let same = here.is_some_and(|here| {
-        base.jobs
-            .iter()
-            .all(|job| here.same_machine_class(&job.environment))
-    });
+    let here = report.candidate.jobs.last();
+    let same = here.is_some_and(|here| base.jobs.iter().all(|job| here.same_machine_class(job)));
     let class = if same {
         ", the same class of machine."
     } else {

@@ -121,6 +121,7 @@ fn round(index: u32, scenarios: BTreeMap<String, Sample>) -> Round {
         outside_load_cores: Some(0.12),
         steal_cores: Some(0.0),
         load_average: Some(0.7),
+        reference_work_ns: Some(1_250_000),
         scenarios,
     }
 }

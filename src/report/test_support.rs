@@ -253,6 +253,9 @@ pub(crate) fn other_machine() -> Fixture {
     for job in &mut fixture.base.as_mut().unwrap().jobs {
         job.environment.cpu_model = "Intel(R) Xeon(R) Platinum 8370C CPU @ 2.80GHz".to_owned();
         job.environment.runner_image = Some("ubuntu24 20261019.1".to_owned());
+        for round in &mut job.rounds {
+            round.reference_work_ns = Some(1_600_000);
+        }
     }
     fixture.judgement.findings = vec![finding(
         Severity::Doubt,

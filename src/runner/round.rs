@@ -21,7 +21,7 @@ use crate::{
     mcp::client::{Endpoint, Wanted},
     process::{
         ClientWait, How, MachineReading, MemorySampler, SchedulerProbe, Stopped,
-        container_process::server_process,
+        container_process::server_process, reference_work,
     },
     results::{ErrorSample, Job, Measure, Phase, Round, ScenarioKind, ScenarioRecord},
     stats::adjusted::{SchedulerDelta, adjusted_latency_ns},
@@ -171,6 +171,7 @@ pub async fn run(
     findings: &mut Findings,
     listener: Listener<'_>,
 ) -> Result<Round, RunFailure> {
+    let reference_work_ns = reference_work::cpu_ns();
     let Started {
         mut bench,
         memory,
@@ -238,6 +239,7 @@ pub async fn run(
         outside_load_cores: machine.outside_load_cores,
         steal_cores: machine.steal_cores,
         load_average: machine_before.load_average(),
+        reference_work_ns,
         scenarios,
     })
 }

@@ -174,6 +174,50 @@ fn on_another_machine_class_only_gross_changes_of_time_fail() {
 }
 
 #[test]
+fn a_machine_of_the_same_name_may_have_another_speed() {
+    let on = |work_ns: u64, slower: f64| {
+        Fixture::new()
+            .slower(SEQUENTIAL, slower)
+            .jobs(|job| {
+                for round in &mut job.rounds {
+                    round.reference_work_ns = Some(work_ns);
+                }
+            })
+            .build()
+    };
+    let base = on(1_250_000, 1.0);
+    for (work_ns, slower, verdict, is_close) in [
+        (1_250_000, 1.0, Verdict::Pass, true),
+        (1_250_000, 1.6, Verdict::Regressed, true),
+        // As fast within what one quiet machine shows.
+        (1_350_000, 1.6, Verdict::Regressed, true),
+        // Twice as slow, as the machine is: nobody can tell whose doing it is.
+        (2_500_000, 2.0, Verdict::Inconclusive, false),
+        (2_500_000, 2.4, Verdict::Inconclusive, false),
+        // More than the machine explains.
+        (2_500_000, 5.0, Verdict::Regressed, false),
+        // A fast machine must not hide that the server became slower.
+        (625_000, 1.0, Verdict::Inconclusive, false),
+        (625_000, 2.5, Verdict::Regressed, false),
+    ] {
+        let j = judged(&base, &on(work_ns, slower));
+        let c = row(&j, SEQUENTIAL, Metric::LatencyP50Adjusted);
+        assert_eq!(c.verdict, verdict, "{work_ns} ns, {slower} x: {c:?}");
+        let said = j.findings.iter().any(|f| {
+            f.text.contains("speed: the same work takes")
+                && f.text.contains("another machine class")
+        });
+        assert_eq!(said, !is_close, "{:?}", j.findings);
+    }
+    // A side that does not tell is taken by its name.
+    let j = judged(&Fixture::new().build(), &on(2_500_000, 1.6));
+    assert_eq!(
+        row(&j, SEQUENTIAL, Metric::LatencyP50Adjusted).verdict,
+        Verdict::Regressed
+    );
+}
+
+#[test]
 fn jobs_of_the_same_machine_class_are_preferred() {
     // A baseline of a slow job here and a fast job elsewhere.
     let mixed = Fixture::new().slower(SEQUENTIAL, 2.0).with(|r| {
@@ -188,7 +232,7 @@ fn jobs_of_the_same_machine_class_are_preferred() {
     let c = row(&j, SEQUENTIAL, Metric::LatencyP50Adjusted);
     assert_eq!((c.verdict, c.base_rounds), (Verdict::Pass, 10));
     assert!(j.findings.is_empty(), "{:?}", j.findings);
-    assert!(environment().same_machine_class(&environment()));
+    assert!(environment().same_hardware(&environment()));
 }
 
 #[test]

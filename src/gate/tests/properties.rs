@@ -125,6 +125,7 @@ fn anything() -> impl Strategy<Value = Results> {
                 outside_load_cores: load,
                 steal_cores: None,
                 load_average: None,
+                reference_work_ns: None,
                 scenarios: scenarios
                     .into_iter()
                     .map(|(k, v)| (k.to_owned(), v))

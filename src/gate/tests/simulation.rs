@@ -80,7 +80,10 @@ fn rates(metric: Metric, machines: Machines, world: &World, draws: u32, seed: u6
 }
 
 const SAME: Machines = Machines::SameClass;
-const OTHER: Machines = Machines::OtherClass { several: false };
+const OTHER: Machines = Machines::OtherClass {
+    several: false,
+    slowness_ln: 0.0,
+};
 
 fn world(change: f64) -> World {
     World {
