@@ -75,6 +75,23 @@ pub(super) fn ground<'a>(base: &'a Results, candidate: &'a Results) -> Ground<'a
     let mut candidate_jobs = shared(candidate, base, same_class);
     let mut machines = Machines::SameClass;
     if base_jobs.is_empty() {
+        let same_hardware = |a: &Job, b: &Job| a.environment.same_hardware(&b.environment);
+        base_jobs = shared(base, candidate, same_hardware);
+        candidate_jobs = shared(candidate, base, same_hardware);
+        if let (Some(b), Some(c)) = (base_jobs.last(), candidate_jobs.last()) {
+            machines = Machines::OtherSpeed {
+                slowness_ln: slowness_ln(&base_jobs, &candidate_jobs),
+            };
+            findings.push(about_all(
+                Severity::Note,
+                format!(
+                    "the baseline was made on a machine of the same description but another {}: times are judged with room for that",
+                    speed(b, c).unwrap_or_default()
+                ),
+            ));
+        }
+    }
+    if base_jobs.is_empty() {
         base_jobs = base.jobs.iter().collect();
         candidate_jobs = candidate.jobs.iter().collect();
         machines = Machines::OtherClass {
@@ -212,6 +229,14 @@ fn slowness_ln(base: &[&Job], candidate: &[&Job]) -> f64 {
         .map_or(0.0, |(candidate, base)| candidate - base)
 }
 
+/// `speed (the same work takes 2.05 times as long here)`, where both sides tell.
+fn speed(base: &Job, candidate: &Job) -> Option<String> {
+    let factor = candidate.slowness(base)?;
+    Some(format!(
+        "speed (the same work takes {factor:.2} times as long here)"
+    ))
+}
+
 fn differences(base_job: &Job, candidate_job: &Job) -> String {
     let (base, candidate) = (&base_job.environment, &candidate_job.environment);
     let cpu_limit = |e: &Environment| {
@@ -230,11 +255,7 @@ fn differences(base_job: &Job, candidate_job: &Job) -> String {
     .into_iter()
     .filter(|(_, b, c)| b != c)
     .map(|(what, b, c)| format!("{what}: {} there, {} here", quoted(&b), quoted(&c)))
-    .chain(
-        candidate_job
-            .slowness(base_job)
-            .map(|factor| format!("speed: the same work takes {factor:.2} times as long here")),
-    )
+    .chain(speed(base_job, candidate_job))
     .collect::<BTreeSet<_>>()
     .into_iter()
     .collect::<Vec<_>>()

@@ -266,6 +266,9 @@ fn answer(ctx: &Context<'_>, metric: Metric, call: Call) -> (Verdict, String) {
         Machines::OtherClass { .. } if metric != Metric::PeakMemory => {
             ", with a baseline from another machine class"
         }
+        Machines::OtherSpeed { .. } if metric != Metric::PeakMemory => {
+            ", with a baseline from a machine of another speed"
+        }
         _ => "",
     };
     match call {

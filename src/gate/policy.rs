@@ -31,6 +31,12 @@ const BETWEEN_MACHINES: f64 = 0.15;
 pub(super) enum Machines {
     /// Latencies are compared closely.
     SameClass,
+    /// Machines of one description, not as fast as each other: latencies are compared with room for
+    /// that, on one side.
+    OtherSpeed {
+        /// As in [`Machines::OtherClass`].
+        slowness_ln: f64,
+    },
     /// Times can only show gross changes.
     OtherClass {
         /// Whether the jobs at hand cover enough machine classes to teach their spread.
@@ -124,7 +130,10 @@ pub(super) fn terms(metric: Metric, policy: &GateConfig, machines: Machines) -> 
             ALARM_ALPHA_OTHER_CLASS,
             slowness_ln,
         ),
-        Machines::SameClass | Machines::OtherClass { .. } => {
+        Machines::OtherSpeed { slowness_ln } if is_time => {
+            (between_jobs(metric), true, ALARM_ALPHA, slowness_ln)
+        }
+        Machines::SameClass | Machines::OtherSpeed { .. } | Machines::OtherClass { .. } => {
             (between_jobs(metric), true, ALARM_ALPHA, 0.0)
         }
     };
@@ -133,7 +142,7 @@ pub(super) fn terms(metric: Metric, policy: &GateConfig, machines: Machines) -> 
         trivial: tolerance * TRIVIAL_SHARE,
         floor: floor(metric, policy),
         between_jobs,
-        pass_across_jobs: is_time && machines != Machines::SameClass,
+        pass_across_jobs: is_time && matches!(machines, Machines::OtherClass { .. }),
         learn_between_jobs,
         alpha,
         slowness_ln,

@@ -272,10 +272,10 @@ impl Weighed {
         );
         let jobs = |alpha: f64| normal_quantile(1.0 - alpha) * self.between_jobs;
         let least_upper = if terms.pass_across_jobs {
-            low + jobs(PASS_ALPHA) + terms.by_machine(-1.0)
+            low + jobs(PASS_ALPHA)
         } else {
             low
-        };
+        } + terms.by_machine(-1.0);
         let high_here = high - terms.by_machine(1.0);
         let could_pass = least_upper < terms.tolerance.ln_1p()
             || self.base.value.exp() * least_upper.exp_m1() < terms.floor;

@@ -118,11 +118,15 @@ fn machines(candidate: &Results, base: Option<&Results>) -> Vec<Fact> {
     };
     let here = &run.environment;
     let jobs = base.map_or(&[] as &[Job], |base| &base.jobs);
-    let Some(other) = jobs.iter().find(|job| !run.same_machine_class(job)) else {
-        let same = if jobs.is_empty() {
-            ""
-        } else {
-            "; the same class for both"
+    let Some(other) = jobs
+        .iter()
+        .find(|job| !here.same_hardware(&job.environment))
+    else {
+        let other = jobs.iter().find(|job| !run.is_as_fast(job));
+        let same = match other {
+            _ if jobs.is_empty() => String::new(),
+            None => "; the same class for both".to_owned(),
+            Some(other) => format!("; the same for both, but{}", slower(other, run)),
         };
         return vec![fact("machine", machine(here).then(same))];
     };
@@ -134,15 +138,21 @@ fn machines(candidate: &Results, base: Option<&Results>) -> Vec<Fact> {
     };
     vec![
         fact("machine", machine(here)),
-        fact("baseline's", machine(there).then(slower(other, run))),
+        fact(
+            "baseline's",
+            machine(there).then(match slower(other, run) {
+                speed if speed.is_empty() => speed,
+                speed => format!(";{speed}"),
+            }),
+        ),
         fact("", Line::own(memory)),
     ]
 }
 
-/// `; the same work takes 2.05 times as long there`, of `there` against `here`.
+/// ` the same work takes 2.05 times as long there`, of `there` against `here`.
 fn slower(there: &Job, here: &Job) -> String {
     there.slowness(here).map_or_else(String::new, |factor| {
-        format!("; the same work takes {factor:.2} times as long there")
+        format!(" the same work takes {factor:.2} times as long there")
     })
 }
 
@@ -171,9 +181,13 @@ pub(crate) fn trust(report: &Report<'_>) -> Vec<Line> {
         return Vec::new();
     };
     let here = report.candidate.jobs.last();
-    let same = here.is_some_and(|here| base.jobs.iter().all(|job| here.same_machine_class(job)));
-    let class = if same {
+    let all = |same: fn(&Job, &Job) -> bool| {
+        here.is_some_and(|here| base.jobs.iter().all(|job| same(here, job)))
+    };
+    let class = if all(Job::same_machine_class) {
         ", the same class of machine."
+    } else if all(|a, b| a.environment.same_hardware(&b.environment)) {
+        ", the same kind of machine at **another speed**."
     } else {
         ", **another class of machine**."
     };

@@ -5,9 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use super::Job;
 
-/// Two machines of one description whose speeds differ by more than this factor are of different
-/// classes. Well under the default tolerance of 20 %, since whatever a slower machine adds looks
-/// like a slower server; well over the 6 % by which one quiet machine differed from itself.
+/// Machines whose speeds differ by more than this factor are not as fast as each other. Well under
+/// the default tolerance of 20 %, since whatever a slower machine adds looks like a slower server;
+/// well over the 4 % by which the best rounds of a noisy machine differed between two runs.
 const SPEED_FACTOR: f64 = 1.15;
 
 /// What the latencies of two files must share to be compared closely.
@@ -56,18 +56,15 @@ impl Environment {
 }
 
 impl Job {
-    /// CPU time that the same fixed work took on this machine in a typical round (the lower
-    /// median); `None` where no round tells.
+    /// CPU time that the same fixed work took on this machine in its best round: what the machine
+    /// can do. The other rounds tell of its neighbours. `None` where no round tells.
     #[must_use]
     pub fn reference_work_ns(&self) -> Option<u64> {
-        let mut figures: Vec<u64> = self
-            .rounds
+        self.rounds
             .iter()
             .filter_map(|round| round.reference_work_ns)
             .filter(|&figure| figure > 0)
-            .collect();
-        figures.sort_unstable();
-        figures.get(figures.len().saturating_sub(1) / 2).copied()
+            .min()
     }
 
     /// How many times as long as on `other`'s machine the same fixed work took on this one;
@@ -85,9 +82,13 @@ impl Job {
     /// processors, and one processor has several speeds.
     #[must_use]
     pub fn same_machine_class(&self, other: &Self) -> bool {
-        self.environment.same_hardware(&other.environment)
-            && self
-                .slowness(other)
-                .is_none_or(|factor| factor.max(1.0 / factor) <= SPEED_FACTOR)
+        self.environment.same_hardware(&other.environment) && self.is_as_fast(other)
+    }
+
+    /// Whether the machines are as fast as each other, as far as both tell.
+    #[must_use]
+    pub fn is_as_fast(&self, other: &Self) -> bool {
+        self.slowness(other)
+            .is_none_or(|factor| factor.max(1.0 / factor) <= SPEED_FACTOR)
     }
 }
