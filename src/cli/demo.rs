@@ -136,6 +136,7 @@ async fn one_run(
                 ..SuiteConfig::default()
             },
             gate: GateConfig::default(),
+            accept: Vec::new(),
         },
         folder: None,
     };

@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// Where the configuration is looked for.
-const CONFIG: &str = "mcpgate.toml";
+pub(super) const CONFIG: &str = "mcpgate.toml";
 /// Where the baseline is looked for.
 pub(super) const BASELINE: &str = "baselines/perf-baseline.json";
 
@@ -38,6 +38,7 @@ pub(super) fn load_config(named: Option<&Path>) -> Result<Loaded, Error> {
                 tools: Vec::new(),
                 suite: SuiteConfig::default(),
                 gate: crate::suite::GateConfig::default(),
+                accept: Vec::new(),
             },
             folder: None,
         });

@@ -225,6 +225,23 @@ fn conclude(
     }
 }
 
+/// The same judgement with the verdict and the exit code that its rows now amount to.
+pub(super) fn conclude_again(judgement: Judgement, policy: &GateConfig) -> Judgement {
+    let nothing = judgement.exit_code == exit_code::NOT_MEASURED;
+    let verdict = verdict(nothing, &judgement.comparisons, &judgement.findings);
+    Judgement {
+        verdict,
+        exit_code: exit(
+            nothing,
+            verdict,
+            &judgement.budgets,
+            &judgement.findings,
+            policy,
+        ),
+        ..judgement
+    }
+}
+
 /// A limit that the user set and that could not be checked is a doubt, one for each metric.
 fn unchecked_budgets(budgets: &[BudgetCheck]) -> Vec<Finding> {
     let mut findings: Vec<(Metric, Vec<&str>)> = Vec::new();

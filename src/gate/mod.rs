@@ -12,6 +12,7 @@
 //! | `guard.rs` | noisy metrics beside the one that gates |
 //! | `policy.rs` | tolerances, floors and the stated constants |
 //! | `errors.rs`, `growth.rs` | error rate and memory growth, compared by difference |
+//! | `accepted.rs` | regressions that somebody answers for |
 //! | `work.rs` | how much a round does, since memory grows with work |
 //! | `budget.rs` | absolute limits |
 //!
@@ -20,6 +21,7 @@
 use std::fmt;
 
 pub mod acceptance;
+mod accepted;
 mod budget;
 mod comparability;
 mod compare;
@@ -39,6 +41,7 @@ pub(crate) mod test_support;
 #[cfg(test)]
 mod tests;
 
+pub use accepted::accept;
 pub use judge::{alarmed_scenarios, judge, judge_alone, undecided_scenarios};
 
 /// [`Comparison::scenario`] and [`BudgetCheck::scenario`] of start-up and peak memory.

@@ -222,7 +222,7 @@ fn budget_line(check: &BudgetCheck) -> Line {
 fn causes(comparisons: &[Comparison], verdict: Verdict) -> Vec<Line> {
     let mut changed: Vec<&Comparison> = comparisons
         .iter()
-        .filter(|c| c.verdict == verdict)
+        .filter(|c| c.verdict == verdict && c.role != Role::Reported)
         .collect();
     // What gates comes before what guards: its figure is the more exact one.
     changed.sort_by(|a, b| {

@@ -1,5 +1,6 @@
 //! `mcpgate.toml`: from text to a validated [`Config`], or to every mistake in it at once.
 
+mod accept;
 mod expand;
 mod gate;
 mod reader;
@@ -12,10 +13,15 @@ mod values;
 #[cfg(test)]
 mod tests;
 
-use toml::de::DeTable;
+use std::collections::BTreeMap;
+
+use toml::{
+    Spanned,
+    de::{DeTable, DeValue},
+};
 
 use super::{
-    Config, GateConfig, SuiteConfig,
+    AcceptedRegression, Config, GateConfig, SuiteConfig,
     diagnostics::{Diagnostic, Diagnostics},
 };
 use reader::{Context, Entry, Table};
@@ -59,6 +65,77 @@ pub fn parse(
     }
 }
 
+/// Reads the policy alone, `[gate]`; nothing else of the file is looked at, so that one which
+/// names variables that are not set here, or keys of another version, still tells it.
+///
+/// # Errors
+///
+/// Every mistake of syntax, and of `[gate]`.
+pub fn parse_policy(file_name: &str, text: &str) -> Result<GateConfig, Diagnostics> {
+    parse_part(file_name, text, |table| {
+        table
+            .get("gate")
+            .and_then(|entry| entry.table("[gate]", "write it as [gate]"))
+            .map_or_else(GateConfig::default, gate::read_gate)
+    })
+}
+
+/// Reads the accepted regressions alone, `[[accept]]`, as [`parse_policy`] reads the policy.
+///
+/// # Errors
+///
+/// Every mistake of syntax, and of `[[accept]]`.
+pub fn parse_accepted(file_name: &str, text: &str) -> Result<Vec<AcceptedRegression>, Diagnostics> {
+    parse_part(file_name, text, |table| {
+        let entry = table.get("accept");
+        entry.map(|entry| accept::read(&entry)).unwrap_or_default()
+    })
+}
+
+fn parse_part<T>(
+    file_name: &str,
+    text: &str,
+    read: impl FnOnce(&mut Table<'_, '_>) -> T,
+) -> Result<T, Diagnostics> {
+    if text.len() > LARGEST_FILE_BYTES {
+        let problem = Diagnostic::new(0..0, "the file is larger than 1 MiB", "");
+        return Err(Diagnostics::new(file_name, "", vec![problem], &[]));
+    }
+    let (root, errors) = DeTable::parse_recoverable(text);
+    let broken = syntax::mistakes(text, root.get_ref(), &errors);
+    let no_variables = |_: &str| None;
+    let cx = Context::new(text, &no_variables);
+    let part = read(&mut Table::new(&cx, "the file", 0..0, root.get_ref()));
+    let (mut problems, masked) = cx.into_found();
+    problems.extend(broken.into_iter().map(|broken| broken.problem));
+    if problems.is_empty() {
+        Ok(part)
+    } else {
+        Err(Diagnostics::new(file_name, text, problems, &masked))
+    }
+}
+
+/// The lines (from 1) on which the tools of a configuration are named, by name.
+#[must_use]
+pub fn tool_lines(text: &str) -> BTreeMap<String, u32> {
+    let (root, _) = DeTable::parse_recoverable(text);
+    let tools = root.get_ref().get("tool").map(Spanned::get_ref);
+    let Some(DeValue::Array(tools)) = tools else {
+        return BTreeMap::new();
+    };
+    tools
+        .iter()
+        .filter_map(|tool| {
+            let name = tool.get_ref().as_table()?.get("name")?;
+            let line = text.get(..name.span().start)?.matches('\n').count() + 1;
+            Some((
+                name.get_ref().as_str()?.to_owned(),
+                u32::try_from(line).ok()?,
+            ))
+        })
+        .collect()
+}
+
 fn read(cx: &Context<'_>, root: &DeTable<'_>) -> Config {
     let mut table = Table::new(cx, "the file", 0..0, root);
     let server = table
@@ -77,6 +154,10 @@ fn read(cx: &Context<'_>, root: &DeTable<'_>) -> Config {
         .get("gate")
         .and_then(|entry| entry.table("[gate]", "write it as [gate]"))
         .map_or_else(GateConfig::default, gate::read_gate);
+    let accept = table
+        .get("accept")
+        .map(|entry| accept::read(&entry))
+        .unwrap_or_default();
     table.finish(&[(
         "scenario",
         "take it out; this version measures the standard suite",
@@ -86,6 +167,7 @@ fn read(cx: &Context<'_>, root: &DeTable<'_>) -> Config {
         tools,
         suite,
         gate,
+        accept,
     }
 }
 

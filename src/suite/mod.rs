@@ -41,6 +41,69 @@ pub struct Config {
     pub suite: SuiteConfig,
     /// `[gate]`.
     pub gate: GateConfig,
+    /// `[[accept]]`, in file order.
+    pub accept: Vec<AcceptedRegression>,
+}
+
+/// `[[accept]]`: a regression that somebody answers for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AcceptedRegression {
+    /// Scenario name; `server` for start-up and peak memory.
+    pub scenario: String,
+    /// What may be worse.
+    pub metric: AcceptedMetric,
+    /// What it may reach: nanoseconds, bytes (growth: per 1,000 calls), or calls per second.
+    pub limit: f64,
+    /// Why it is worth it.
+    pub reason: String,
+    /// Last day on which it holds, `YYYY-MM-DD`.
+    pub until: String,
+}
+
+/// A metric as `[[accept]]` names it; latencies and start-up stand for wall time and adjusted time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AcceptedMetric {
+    /// `latency_p50`.
+    LatencyP50,
+    /// `latency_p95`.
+    LatencyP95,
+    /// `throughput`.
+    Throughput,
+    /// `startup`.
+    Startup,
+    /// `peak_memory`.
+    PeakMemory,
+    /// `memory_growth`.
+    MemoryGrowth,
+    /// `cpu_per_call`.
+    CpuPerCall,
+}
+
+impl AcceptedMetric {
+    /// Every one.
+    pub const ALL: [Self; 7] = [
+        Self::LatencyP50,
+        Self::LatencyP95,
+        Self::Throughput,
+        Self::Startup,
+        Self::PeakMemory,
+        Self::MemoryGrowth,
+        Self::CpuPerCall,
+    ];
+
+    /// The name in the file.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::LatencyP50 => "latency_p50",
+            Self::LatencyP95 => "latency_p95",
+            Self::Throughput => "throughput",
+            Self::Startup => "startup",
+            Self::PeakMemory => "peak_memory",
+            Self::MemoryGrowth => "memory_growth",
+            Self::CpuPerCall => "cpu_per_call",
+        }
+    }
 }
 
 impl Config {

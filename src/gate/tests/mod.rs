@@ -1,5 +1,6 @@
 //! Tests of the judgement as a whole, by subject.
 
+mod accepted;
 mod budgets;
 mod changes;
 mod comparable;
