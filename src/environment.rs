@@ -70,6 +70,19 @@ pub fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
+/// A text that nobody could have known before.
+#[must_use]
+pub fn nonce() -> String {
+    let mut bytes = [0; 16];
+    // Fails only where a system has no source of randomness at all; the clock is no secret, but
+    // whoever wrote the texts that are to be told apart did so earlier.
+    if rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty()).is_err() {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        bytes = now.unwrap_or_default().as_nanos().to_le_bytes();
+    }
+    format!("{:032x}", u128::from_le_bytes(bytes))
+}
+
 /// The path of the running program, for starting it again.
 ///
 /// # Errors
@@ -85,6 +98,12 @@ pub fn this_program() -> std::io::Result<String> {
 #[must_use]
 pub fn now_rfc3339() -> String {
     humantime::format_rfc3339_seconds(SystemTime::now()).to_string()
+}
+
+/// This day in UTC, `YYYY-MM-DD`.
+#[must_use]
+pub fn today() -> String {
+    now_rfc3339().chars().take(10).collect()
 }
 
 /// The commit that is checked out in `dir`, with `-dirty` behind it where tracked files differ

@@ -25,6 +25,7 @@ pub mod cli;
 pub mod environment;
 pub mod error;
 pub mod gate;
+pub mod github;
 pub mod mcp;
 pub mod process;
 pub mod reference_server;

@@ -275,6 +275,28 @@ pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     })
 }
 
+/// Appends to a file, making it where there is none.
+///
+/// # Errors
+/// [`Error::NotDelivered`].
+pub fn append(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    std::fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(path)
+        .and_then(|mut file| file.write_all(bytes))
+        .map_err(|source| Error::NotDelivered {
+            path: path.to_owned(),
+            source,
+        })
+}
+
+/// How large a file is; 0 if there is none.
+#[must_use]
+pub fn size(path: &Path) -> u64 {
+    std::fs::metadata(path).map_or(0, |meta| meta.len())
+}
+
 fn write_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let existing = match std::fs::metadata(path) {
         Ok(meta) if meta.is_dir() => return Err(io::ErrorKind::IsADirectory.into()),

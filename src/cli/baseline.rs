@@ -45,7 +45,7 @@ struct Update {
 pub(super) fn run(arguments: Arguments) -> Result<u8, Error> {
     let Verb::Update(update) = arguments.verb;
     let loaded = files::load_config(update.config.as_deref())?;
-    let path = compare::baseline_path(update.baseline.as_deref(), &loaded);
+    let path = compare::usual_or_named(update.baseline.as_deref(), &loaded);
     let mut results = store::read_results(&update.results)?;
     let mut unreadable = None;
     let existing = if path.exists() {

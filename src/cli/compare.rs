@@ -11,12 +11,14 @@ use super::{
     session::{Early, Session},
 };
 use crate::{
+    environment,
     error::Error,
     gate::{self, Judgement},
+    github::prepared::Folder,
     report::{self, Context, Report},
     results::{Phase, Results},
     store,
-    suite::GateConfig,
+    suite::{Config, GateConfig},
 };
 
 /// Measure and compare, or compare two files.
@@ -28,23 +30,51 @@ pub(super) struct Arguments {
     /// The baseline to compare with.
     #[arg(short, long, value_name = "FILE")]
     baseline: Option<PathBuf>,
+    /// Folder that `mcpgate github prepare` wrote: its baseline and policy decide, and the results
+    /// go into it.
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["files", "baseline"])]
+    prepared: Option<PathBuf>,
     #[command(flatten)]
     measuring: Measuring,
     #[command(flatten)]
     printing: Printing,
 }
 
-pub(super) async fn run(arguments: Arguments) -> Result<u8, Error> {
+pub(super) async fn run(mut arguments: Arguments) -> Result<u8, Error> {
+    let Some(dir) = arguments.prepared.take() else {
+        return compare(arguments, None).await;
+    };
+    let folder = Folder::at(&dir);
+    arguments.measuring.output = folder.results();
+    let outcome = compare(arguments, Some(&folder)).await;
+    if let Err(error) = &outcome {
+        folder.write_error(error)?;
+    }
+    outcome
+}
+
+async fn compare(arguments: Arguments, prepared: Option<&Folder>) -> Result<u8, Error> {
     let mut loaded = files::load_config(arguments.measuring.config.as_deref())?;
     if let [base, candidate] = &arguments.files[..] {
-        return compare_files(base, candidate, &loaded.config.gate, &arguments.printing);
+        return compare_files(base, candidate, &loaded.config, &arguments.printing);
     }
-    let baseline_path = baseline_path(arguments.baseline.as_deref(), &loaded);
-    let base = match store::read_results(&baseline_path) {
-        Ok(base) => Some(base),
-        Err(error) if arguments.baseline.is_some() || baseline_path.exists() => return Err(error),
-        Err(_) => None,
-    };
+    let baseline_path;
+    let base;
+    if let Some(folder) = prepared {
+        let record = folder.read()?;
+        loaded.config.gate = folder.policy(&record)?;
+        base = folder.base(&record)?;
+        baseline_path = PathBuf::from(record.baseline_path);
+    } else {
+        baseline_path = usual_or_named(arguments.baseline.as_deref(), &loaded);
+        base = match store::read_results(&baseline_path) {
+            Ok(base) => Some(base),
+            Err(error) if arguments.baseline.is_some() || baseline_path.exists() => {
+                return Err(error);
+            }
+            Err(_) => None,
+        };
+    }
     let measuring = &arguments.measuring;
     let server = measure::merge(measuring, &mut loaded)?;
     let mut session = measure::prepare(measuring, &server, &loaded, base.as_ref()).await?;
@@ -56,7 +86,12 @@ pub(super) async fn run(arguments: Arguments) -> Result<u8, Error> {
     }
     let early = measure_against(&mut session, base.as_ref(), &loaded.config.gate).await?;
     session.end_progress();
-    let judgement = judge(base.as_ref(), &session.results, &loaded.config.gate);
+    let judgement = gate::accept(
+        judge(base.as_ref(), &session.results, &loaded.config.gate),
+        &loaded.config.accept,
+        &environment::today(),
+        &loaded.config.gate,
+    );
     if session
         .results
         .jobs
@@ -102,7 +137,7 @@ fn command_to_reproduce(arguments: &Arguments) -> String {
 }
 
 /// The baseline named, else the usual place beside the configuration file.
-pub(super) fn baseline_path(named: Option<&Path>, loaded: &Loaded) -> PathBuf {
+pub(super) fn usual_or_named(named: Option<&Path>, loaded: &Loaded) -> PathBuf {
     named.map_or_else(
         || match &loaded.folder {
             Some(folder) => folder.join(BASELINE),
@@ -165,12 +200,17 @@ pub(super) async fn measure_against(
 fn compare_files(
     base_path: &Path,
     candidate_path: &Path,
-    policy: &GateConfig,
+    config: &Config,
     printing: &Printing,
 ) -> Result<u8, Error> {
     let base = store::read_results(base_path)?;
     let candidate = store::read_results(candidate_path)?;
-    let judgement = gate::judge(&base, &candidate, policy);
+    let judgement = gate::accept(
+        gate::judge(&base, &candidate, &config.gate),
+        &config.accept,
+        &environment::today(),
+        &config.gate,
+    );
     let report = Report {
         candidate: &candidate,
         base: Some(&base),

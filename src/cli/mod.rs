@@ -9,6 +9,7 @@ mod choose;
 mod compare;
 mod demo;
 mod files;
+mod github;
 mod mask;
 mod measure;
 mod options;
@@ -55,6 +56,8 @@ enum Verb {
     Compare(compare::Arguments),
     /// Work with the committed baseline.
     Baseline(baseline::Arguments),
+    /// Steps of a GitHub workflow, around `compare --prepared`.
+    Github(github::Arguments),
     /// Print the JSON schema of the results file.
     Schema,
     /// Run the bundled MCP server, with faults that can be switched on.
@@ -81,6 +84,7 @@ pub fn main() -> ExitCode {
         Verb::Demo(arguments) => on_one_thread(demo::run(arguments)),
         Verb::Run(arguments) => on_one_thread(run::run(arguments)),
         Verb::Compare(arguments) => on_one_thread(compare::run(arguments)),
+        Verb::Github(arguments) => on_one_thread(github::run(arguments)),
         Verb::Baseline(arguments) => baseline::run(arguments),
     };
     match outcome {

@@ -31,18 +31,41 @@ const METHOD: &str = "Every round is a fresh server; a comparison is between rou
      *Adjusted* times are wall times less the time that server and mcpgate waited for a core; \
      *fails at 2x* marks figures that are too noisy to fail on less than twice the time.";
 
+/// How many times as long the whole report may be: still under the 1 MiB of a job's summary.
+const WHOLE: usize = 15;
+
 /// A judgement as Markdown: on line 1 the verdict and what to do, then the rows that changed,
 /// then everything else, collapsed. At most [`MARKDOWN_LIMIT_BYTES`] long.
 #[must_use]
 pub fn markdown(report: &Report<'_>) -> String {
+    markdown_of(report, 1)
+}
+
+/// The same for where there is more room: at most 15 times as long.
+#[must_use]
+pub fn whole_markdown(report: &Report<'_>) -> String {
+    markdown_of(report, WHOLE)
+}
+
+/// Where nothing was measured: `why`, which may hold foreign text.
+#[must_use]
+pub fn failure_markdown(why: &str) -> String {
+    let line = Line::own(format!("**{} mcpgate: not-measured**", icon(Tone::Bad)))
+        .then(" · the server could not be measured, so nothing is proven. **What to do:** see why, below, and mend it.");
+    let text = format!("{}\n\n{}", line.markdown(), escape::markdown_block(why));
+    format!("{}\n", escape::disarm_workflow_commands(text.trim_end()))
+}
+
+/// `times` as much room everywhere as a comment has.
+fn markdown_of(report: &Report<'_>, times: usize) -> String {
     let view = View::of(report);
     let mut out = first_line(report, &view);
     out.push_str("\n\n");
     let also = view.headline.also.iter().map(Line::markdown);
-    part(&mut out, &list('-', also, FINDINGS_ROOM));
+    part(&mut out, &list('-', also, FINDINGS_ROOM * times));
     let changed = comparison_table(view.changed());
     if changed.len() > 0 {
-        part(&mut out, &changed.render(CHANGED_ROOM));
+        part(&mut out, &changed.render(CHANGED_ROOM * times));
     }
     part(
         &mut out,
@@ -59,7 +82,7 @@ pub fn markdown(report: &Report<'_>) -> String {
     part(&mut tail, &machine_and_method(&view));
     let unchanged = comparison_table(view.unchanged());
     if unchanged.len() > 0 {
-        let room = MARKDOWN_LIMIT_BYTES.saturating_sub(out.len() + tail.len() + 500);
+        let room = (MARKDOWN_LIMIT_BYTES * times).saturating_sub(out.len() + tail.len() + 500);
         let summary = format!(
             "{} within the tolerance",
             count(unchanged.len(), "comparison")

@@ -10,6 +10,7 @@
 //! | `headline.rs` | the first lines: what broke, by how much, what to do |
 //! | `provenance.rs` | what was compared with what, on which machine, how closely |
 //! | `run_model.rs` | the rows of results without a judgement |
+//! | `remarks.rs` | what failed, one remark a tool |
 //! | `line.rs`, `escape.rs`, `figure.rs` | sentences, foreign text, figures with units |
 //! | `text.rs`, `run_text.rs`, `markdown.rs`, `run_markdown.rs`, `json.rs` | the formats |
 
@@ -26,6 +27,7 @@ mod model;
 #[cfg(test)]
 mod properties;
 mod provenance;
+mod remarks;
 mod run_markdown;
 mod run_model;
 mod run_text;
@@ -40,12 +42,19 @@ mod text;
 use std::time::Duration;
 
 pub use json::{JSON_SCHEMA_VERSION, json};
-pub use markdown::{MARKDOWN_LIMIT_BYTES, markdown};
+pub use markdown::{MARKDOWN_LIMIT_BYTES, failure_markdown, markdown, whole_markdown};
+pub use remarks::{Remark, remarks};
 pub use run_markdown::run_markdown;
 pub use run_text::run_text;
 pub use text::text;
 
 use crate::{gate::Judgement, results::Results};
+
+/// Foreign prose for a sentence in Markdown.
+#[must_use]
+pub fn prose(text: &str) -> String {
+    escape::markdown_prose(text)
+}
 
 /// Everything a report is made of; the same for every format.
 #[derive(Debug, Clone)]

@@ -10,6 +10,7 @@ mod command_line;
 mod eras;
 mod exit_codes;
 mod faults;
+mod github;
 mod harness;
 mod losses;
 mod machine;

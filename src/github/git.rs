@@ -1,0 +1,167 @@
+//! The clone that a job works in: commits, merge bases and files at a commit.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::Duration,
+};
+
+use tokio::{
+    io::{AsyncRead, AsyncReadExt as _},
+    process::Command,
+    time::timeout,
+};
+
+use super::event::is_sha;
+use crate::process::output::printable;
+
+/// How long a command that only reads the clone may take.
+const LOCAL: Duration = Duration::from_secs(20);
+/// How long fetching may take.
+const FETCH: Duration = Duration::from_secs(120);
+/// Largest file that is read.
+const LARGEST_FILE: u64 = crate::store::LARGEST_FILE;
+
+/// A work tree with its clone.
+#[derive(Debug, Clone)]
+pub struct Git {
+    dir: PathBuf,
+}
+
+impl Git {
+    /// The clone that `dir` lies in.
+    #[must_use]
+    pub fn new(dir: &Path) -> Self {
+        Self {
+            dir: dir.to_owned(),
+        }
+    }
+
+    /// The checked-out commit and its parents, which a shallow clone names as well, though it does
+    /// not have them. `None` where there is no clone, or no commit.
+    pub async fn head(&self) -> Option<(String, Vec<String>)> {
+        let sha = self.sha(&["rev-parse", "--verify", "HEAD"]).await?;
+        let commit = self.run(&["cat-file", "commit", &sha], LOCAL).await.ok()?;
+        let parents = String::from_utf8_lossy(&commit)
+            .lines()
+            .take_while(|line| !line.is_empty())
+            .filter_map(|line| line.strip_prefix("parent "))
+            .filter(|parent| is_sha(parent))
+            .map(str::to_owned)
+            .collect();
+        Some((sha, parents))
+    }
+
+    /// Whether the clone has this commit.
+    pub async fn has(&self, sha: &str) -> bool {
+        let commit = format!("{sha}^{{commit}}");
+        self.run(&["cat-file", "-e", &commit], LOCAL).await.is_ok()
+    }
+
+    /// Gets a commit without its history.
+    ///
+    /// # Errors
+    /// What `git` said.
+    pub async fn fetch(&self, sha: &str) -> Result<(), String> {
+        let fetch = ["fetch", "--quiet", "--no-tags", "--depth=1", "origin", sha];
+        self.run(&fetch, FETCH).await.map(|_| ())
+    }
+
+    /// The newest commit that both have behind them, if the clone reaches back to it.
+    pub async fn merge_base(&self, a: &str, b: &str) -> Option<String> {
+        self.sha(&["merge-base", a, b]).await
+    }
+
+    /// A file of the work tree as it was at a commit; `None` if that commit has none there.
+    ///
+    /// # Errors
+    /// In words: a path outside the repository, something that is no plain file, one too large.
+    pub async fn file(&self, sha: &str, path: &str) -> Result<Option<Vec<u8>>, String> {
+        let entry = self
+            .run(&["ls-tree", "-z", sha, "--", path], LOCAL)
+            .await
+            .map_err(|problem| format!("{} at {sha}: {problem}", printable(path)))?;
+        let entry = String::from_utf8_lossy(&entry);
+        if entry.is_empty() {
+            return Ok(None);
+        }
+        let mut fields = entry.split([' ', '\t']);
+        match (fields.next(), fields.next(), fields.next()) {
+            (Some("100644" | "100755"), Some("blob"), Some(blob)) if is_sha(blob) => {
+                self.run(&["cat-file", "blob", blob], LOCAL).await.map(Some)
+            }
+            _ => Err(format!("{} is no plain file at {sha}", printable(path))),
+        }
+    }
+
+    /// Where the working directory lies in the repository: empty, or ending in a slash.
+    pub async fn prefix(&self) -> Option<String> {
+        let prefix = self
+            .run(&["rev-parse", "--show-prefix"], LOCAL)
+            .await
+            .ok()?;
+        Some(
+            String::from_utf8_lossy(&prefix)
+                .trim_end_matches('\n')
+                .to_owned(),
+        )
+    }
+
+    async fn sha(&self, arguments: &[&str]) -> Option<String> {
+        let said = self.run(arguments, LOCAL).await.ok()?;
+        let sha = String::from_utf8_lossy(&said).trim().to_owned();
+        is_sha(&sha).then_some(sha)
+    }
+
+    async fn run(&self, arguments: &[&str], patience: Duration) -> Result<Vec<u8>, String> {
+        let name = arguments.first().copied().unwrap_or_default();
+        let mut child = Command::new("git")
+            .args(["-c", "core.quotepath=off", "--no-optional-locks"])
+            .args(arguments)
+            .current_dir(&self.dir)
+            .env("GIT_TERMINAL_PROMPT", "0")
+            .env("LC_ALL", "C")
+            // The rights of a token are for requests of our own.
+            .env_remove("GITHUB_TOKEN")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .map_err(|error| format!("git cannot be run: {error}"))?;
+        let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+        let work = async {
+            let (output, said) =
+                tokio::join!(bounded(stdout, LARGEST_FILE), bounded(stderr, 64 << 10));
+            (child.wait().await, output, said)
+        };
+        let (status, output, said) = timeout(patience, work)
+            .await
+            .map_err(|_| format!("git {name} took longer than {} s", patience.as_secs()))?;
+        match status {
+            Ok(status) if status.success() => output
+                .ok_or_else(|| format!("git {name} gave more than {} MiB", LARGEST_FILE >> 20)),
+            Ok(_) | Err(_) => {
+                let said = said.unwrap_or_default();
+                let said: String = String::from_utf8_lossy(&said).chars().take(300).collect();
+                Err(format!("git {name}: {}", printable(said.trim())))
+            }
+        }
+    }
+}
+
+/// All that comes, or `None` if that is more than `limit` bytes; what is more is read and dropped,
+/// so that the writer ends.
+async fn bounded(source: Option<impl AsyncRead + Unpin>, limit: u64) -> Option<Vec<u8>> {
+    let mut source = source?;
+    let mut kept = Vec::new();
+    (&mut source)
+        .take(limit + 1)
+        .read_to_end(&mut kept)
+        .await
+        .ok()?;
+    tokio::io::copy(&mut source, &mut tokio::io::sink())
+        .await
+        .ok()?;
+    (kept.len() as u64 <= limit).then_some(kept)
+}

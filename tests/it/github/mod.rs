@@ -1,0 +1,6 @@
+//! `mcpgate github`: what decides, and what is said where, against GitHub on the loopback.
+
+mod decides;
+mod hub;
+mod job;
+mod says;
