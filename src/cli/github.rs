@@ -16,7 +16,7 @@ pub(super) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Before measuring: fetch from the base what decides, its [gate] and its baseline.
+    /// Before measuring: fetch from the base what decides: its policy and its baseline.
     Prepare(prepare::Arguments),
     /// After measuring: summary, annotations, outputs, and the comment on the pull request.
     Publish(publish::Arguments),

@@ -1,6 +1,6 @@
 //! Requests to GitHub's API: what is asked, how long is waited, and what to do when it fails.
 
-use std::{fmt, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use backon::{ExponentialBuilder, Retryable as _};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, PercentEncode, utf8_percent_encode};
@@ -112,6 +112,9 @@ impl Api {
             .redirect_auth_headers(ureq::config::RedirectAuthHeaders::SameHost)
             .tls_config(
                 TlsConfig::builder()
+                    .unversioned_rustls_crypto_provider(Arc::new(
+                        rustls::crypto::ring::default_provider(),
+                    ))
                     .root_certs(RootCerts::PlatformVerifier)
                     .build(),
             )
