@@ -1,4 +1,5 @@
-//! Pinned installations: the servers that the end-to-end tests measure, and cargo-deny.
+//! Pinned installations: the servers that the end-to-end tests measure, cargo-deny, and what checks
+//! and runs GitHub workflows.
 //!
 //! An installation is up to date when its stamp holds exactly what it was made from: the lock
 //! file, the versions of the programs that made it, and its place (a Python environment cannot
@@ -12,8 +13,14 @@ use std::{
 
 use crate::{Failure, prerequisites, shell};
 
+/// Installs all that the tests need.
+pub(crate) fn all(root: &Path) -> Result<(), Failure> {
+    servers(root)?;
+    workflow_tools(root).map(|_| ())
+}
+
 /// Installs the test servers into `tests/servers/.installed/`.
-pub(crate) fn servers(root: &Path) -> Result<(), Failure> {
+fn servers(root: &Path) -> Result<(), Failure> {
     let versions = prerequisites::check(
         "installing the test servers",
         &[
@@ -57,6 +64,21 @@ pub(crate) fn cargo_deny(root: &Path) -> Result<PathBuf, Failure> {
     }
     .ensure(&versions)?;
     Ok(directory.join("bin/cargo-deny"))
+}
+
+/// Installs `act` and the linters of workflows and shell under `target/`; returns the folder of the
+/// programs.
+pub(crate) fn workflow_tools(root: &Path) -> Result<PathBuf, Failure> {
+    let versions =
+        prerequisites::check("installing the workflow tools", &[prerequisites::PYTHON])?;
+    let directory = root.join("target/tools/workflow-tools");
+    Installation {
+        directory: directory.clone(),
+        sources: vec![root.join("xtask/workflow-tools.txt")],
+        make: python_environment,
+    }
+    .ensure(&versions)?;
+    Ok(directory.join("bin"))
 }
 
 struct Installation {

@@ -2,18 +2,20 @@
 
 use std::{path::Path, process::Command};
 
-use crate::{Failure, install, shell};
+use crate::{Failure, install, shell, workflows};
 
-/// Formatting, clippy, rustdoc, cargo-deny; stops at the first that fails. What is missing on the
-/// machine is told before any of them.
+/// Formatting, the action and the workflows, clippy, rustdoc, cargo-deny; stops at the first that
+/// fails. What is missing on the machine is told before any of them.
 pub(crate) fn run(root: &Path) -> Result<(), Failure> {
     let cargo_deny = install::cargo_deny(root)?;
+    let workflow_tools = install::workflow_tools(root)?;
     let cargo = |arguments: &str| {
         let mut command = shell::cargo();
         command.args(arguments.split(' '));
         command
     };
     shell::run(root, &mut cargo("fmt --all --check"))?;
+    workflows::lint(root, &workflow_tools)?;
     shell::run(
         root,
         &mut cargo("clippy --workspace --all-targets --locked -- -D warnings"),

@@ -17,6 +17,7 @@ mod lint;
 mod prerequisites;
 mod shell;
 mod test;
+mod workflows;
 
 /// Why a task ended early: one message for a person.
 type Failure = String;
@@ -26,8 +27,9 @@ Tasks of the mcpgate project:
 
   cargo xtask test [ARGS]   set up everything that is needed, then run every test
                             (ARGS go to `cargo test`)
-  cargo xtask setup         only install the servers that the end-to-end tests measure
-  cargo xtask lint          formatting, clippy, rustdoc, dependencies (cargo-deny)
+  cargo xtask setup         only install what the end-to-end tests measure and run
+  cargo xtask lint          formatting, clippy, rustdoc, dependencies (cargo-deny), the action and
+                            the workflows
 ";
 
 fn main() -> ExitCode {
@@ -39,7 +41,7 @@ fn main() -> ExitCode {
         });
     let outcome = match (task, rest) {
         ("test", _) => test::run(&root(), rest),
-        ("setup", []) => install::servers(&root()),
+        ("setup", []) => install::all(&root()),
         ("lint", []) => lint::run(&root()),
         ("help" | "--help" | "-h", []) => {
             print!("{HELP}");

@@ -45,6 +45,27 @@ pub(crate) const PYTHON: Program = Program {
                  `apt-get install python3 python3-venv`)",
 };
 
+pub(crate) const BASH: Program = Program {
+    name: "bash",
+    probe: &["bash", "-c", "echo $BASH_VERSION"],
+    minimum: Version(3, 2),
+    how_to_get: "install it from a package manager (`apt-get install bash`)",
+};
+
+pub(crate) const CURL: Program = Program {
+    name: "curl",
+    probe: &["curl", "--version"],
+    minimum: Version(7, 52),
+    how_to_get: "install it from a package manager (`apt-get install curl`)",
+};
+
+pub(crate) const GIT: Program = Program {
+    name: "git",
+    probe: &["git", "--version"],
+    minimum: Version(2, 31),
+    how_to_get: "install it from git-scm.com or a package manager (`apt-get install git`)",
+};
+
 /// Versions as found, one line a program; or one message that names everything missing.
 pub(crate) fn check(needed_for: &str, programs: &[Program]) -> Result<String, Failure> {
     let mut found = String::new();
@@ -117,12 +138,15 @@ fn judge(program: &Program, answer: Answer) -> Result<String, String> {
     }
 }
 
+/// The first word that is a version: some programs say their name before it.
 fn parse_version(text: &str) -> Option<Version> {
-    let mut parts = text.strip_prefix('v').unwrap_or(text).split('.');
-    Some(Version(
-        parts.next()?.parse().ok()?,
-        parts.next()?.parse().ok()?,
-    ))
+    text.split_whitespace().find_map(|word| {
+        let mut parts = word.strip_prefix('v').unwrap_or(word).split('.');
+        Some(Version(
+            parts.next()?.parse().ok()?,
+            parts.next()?.parse().ok()?,
+        ))
+    })
 }
 
 #[cfg(test)]
@@ -136,9 +160,12 @@ mod tests {
             ("11.19.1", Some(Version(11, 19))),
             ("3.11.7 /usr/local", Some(Version(3, 11))),
             ("3.11", Some(Version(3, 11))),
+            ("git version 2.39.5 (Apple Git-154)", Some(Version(2, 39))),
+            ("5.2.15(1)-release", Some(Version(5, 2))),
+            ("curl 8.5.0 (x86_64-pc-linux-gnu) libcurl/8.5.0", Some(Version(8, 5))),
             ("3", None),
             ("", None),
-            ("node 20.1", None),
+            ("v.1 of it", None),
         ] {
             assert_eq!(parse_version(text), expected, "{text:?}");
         }

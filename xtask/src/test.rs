@@ -2,11 +2,19 @@
 
 use std::path::Path;
 
-use crate::{Failure, install, shell};
+use crate::{Failure, install, prerequisites, shell};
 
 /// Sets up what the tests need and runs them all, or those that `arguments` choose.
 pub(crate) fn run(root: &Path, arguments: &[String]) -> Result<(), Failure> {
-    install::servers(root)?;
+    prerequisites::check(
+        "testing the action",
+        &[
+            prerequisites::BASH,
+            prerequisites::CURL,
+            prerequisites::GIT,
+        ],
+    )?;
+    install::all(root)?;
     shell::run(
         root,
         shell::cargo()
