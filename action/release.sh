@@ -1,0 +1,44 @@
+#!/usr/bin/env bash
+# The parts of the release workflow that are more than a line.
+#   check      the tag names the version of Cargo.toml
+#   pack       dist/mcpgate-VERSION-TARGET.tar.gz from target/TARGET/release, tried if it can run here
+#   checksums  dist/checksums.txt, which becomes action/checksums.txt
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+case ${1:-} in
+  check)
+    version=$(awk -F '"' '/^version *=/ { print $2; exit }' Cargo.toml)
+    if [[ $GITHUB_REF_NAME != "v$version" ]]; then
+      echo "the tag is $GITHUB_REF_NAME, and Cargo.toml has version $version" >&2
+      exit 1
+    fi
+    ;;
+  pack)
+    program=target/$TARGET/release/mcpgate
+    "$program" --version
+    "$program" run --quiet --suite quick -- "$program" reference-server
+    if [[ $TARGET == *-musl ]] && ldd "$program" 2>/dev/null | grep -q '=>'; then
+      echo "$program is not static" >&2
+      exit 1
+    fi
+    mkdir -p dist
+    cp "$program" LICENSE-APACHE LICENSE-MIT dist/
+    tar -czf "dist/mcpgate-$GITHUB_REF_NAME-$TARGET.tar.gz" -C dist mcpgate LICENSE-APACHE LICENSE-MIT
+    rm dist/mcpgate dist/LICENSE-*
+    ;;
+  checksums)
+    {
+      echo '# SHA-256 of the prebuilt binaries that the action may use, as the release workflow writes this'
+      echo '# file; docs/github.md says how it comes here.'
+      echo "base $GITHUB_SERVER_URL/$GITHUB_REPOSITORY/releases/download"
+      (cd dist && sha256sum -- *.tar.gz)
+    } >checksums.txt
+    mv checksums.txt dist/
+    cat dist/checksums.txt
+    ;;
+  *)
+    echo "usage: release.sh check | pack | checksums" >&2
+    exit 2
+    ;;
+esac
