@@ -5,6 +5,10 @@ set -euo pipefail
 source "$GITHUB_ACTION_PATH/action/lib.sh"
 
 enter_working_directory
+if [[ ! -e $MCPGATE_DIR/prepared.json ]]; then
+  notice "there is nothing to publish; the step before says why"
+  exit 0
+fi
 comment=$MCPGATE_COMMENT
 fail_on=$MCPGATE_FAIL_ON
 measured=$MCPGATE_MEASURED_EXIT_CODE
