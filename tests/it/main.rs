@@ -5,6 +5,7 @@
     reason = "helpers of tests end a test by panicking, as tests do"
 )]
 
+mod action;
 mod baseline;
 mod command_line;
 mod eras;
