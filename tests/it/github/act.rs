@@ -1,0 +1,212 @@
+//! A job as a runner runs it: a workflow of `examples/workflows` and this repository's action, by
+//! `act`, on this machine.
+//!
+//! What stands in for GitHub: its API is [`Hub`]; `actions/checkout` is skipped, since the project is
+//! the checkout; artifacts go to a folder by two actions of our own.
+#![expect(clippy::disallowed_methods, reason = "a test harness: it reads files")]
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::hub::{Hub, TOKEN};
+use crate::{
+    harness::{Outcome, Project, repository},
+    reference::MCPGATE,
+};
+
+/// The program, as `cargo xtask setup` installs it.
+const ACT: &str = "target/tools/workflow-tools/bin/act";
+/// How the examples name the action.
+const ACTION: &str = "OWNER/mcpgate@v1";
+
+const UPLOAD: &str = "\
+name: upload
+inputs:
+  name: { default: '' }
+  path: { default: '' }
+  if-no-files-found: { default: '' }
+  retention-days: { default: '' }
+runs:
+  using: composite
+  steps:
+    - shell: bash
+      env: { FROM: '${{ inputs.path }}', NAME: '${{ inputs.name }}' }
+      run: mkdir -p \"$ARTIFACTS/$NAME\" && cp \"$FROM\" \"$ARTIFACTS/$NAME/\"
+";
+
+const DOWNLOAD: &str = "\
+name: download
+inputs:
+  name: { default: '' }
+  path: { default: '' }
+  run-id: { default: '' }
+  github-token: { default: '' }
+runs:
+  using: composite
+  steps:
+    - shell: bash
+      env: { TO: '${{ inputs.path }}', NAME: '${{ inputs.name }}' }
+      run: mkdir -p \"$TO\" && cp \"$ARTIFACTS/$NAME/\"* \"$TO/\"
+";
+
+/// A workflow as users copy it, but for where mcpgate comes from: it is the one under test.
+pub(super) fn example(name: &str) -> String {
+    let path = repository().join("examples/workflows").join(name);
+    let text = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    let mut lines = text.lines().peekable();
+    let mut changed = String::new();
+    let mut found = 0;
+    while let Some(line) = lines.next() {
+        changed.push_str(line);
+        changed.push('\n');
+        let Some(before) = line.strip_suffix(&format!("uses: {ACTION}")) else {
+            continue;
+        };
+        found += 1;
+        let indent = " ".repeat(before.len());
+        if lines.next_if(|next| next.trim() == "with:").is_none() {
+            assert!(before.ends_with("- ") || before.trim().is_empty(), "{line}");
+        }
+        changed.push_str(&format!("{indent}with:\n{indent}  install: path\n"));
+    }
+    assert_eq!(found, 1, "{name} uses {ACTION}");
+    changed
+}
+
+/// The actions that a workflow uses besides mcpgate: `OWNER/NAME@SHA`.
+fn used(workflow: &str) -> impl Iterator<Item = &str> {
+    workflow
+        .lines()
+        .filter_map(|line| line.split_once("uses: "))
+        .filter_map(|(_, action)| action.split_whitespace().next())
+}
+
+/// What a run is told.
+pub(super) struct Run<'a> {
+    pub(super) hub: &'a Hub,
+    /// Name of the event; its payload is the project's `event.json`.
+    pub(super) event: &'a str,
+    /// Number of the run.
+    pub(super) number: u64,
+    /// A file of `examples/workflows`.
+    pub(super) workflow: &'a str,
+    /// The folder of the checkout, in the project.
+    pub(super) checkout: &'a str,
+}
+
+/// What came of a run.
+#[derive(Debug)]
+pub(super) struct Job {
+    outcome: Outcome,
+    lines: Vec<Value>,
+}
+
+impl Run<'_> {
+    /// Runs the workflow to its end.
+    #[track_caller]
+    pub(super) fn run(&self, project: Project) -> (Project, Job) {
+        let workflow = example(self.workflow);
+        let project = project
+            .file("job/workflow.yml", &workflow)
+            .file("job/upload/action.yml", UPLOAD)
+            .file("job/download/action.yml", DOWNLOAD)
+            .file("job/home/.keep", "");
+        let path = |name: &str| project.path(name).display().to_string();
+        let bin = Path::new(MCPGATE).parent().expect("the binary's folder").display();
+        let search = std::env::var("PATH").unwrap_or_default();
+        let (home, job) = (path("job/home"), path("job"));
+        let project = project
+            .env("PATH", &format!("{bin}:{search}"))
+            .env("HOME", &home)
+            .env("XDG_CACHE_HOME", &format!("{home}/cache"))
+            .env("XDG_CONFIG_HOME", &format!("{home}/config"));
+        let act = repository().join(ACT).display().to_string();
+        let mut words = vec![
+            self.event.to_owned(),
+            "--json".to_owned(),
+            "--bind".to_owned(),
+            "--no-cache-server".to_owned(),
+            "--platform=ubuntu-latest=-self-hosted".to_owned(),
+            format!("--directory={}", project.path(self.checkout).display()),
+            format!("--workflows={job}/workflow.yml"),
+            format!("--eventpath={}", project.path("event.json").display()),
+            format!("--secret=GITHUB_TOKEN={TOKEN}"),
+            format!("--env=GITHUB_API_URL={}", self.hub.url()),
+            format!("--env=GITHUB_RUN_ID={}", self.number),
+            format!("--env=ARTIFACTS={job}/artifacts"),
+            "--env=NO_PROXY=127.0.0.1".to_owned(),
+            format!("--local-repository={ACTION}={}", repository().display()),
+        ];
+        for action in used(&workflow) {
+            for (name, folder) in [("upload-artifact", "upload"), ("download-artifact", "download")] {
+                if action.starts_with(&format!("actions/{name}@")) {
+                    words.push(format!("--local-repository={action}={job}/{folder}"));
+                }
+            }
+        }
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        let outcome = project.run_other(&act, &words);
+        let lines = outcome
+            .stdout
+            .lines()
+            .filter_map(|line| serde_json::from_str(line).ok())
+            .collect();
+        (project, Job { outcome, lines })
+    }
+}
+
+impl Job {
+    /// Demands that the job was green.
+    #[track_caller]
+    pub(super) fn green(self) -> Self {
+        Self { outcome: self.outcome.code(0), ..self }
+    }
+
+    /// Demands that the job was red.
+    #[track_caller]
+    pub(super) fn red(self) -> Self {
+        Self { outcome: self.outcome.code(1), ..self }
+    }
+
+    /// Workflow commands of a kind that the runner heeded.
+    fn commands(&self, kind: &str) -> impl Iterator<Item = &Value> {
+        self.lines.iter().filter(move |line| line["command"] == kind)
+    }
+
+    /// An output of the publishing step.
+    #[track_caller]
+    pub(super) fn output(&self, name: &str) -> String {
+        let found = self.commands("set-output").filter(|line| line["name"] == name);
+        let Some(line) = found.last() else {
+            panic!("no output {name}\n{}", self.outcome);
+        };
+        line["arg"].as_str().unwrap_or_default().to_owned()
+    }
+
+    /// Annotations with their places: `LEVEL FILE:LINE TITLE: MESSAGE`.
+    pub(super) fn annotations(&self) -> Vec<String> {
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        ["error", "warning", "notice"]
+            .into_iter()
+            .flat_map(|level| self.commands(level).map(move |line| (level, line)))
+            .map(|(level, line)| {
+                let pairs = &line["kvPairs"];
+                let place = format!("{}:{}", text(&pairs["file"]), text(&pairs["line"]));
+                format!("{level} {place} {}: {}", text(&pairs["title"]), text(&line["arg"]))
+            })
+            .collect()
+    }
+
+    /// The job's summary.
+    pub(super) fn summary(&self) -> String {
+        self.commands("summary")
+            .filter_map(|line| line["content"].as_str())
+            .collect()
+    }
+
+    /// All that the job printed and wrote down.
+    pub(super) fn everything(&self) -> String {
+        self.outcome.to_string()
+    }
+}

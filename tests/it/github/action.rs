@@ -1,0 +1,228 @@
+//! The action, from the workflow that a user copies to the comment: the jobs of real pull requests,
+//! run by `act`, with the reference server as the server.
+
+use mcpgate::store::to_stable_text;
+use serde_json::json;
+
+use super::{
+    act::{Job, Run},
+    hub::{Hub, TOKEN},
+    job::{Commits, event, git, pull_request_in},
+};
+use crate::{
+    harness::{BASELINE, Project},
+    reference::{ECHO, MCPGATE, WAIT, healthy},
+};
+
+const CONFIG: &str = "mcpgate.toml";
+
+/// The configuration that [`healthy`] was measured with, but for the server's command.
+fn config(command: &str) -> String {
+    format!(
+        "[server]\n\
+         command = {command}\n\
+         call-timeout = \"1s\"\n\
+         startup-timeout = \"10s\"\n\n\
+         [suite]\n\
+         size = \"quick\"\n\
+         calls = 20\n\
+         concurrency = 2\n\n\
+         [[tool]]{ECHO}\n\
+         [[tool]]{WAIT}"
+    )
+}
+
+fn good() -> String {
+    config(&format!("['{MCPGATE}', 'reference-server']"))
+}
+
+/// Slower, and curious about its environment.
+fn bad() -> String {
+    config(&format!(
+        "['sh', '-c', \"env >environment.txt; exec '{MCPGATE}' reference-server --fault delay=wait:25\"]"
+    ))
+}
+
+/// A pull request that makes the configuration `head`, from this repository or a fork; its merge
+/// commit is checked out. `base` is what the base has.
+fn pull_request(base: &[(&str, &str)], head: &str, head_repository: &str) -> (Project, Commits) {
+    let (project, commits) = pull_request_in(Project::measuring(), base, &[(CONFIG, head)]);
+    let origin = ["remote", "add", "origin", "https://github.test/acme/server.git"];
+    git(&project, &origin);
+    let event = event(&commits, head_repository);
+    (project.file("event.json", &event), commits)
+}
+
+fn run(hub: &Hub, number: u64, project: Project) -> (Project, Job) {
+    Run {
+        hub,
+        event: "pull_request",
+        number,
+        workflow: "gate.yml",
+        checkout: "",
+    }
+    .run(project)
+}
+
+#[test]
+fn a_regression_is_red_with_one_comment_that_turns_green_when_mended() {
+    let (hub, baseline) = (Hub::new(), to_stable_text(&healthy()));
+    let base = good();
+    let base = [(CONFIG, base.as_str()), (BASELINE, baseline.as_str())];
+    let (project, _) = pull_request(&base, &bad(), "acme/server");
+    let (project, job) = run(&hub, 10, project);
+    let job = job.red();
+    assert_eq!(job.output("verdict"), "regressed");
+    assert_eq!(job.output("exit-code"), "1");
+    let line = bad().lines().position(|line| line.contains("\"wait\"")).expect("wait") + 1;
+    let annotations = job.annotations();
+    let place = format!("error {CONFIG}:{line} ");
+    assert!(annotations.iter().any(|a| a.starts_with(&place)), "{annotations:#?}");
+    assert!(job.summary().contains("regressed"), "{}", job.summary());
+    let comments = hub.ours();
+    assert_eq!(comments.len(), 1, "{comments:?}");
+    assert!(comments[0].lines().next().is_some_and(|line| line.contains("regressed")));
+    assert!(job.output("comment-url").contains("#issuecomment-"));
+
+    // The server knew neither the token nor the runner's files.
+    let environment = project.read("environment.txt");
+    assert!(environment.contains("GITHUB_ACTIONS=true"), "{environment}");
+    for hidden in [TOKEN, "GITHUB_TOKEN=", "GITHUB_ENV=", "GITHUB_PATH=", "GITHUB_OUTPUT="] {
+        assert!(!environment.contains(hidden), "{hidden}: {environment}");
+    }
+    assert!(!job.everything().contains(TOKEN));
+
+    // The author mends it: another commit, another merge.
+    let project = project.file(CONFIG, &good());
+    git(&project, &["commit", "--quiet", "--amend", "-m", "merge", "--", CONFIG]);
+    let (_, job) = run(&hub, 11, project);
+    let job = job.green();
+    assert_ne!(job.output("verdict"), "regressed");
+    let comments = hub.ours();
+    assert_eq!(comments.len(), 1, "{comments:?}");
+    assert!(comments[0].lines().next().is_some_and(|line| !line.contains("regressed")));
+    assert!(comments[0].contains("/actions/runs/11"), "{}", comments[0]);
+}
+
+#[test]
+fn a_fork_keeps_its_verdict_without_a_comment() {
+    let (hub, baseline) = (Hub::new(), to_stable_text(&healthy()));
+    let base = good();
+    let base = [(CONFIG, base.as_str()), (BASELINE, baseline.as_str())];
+    let (project, _) = pull_request(&base, &bad(), "mallory/server");
+    let (_, job) = run(&hub, 10, project);
+    let job = job.red();
+    assert_eq!(job.output("verdict"), "regressed");
+    assert_eq!(job.output("comment-url"), "");
+    assert!(job.summary().contains("regressed"), "{}", job.summary());
+    assert!(hub.ours().is_empty());
+    assert_eq!(hub.count("POST"), 0);
+}
+
+#[test]
+fn a_merge_group_is_judged_without_a_comment() {
+    let (hub, baseline) = (Hub::new(), to_stable_text(&healthy()));
+    let base = good();
+    let base = [(CONFIG, base.as_str()), (BASELINE, baseline.as_str())];
+    let (project, commits) = pull_request(&base, &good(), "acme/server");
+    let group = json!({
+        "action": "checks_requested",
+        "merge_group": {
+            "base_sha": commits.base, "base_ref": "refs/heads/main",
+            "head_sha": commits.merge,
+            "head_ref": format!("refs/heads/gh-readonly-queue/main/pr-7-{}", commits.base),
+        },
+        "repository": { "full_name": "acme/server" },
+    });
+    let (_, job) = Run {
+        hub: &hub,
+        event: "merge_group",
+        number: 10,
+        workflow: "gate.yml",
+        checkout: "",
+    }
+    .run(project.file("event.json", &group.to_string()));
+    let job = job.green();
+    assert_ne!(job.output("verdict"), "regressed");
+    assert!(job.summary().contains("mcpgate"), "{}", job.summary());
+    assert!(hub.ours().is_empty());
+}
+
+#[test]
+fn the_first_use_is_green_and_says_how_to_make_a_baseline() {
+    let hub = Hub::new();
+    let (project, _) = pull_request(&[("server.js", "")], &good(), "acme/server");
+    let (_, job) = run(&hub, 10, project);
+    let job = job.green();
+    let comments = hub.ours();
+    assert_eq!(comments.len(), 1, "{comments:?}");
+    for said in [&comments[0], &job.summary()] {
+        assert!(said.contains("no baseline"), "{said}");
+        assert!(said.contains("mcpgate baseline update"), "{said}");
+    }
+}
+
+#[test]
+fn the_pair_for_forks_measures_without_rights_and_comments_without_the_code() {
+    let (hub, baseline) = (Hub::new(), to_stable_text(&healthy()));
+    let base = good();
+    let base = [(CONFIG, base.as_str()), (BASELINE, baseline.as_str())];
+    let (project, commits) = pull_request(&base, &bad(), "mallory/server");
+    let measure = Run {
+        hub: &hub,
+        event: "pull_request",
+        number: 12,
+        workflow: "fork-measure.yml",
+        checkout: "",
+    };
+    let (project, job) = measure.run(project);
+    assert_eq!(job.red().output("verdict"), "regressed");
+    assert!(hub.state().asked.is_empty(), "{:?}", hub.state().asked);
+
+    // The other job has no checkout of anything; the base comes by the API.
+    for (path, text) in base {
+        let file = (path.to_owned(), commits.base.clone(), text.as_bytes().to_vec());
+        hub.state().files.push(file);
+    }
+    hub.state().commits.push(commits.base.clone());
+    hub.state().open.push(json!({
+        "number": 7,
+        "base": { "ref": "main", "sha": commits.base },
+        "head": { "ref": "faster", "sha": commits.head },
+    }));
+    let ended = json!({
+        "action": "completed",
+        "workflow_run": {
+            "event": "pull_request", "conclusion": "failure", "id": 12, "run_attempt": 1,
+            "head_sha": commits.head, "head_branch": "faster",
+            "head_repository": { "owner": { "login": "mallory" } }, "pull_requests": [],
+        },
+        "repository": { "full_name": "acme/server" },
+    });
+    let project = project
+        .file("event.json", &ended.to_string())
+        .file("elsewhere/README.md", "");
+    for arguments in [
+        &["init", "--quiet", "--initial-branch=main"][..],
+        &["add", "--all"],
+        &["commit", "--quiet", "-m", "default branch"],
+        &["remote", "add", "origin", "https://github.test/acme/server.git"],
+    ] {
+        git(&project, &[&["-C", "elsewhere"], arguments].concat());
+    }
+    let publish = Run {
+        event: "workflow_run",
+        number: 90,
+        workflow: "fork-publish.yml",
+        checkout: "elsewhere",
+        ..measure
+    };
+    let (_, job) = publish.run(project);
+    let job = job.green();
+    assert_eq!(job.output("verdict"), "regressed");
+    let comments = hub.ours();
+    assert_eq!(comments.len(), 1, "{comments:?}");
+    assert!(comments[0].contains("regressed"), "{}", comments[0]);
+    // The link is to the run that measured.
+    assert!(comments[0].contains("/actions/runs/12"), "{}", comments[0]);
+}
