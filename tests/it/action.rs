@@ -160,7 +160,10 @@ fn what_is_measured_gets_no_token_and_cannot_command_the_runner() {
     let outcome = step(&project, "measure").code(0);
     let environment = project.read("mcpgate.environment");
     for (name, value) in secrets.iter().chain(&files) {
-        assert!(!environment.contains(name) && !environment.contains(value), "{name}");
+        assert!(
+            !environment.contains(name) && !environment.contains(value),
+            "{name}"
+        );
     }
     assert!(!environment.contains("GITHUB_OUTPUT="));
     assert!(environment.contains("KEPT=for-the-server"));
@@ -193,7 +196,11 @@ fn preparing_hands_over_a_folder_and_ends_as_mcpgate_does() {
         arguments(&project),
         ["github", "prepare", "--dir", folder, "--config", "a b.toml"]
     );
-    assert!(project.read("mcpgate.environment").contains("GITHUB_TOKEN=secret"));
+    assert!(
+        project
+            .read("mcpgate.environment")
+            .contains("GITHUB_TOKEN=secret")
+    );
 
     let project = with_mcpgate("").env("MCPGATE_WORKING_DIRECTORY", "-nowhere");
     step(&project, "prepare")
@@ -206,27 +213,76 @@ fn preparing_hands_over_a_folder_and_ends_as_mcpgate_does() {
 fn each_mode_publishes_in_its_way() {
     let rows: [(&[(&str, &str)], &[&str]); 6] = [
         (
-            &[("MCPGATE_MODE", "gate"), ("MCPGATE_MEASURED_EXIT_CODE", "1")],
-            &["--comment", "auto", "--fail-on", "regression", "--measured-exit-code", "1"],
+            &[
+                ("MCPGATE_MODE", "gate"),
+                ("MCPGATE_MEASURED_EXIT_CODE", "1"),
+            ],
+            &[
+                "--comment",
+                "auto",
+                "--fail-on",
+                "regression",
+                "--measured-exit-code",
+                "1",
+            ],
         ),
         (
             // The measuring step itself broke.
-            &[("MCPGATE_MODE", "gate"), ("MCPGATE_FAIL_ON", "inconclusive")],
-            &["--comment", "auto", "--fail-on", "inconclusive", "--measured-exit-code", "3"],
-        ),
-        (
-            &[("MCPGATE_MODE", "measure"), ("MCPGATE_MEASURED_EXIT_CODE", "0")],
-            &["--comment", "never", "--fail-on", "regression", "--measured-exit-code", "0"],
-        ),
-        (
-            &[("MCPGATE_MODE", "publish"), ("MCPGATE_RESULTS", "mcpgate.toml")],
-            &["--results", "mcpgate.toml", "--comment", "auto", "--fail-on", "never"],
-        ),
-        (
-            &[("MCPGATE_MODE", "publish"), ("MCPGATE_RESULTS", "absent.json")],
             &[
-                "--results", "absent.json", "--comment", "auto", "--fail-on", "never",
-                "--measured-exit-code", "3",
+                ("MCPGATE_MODE", "gate"),
+                ("MCPGATE_FAIL_ON", "inconclusive"),
+            ],
+            &[
+                "--comment",
+                "auto",
+                "--fail-on",
+                "inconclusive",
+                "--measured-exit-code",
+                "3",
+            ],
+        ),
+        (
+            &[
+                ("MCPGATE_MODE", "measure"),
+                ("MCPGATE_MEASURED_EXIT_CODE", "0"),
+            ],
+            &[
+                "--comment",
+                "never",
+                "--fail-on",
+                "regression",
+                "--measured-exit-code",
+                "0",
+            ],
+        ),
+        (
+            &[
+                ("MCPGATE_MODE", "publish"),
+                ("MCPGATE_RESULTS", "mcpgate.toml"),
+            ],
+            &[
+                "--results",
+                "mcpgate.toml",
+                "--comment",
+                "auto",
+                "--fail-on",
+                "never",
+            ],
+        ),
+        (
+            &[
+                ("MCPGATE_MODE", "publish"),
+                ("MCPGATE_RESULTS", "absent.json"),
+            ],
+            &[
+                "--results",
+                "absent.json",
+                "--comment",
+                "auto",
+                "--fail-on",
+                "never",
+                "--measured-exit-code",
+                "3",
             ],
         ),
         (
@@ -237,8 +293,16 @@ fn each_mode_publishes_in_its_way() {
                 ("MCPGATE_COMMENT_AUTHOR", "app[bot]"),
             ],
             &[
-                "--comment", "auto", "--fail-on", "regression", "--measured-exit-code", "0",
-                "--comment-key", "api", "--comment-author", "app[bot]",
+                "--comment",
+                "auto",
+                "--fail-on",
+                "regression",
+                "--measured-exit-code",
+                "0",
+                "--comment-key",
+                "api",
+                "--comment-author",
+                "app[bot]",
             ],
         ),
     ];

@@ -69,8 +69,7 @@ pub(crate) fn cargo_deny(root: &Path) -> Result<PathBuf, Failure> {
 /// Installs `act` and the linters of workflows and shell under `target/`; returns the folder of the
 /// programs.
 pub(crate) fn workflow_tools(root: &Path) -> Result<PathBuf, Failure> {
-    let versions =
-        prerequisites::check("installing the workflow tools", &[prerequisites::PYTHON])?;
+    let versions = prerequisites::check("installing the workflow tools", &[prerequisites::PYTHON])?;
     let directory = root.join("target/tools/workflow-tools");
     Installation {
         directory: directory.clone(),

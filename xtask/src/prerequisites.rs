@@ -162,7 +162,10 @@ mod tests {
             ("3.11", Some(Version(3, 11))),
             ("git version 2.39.5 (Apple Git-154)", Some(Version(2, 39))),
             ("5.2.15(1)-release", Some(Version(5, 2))),
-            ("curl 8.5.0 (x86_64-pc-linux-gnu) libcurl/8.5.0", Some(Version(8, 5))),
+            (
+                "curl 8.5.0 (x86_64-pc-linux-gnu) libcurl/8.5.0",
+                Some(Version(8, 5)),
+            ),
             ("3", None),
             ("", None),
             ("v.1 of it", None),

@@ -8,11 +8,7 @@ use crate::{Failure, install, prerequisites, shell};
 pub(crate) fn run(root: &Path, arguments: &[String]) -> Result<(), Failure> {
     prerequisites::check(
         "testing the action",
-        &[
-            prerequisites::BASH,
-            prerequisites::CURL,
-            prerequisites::GIT,
-        ],
+        &[prerequisites::BASH, prerequisites::CURL, prerequisites::GIT],
     )?;
     install::all(root)?;
     shell::run(

@@ -22,8 +22,12 @@ pub(crate) fn lint(root: &Path, tools: &Path) -> Result<(), Failure> {
 
     // actionlint runs shellcheck on each `run` if it finds it.
     let path = env::var_os("PATH").unwrap_or_default();
-    let path = env::join_paths([tools.to_path_buf()].into_iter().chain(env::split_paths(&path)))
-        .map_err(|error| format!("{}: {error}", tools.display()))?;
+    let path = env::join_paths(
+        [tools.to_path_buf()]
+            .into_iter()
+            .chain(env::split_paths(&path)),
+    )
+    .map_err(|error| format!("{}: {error}", tools.display()))?;
     let tool = |name: &str, arguments: &[&str]| {
         let mut command = Command::new(tools.join(name));
         command.args(arguments).env("PATH", &path);
@@ -99,6 +103,10 @@ mod tests {
         assert_eq!(found, [Path::new("a/b.yml"), Path::new("a/c.yml")]);
         let message = files(root.path(), "a", "sh").unwrap_err();
         assert_eq!(message, "a: no *.sh in it");
-        assert!(files(root.path(), "b", "sh").unwrap_err().starts_with("b: "));
+        assert!(
+            files(root.path(), "b", "sh")
+                .unwrap_err()
+                .starts_with("b: ")
+        );
     }
 }

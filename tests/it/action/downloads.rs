@@ -1,5 +1,8 @@
 //! Where the action's mcpgate comes from.
-#![expect(clippy::disallowed_methods, reason = "a test: it makes files and listens")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a test: it makes files and listens"
+)]
 
 use std::{
     fs,
@@ -50,7 +53,9 @@ fn with_cargo(project: Project) -> Project {
 fn archive() -> (Vec<u8>, String) {
     let project = Project::new().file("mcpgate", "#!/bin/sh\necho downloaded\n");
     project.run_other("chmod", &["+x", "mcpgate"]).code(0);
-    project.run_other("tar", &["-czf", ARCHIVE, "mcpgate"]).code(0);
+    project
+        .run_other("tar", &["-czf", ARCHIVE, "mcpgate"])
+        .code(0);
     let digest = project.run_other(
         "bash",
         &["-c", "source \"$0\"; sha256 \"$1\"", &lib(), ARCHIVE],
@@ -87,7 +92,11 @@ fn serve(content: Vec<u8>, answer: Answer) -> String {
 fn respond(mut stream: TcpStream, content: &[u8], answer: Answer) -> std::io::Result<()> {
     let mut lines = BufReader::new(stream.try_clone()?).lines();
     let request = lines.next().transpose()?.unwrap_or_default();
-    while lines.next().transpose()?.is_some_and(|line| !line.is_empty()) {}
+    while lines
+        .next()
+        .transpose()?
+        .is_some_and(|line| !line.is_empty())
+    {}
     let is_known = request.starts_with(&format!("GET /releases/v1.2.3/{ARCHIVE} "));
     let (status, body) = match answer {
         Answer::Whole if is_known => ("200 OK", content),
@@ -109,13 +118,21 @@ fn install(project: &Project) -> Outcome {
 #[test]
 fn a_pinned_binary_is_downloaded_and_checked() {
     let (content, digest) = archive();
-    let project = with_action(&format!("# a comment\nbase https://x.test\n{digest}  {ARCHIVE}\n"))
-        .env("MCPGATE_DOWNLOAD_BASE", &serve(content, Answer::Whole));
+    let project = with_action(&format!(
+        "# a comment\nbase https://x.test\n{digest}  {ARCHIVE}\n"
+    ))
+    .env("MCPGATE_DOWNLOAD_BASE", &serve(content, Answer::Whole));
     install(&project).code(0).stdout_has("downloaded");
     let outputs = project.read("outputs");
-    let program = outputs.trim_end().strip_prefix("program=").expect("an output");
+    let program = outputs
+        .trim_end()
+        .strip_prefix("program=")
+        .expect("an output");
     assert!(program.starts_with('/'), "{program}");
-    project.run_other(program, &[]).code(0).stdout_has("downloaded");
+    project
+        .run_other(program, &[])
+        .code(0)
+        .stdout_has("downloaded");
 }
 
 #[test]
@@ -130,7 +147,10 @@ fn what_is_not_what_was_pinned_is_never_run() {
             .stdout_has(&format!("and the action pins {digest}: it is not used"))
             .says_nothing_of("downloaded");
         assert_eq!(project.read("outputs"), "");
-        assert!(!project.path("cargo.arguments").exists(), "nor is it built instead");
+        assert!(
+            !project.path("cargo.arguments").exists(),
+            "nor is it built instead"
+        );
     }
 }
 
@@ -139,11 +159,20 @@ fn without_a_binary_it_is_built_once() {
     let (content, digest) = archive();
     let absent = serve(content, Answer::Absent);
     for (checksums, said) in [
-        (String::new(), "::notice title=mcpgate::action/checksums.txt pins no binary of mcpgate 1.2.3 for Linux X64"),
-        (format!("{digest}  {ARCHIVE}\n"), "could not be downloaded: mcpgate is built from source"),
+        (
+            String::new(),
+            "::notice title=mcpgate::action/checksums.txt pins no binary of mcpgate 1.2.3 for Linux X64",
+        ),
+        (
+            format!("{digest}  {ARCHIVE}\n"),
+            "could not be downloaded: mcpgate is built from source",
+        ),
     ] {
         let project = with_cargo(with_action(&checksums)).env("MCPGATE_DOWNLOAD_BASE", &absent);
-        install(&project).code(0).stdout_has(said).stdout_has("built");
+        install(&project)
+            .code(0)
+            .stdout_has(said)
+            .stdout_has("built");
         let words = project.read("cargo.arguments");
         assert!(words.starts_with("install\n--locked\n"), "{words}");
 
@@ -154,7 +183,9 @@ fn without_a_binary_it_is_built_once() {
         let project = project.file("src/main.rs", "fn main() { }");
         install(&project).code(0);
         assert!(project.path("cargo.arguments").exists());
-        let left: Vec<_> = fs::read_dir(project.path("tools/mcpgate")).expect("a folder").collect();
+        let left: Vec<_> = fs::read_dir(project.path("tools/mcpgate"))
+            .expect("a folder")
+            .collect();
         assert_eq!(left.len(), 2, "{left:?}");
     }
 }
@@ -163,15 +194,30 @@ fn without_a_binary_it_is_built_once() {
 #[test]
 fn what_cannot_be_had_is_said_with_what_to_do() {
     let rows: [(&[(&str, &str)], &str); 8] = [
-        (&[("MCPGATE_MODE", "refesh")], "mode: 'refesh' is none of gate, measure, publish"),
-        (&[("MCPGATE_INSTALL", "maybe")], "install: 'maybe' is none of auto, build, path"),
-        (&[("MCPGATE_INSTALL", "path")], "there is no mcpgate on the PATH"),
-        (&[("MCPGATE_VERSION", "v1.0.0")], "no binary of mcpgate 1.0.0 is pinned"),
+        (
+            &[("MCPGATE_MODE", "refesh")],
+            "mode: 'refesh' is none of gate, measure, publish",
+        ),
+        (
+            &[("MCPGATE_INSTALL", "maybe")],
+            "install: 'maybe' is none of auto, build, path",
+        ),
+        (
+            &[("MCPGATE_INSTALL", "path")],
+            "there is no mcpgate on the PATH",
+        ),
+        (
+            &[("MCPGATE_VERSION", "v1.0.0")],
+            "no binary of mcpgate 1.0.0 is pinned",
+        ),
         (
             &[("MCPGATE_VERSION", "1.0.0"), ("MCPGATE_INSTALL", "build")],
             "install: build can only build mcpgate 1.2.3",
         ),
-        (&[("MCPGATE_VERSION", "../../x")], "version: '../../x' is not of the form 1.2.3"),
+        (
+            &[("MCPGATE_VERSION", "../../x")],
+            "version: '../../x' is not of the form 1.2.3",
+        ),
         (&[("RUNNER_OS", "Windows")], "does not support Windows yet"),
         (&[], "there is no cargo on the PATH: install Rust"),
     ];
@@ -179,8 +225,21 @@ fn what_cannot_be_had_is_said_with_what_to_do() {
         let project = environment(with_action(""), inputs);
         // No cargo of the machine's, and no mcpgate.
         let tools = project.path("few").display().to_string();
-        for tool in ["bash", "sh", "awk", "find", "sort", "cut", "mkdir", "mktemp", "sha256sum", "shasum", "perl"] {
-            let line = format!("mkdir -p few; path=$(command -v {tool}) || exit 0; ln -sf \"$path\" few/");
+        for tool in [
+            "bash",
+            "sh",
+            "awk",
+            "find",
+            "sort",
+            "cut",
+            "mkdir",
+            "mktemp",
+            "sha256sum",
+            "shasum",
+            "perl",
+        ] {
+            let line =
+                format!("mkdir -p few; path=$(command -v {tool}) || exit 0; ln -sf \"$path\" few/");
             project.run_other("sh", &["-c", &line]).code(0);
         }
         let project = project.env("PATH", &tools);
@@ -196,8 +255,7 @@ fn what_cannot_be_had_is_said_with_what_to_do() {
 
 #[test]
 fn a_binary_on_the_path_is_taken_as_it_is() {
-    let project = stand_in(with_action(""), "mcpgate", "echo mine")
-        .env("MCPGATE_INSTALL", "path");
+    let project = stand_in(with_action(""), "mcpgate", "echo mine").env("MCPGATE_INSTALL", "path");
     install(&project).code(0).stdout_has("mine");
     let program = project.path("bin/mcpgate").display().to_string();
     assert_eq!(project.read("outputs"), format!("program={program}\n"));

@@ -113,7 +113,10 @@ impl Run<'_> {
             .file("job/download/action.yml", DOWNLOAD)
             .file("job/home/.keep", "");
         let path = |name: &str| project.path(name).display().to_string();
-        let bin = Path::new(MCPGATE).parent().expect("the binary's folder").display();
+        let bin = Path::new(MCPGATE)
+            .parent()
+            .expect("the binary's folder")
+            .display();
         let search = std::env::var("PATH").unwrap_or_default();
         let (home, job) = (path("job/home"), path("job"));
         let project = project
@@ -139,7 +142,10 @@ impl Run<'_> {
             format!("--local-repository={ACTION}={}", repository().display()),
         ];
         for action in used(&workflow) {
-            for (name, folder) in [("upload-artifact", "upload"), ("download-artifact", "download")] {
+            for (name, folder) in [
+                ("upload-artifact", "upload"),
+                ("download-artifact", "download"),
+            ] {
                 if action.starts_with(&format!("actions/{name}@")) {
                     words.push(format!("--local-repository={action}={job}/{folder}"));
                 }
@@ -160,24 +166,34 @@ impl Job {
     /// Demands that the job was green.
     #[track_caller]
     pub(super) fn green(self) -> Self {
-        Self { outcome: self.outcome.code(0), ..self }
+        Self {
+            outcome: self.outcome.code(0),
+            ..self
+        }
     }
 
     /// Demands that the job was red.
     #[track_caller]
     pub(super) fn red(self) -> Self {
-        Self { outcome: self.outcome.code(1), ..self }
+        Self {
+            outcome: self.outcome.code(1),
+            ..self
+        }
     }
 
     /// Workflow commands of a kind that the runner heeded.
     fn commands(&self, kind: &str) -> impl Iterator<Item = &Value> {
-        self.lines.iter().filter(move |line| line["command"] == kind)
+        self.lines
+            .iter()
+            .filter(move |line| line["command"] == kind)
     }
 
     /// An output of the publishing step.
     #[track_caller]
     pub(super) fn output(&self, name: &str) -> String {
-        let found = self.commands("set-output").filter(|line| line["name"] == name);
+        let found = self
+            .commands("set-output")
+            .filter(|line| line["name"] == name);
         let Some(line) = found.last() else {
             panic!("no output {name}\n{}", self.outcome);
         };
@@ -193,7 +209,11 @@ impl Job {
             .map(|(level, line)| {
                 let pairs = &line["kvPairs"];
                 let place = format!("{}:{}", text(&pairs["file"]), text(&pairs["line"]));
-                format!("{level} {place} {}: {}", text(&pairs["title"]), text(&line["arg"]))
+                format!(
+                    "{level} {place} {}: {}",
+                    text(&pairs["title"]),
+                    text(&line["arg"])
+                )
             })
             .collect()
     }

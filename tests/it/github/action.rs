@@ -47,7 +47,12 @@ fn bad() -> String {
 /// commit is checked out. `base` is what the base has.
 fn pull_request(base: &[(&str, &str)], head: &str, head_repository: &str) -> (Project, Commits) {
     let (project, commits) = pull_request_in(Project::measuring(), base, &[(CONFIG, head)]);
-    let origin = ["remote", "add", "origin", "https://github.test/acme/server.git"];
+    let origin = [
+        "remote",
+        "add",
+        "origin",
+        "https://github.test/acme/server.git",
+    ];
     git(&project, &origin);
     let event = event(&commits, head_repository);
     (project.file("event.json", &event), commits)
@@ -74,33 +79,59 @@ fn a_regression_is_red_with_one_comment_that_turns_green_when_mended() {
     let job = job.red();
     assert_eq!(job.output("verdict"), "regressed");
     assert_eq!(job.output("exit-code"), "1");
-    let line = bad().lines().position(|line| line.contains("\"wait\"")).expect("wait") + 1;
+    let line = bad()
+        .lines()
+        .position(|line| line.contains("\"wait\""))
+        .expect("wait")
+        + 1;
     let annotations = job.annotations();
     let place = format!("error {CONFIG}:{line} ");
-    assert!(annotations.iter().any(|a| a.starts_with(&place)), "{annotations:#?}");
+    assert!(
+        annotations.iter().any(|a| a.starts_with(&place)),
+        "{annotations:#?}"
+    );
     assert!(job.summary().contains("regressed"), "{}", job.summary());
     let comments = hub.ours();
     assert_eq!(comments.len(), 1, "{comments:?}");
-    assert!(comments[0].lines().next().is_some_and(|line| line.contains("regressed")));
+    assert!(
+        comments[0]
+            .lines()
+            .next()
+            .is_some_and(|line| line.contains("regressed"))
+    );
     assert!(job.output("comment-url").contains("#issuecomment-"));
 
     // The server knew neither the token nor the runner's files.
     let environment = project.read("environment.txt");
     assert!(environment.contains("GITHUB_ACTIONS=true"), "{environment}");
-    for hidden in [TOKEN, "GITHUB_TOKEN=", "GITHUB_ENV=", "GITHUB_PATH=", "GITHUB_OUTPUT="] {
+    for hidden in [
+        TOKEN,
+        "GITHUB_TOKEN=",
+        "GITHUB_ENV=",
+        "GITHUB_PATH=",
+        "GITHUB_OUTPUT=",
+    ] {
         assert!(!environment.contains(hidden), "{hidden}: {environment}");
     }
     assert!(!job.everything().contains(TOKEN));
 
     // The author mends it: another commit, another merge.
     let project = project.file(CONFIG, &good());
-    git(&project, &["commit", "--quiet", "--amend", "-m", "merge", "--", CONFIG]);
+    git(
+        &project,
+        &["commit", "--quiet", "--amend", "-m", "merge", "--", CONFIG],
+    );
     let (_, job) = run(&hub, 11, project);
     let job = job.green();
     assert_ne!(job.output("verdict"), "regressed");
     let comments = hub.ours();
     assert_eq!(comments.len(), 1, "{comments:?}");
-    assert!(comments[0].lines().next().is_some_and(|line| !line.contains("regressed")));
+    assert!(
+        comments[0]
+            .lines()
+            .next()
+            .is_some_and(|line| !line.contains("regressed"))
+    );
     assert!(comments[0].contains("/actions/runs/11"), "{}", comments[0]);
 }
 
@@ -181,7 +212,11 @@ fn the_pair_for_forks_measures_without_rights_and_comments_without_the_code() {
 
     // The other job has no checkout of anything; the base comes by the API.
     for (path, text) in base {
-        let file = (path.to_owned(), commits.base.clone(), text.as_bytes().to_vec());
+        let file = (
+            path.to_owned(),
+            commits.base.clone(),
+            text.as_bytes().to_vec(),
+        );
         hub.state().files.push(file);
     }
     hub.state().commits.push(commits.base.clone());
@@ -206,7 +241,12 @@ fn the_pair_for_forks_measures_without_rights_and_comments_without_the_code() {
         &["init", "--quiet", "--initial-branch=main"][..],
         &["add", "--all"],
         &["commit", "--quiet", "-m", "default branch"],
-        &["remote", "add", "origin", "https://github.test/acme/server.git"],
+        &[
+            "remote",
+            "add",
+            "origin",
+            "https://github.test/acme/server.git",
+        ],
     ] {
         git(&project, &[&["-C", "elsewhere"], arguments].concat());
     }
