@@ -209,9 +209,14 @@ fn preparing_hands_over_a_folder_and_ends_as_mcpgate_does() {
 }
 
 /// Inputs of the publishing step, and what it makes of them.
+type Publishing = (
+    &'static [(&'static str, &'static str)],
+    &'static [&'static str],
+);
+
 #[test]
 fn each_mode_publishes_in_its_way() {
-    let rows: [(&[(&str, &str)], &[&str]); 6] = [
+    let rows: [Publishing; 6] = [
         (
             &[
                 ("MCPGATE_MODE", "gate"),
