@@ -1,13 +1,14 @@
 //! A job as a runner runs it: a workflow of `examples/workflows` and this repository's action, by
 //! `act`, on this machine.
 //!
-//! What stands in for GitHub: its API is [`Hub`]; `actions/checkout` is skipped, since the project is
-//! the checkout; artifacts go to a folder by two actions of our own.
-#![expect(clippy::disallowed_methods, reason = "a test harness: it reads files")]
+//! What stands in for GitHub: its API is [`Hub`]; for `actions/checkout` act copies the project;
+//! artifacts go to a folder by two actions of our own.
+#![expect(clippy::disallowed_methods, reason = "a test harness: it makes files")]
 
-use std::path::Path;
+use std::{fs, path::Path};
 
 use serde_json::Value;
+use tempfile::TempDir;
 
 use super::hub::{Hub, TOKEN};
 use crate::{
@@ -53,7 +54,7 @@ runs:
 /// A workflow as users copy it, but for where mcpgate comes from: it is the one under test.
 pub(super) fn example(name: &str) -> String {
     let path = repository().join("examples/workflows").join(name);
-    let text = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    let text = fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
     let mut lines = text.lines().peekable();
     let mut changed = String::new();
     let mut found = 0;
@@ -82,9 +83,15 @@ fn used(workflow: &str) -> impl Iterator<Item = &str> {
         .filter_map(|(_, action)| action.split_whitespace().next())
 }
 
+/// The machine of a repository's jobs, and the GitHub that it asks.
+pub(super) struct Runner {
+    pub(super) hub: Hub,
+    /// Beside the checkout, which is copied for each run.
+    folder: TempDir,
+}
+
 /// What a run is told.
 pub(super) struct Run<'a> {
-    pub(super) hub: &'a Hub,
     /// Name of the event; its payload is the project's `event.json`.
     pub(super) event: &'a str,
     /// Number of the run.
@@ -102,56 +109,72 @@ pub(super) struct Job {
     lines: Vec<Value>,
 }
 
-impl Run<'_> {
-    /// Runs the workflow to its end.
+impl Runner {
+    pub(super) fn new() -> Self {
+        let folder = tempfile::Builder::new()
+            .prefix("mcpgate-runner-")
+            .tempdir()
+            .expect("make a folder");
+        for (name, text) in [("upload", UPLOAD), ("download", DOWNLOAD)] {
+            fs::create_dir(folder.path().join(name)).expect("make a folder");
+            fs::write(folder.path().join(name).join("action.yml"), text).expect("write an action");
+        }
+        fs::create_dir(folder.path().join("home")).expect("make a folder");
+        Self {
+            hub: Hub::new(),
+            folder,
+        }
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.folder.path().join(name).display().to_string()
+    }
+
+    /// A file that a job left in its home.
     #[track_caller]
-    pub(super) fn run(&self, project: Project) -> (Project, Job) {
-        let workflow = example(self.workflow);
-        let project = project
-            .file("job/workflow.yml", &workflow)
-            .file("job/upload/action.yml", UPLOAD)
-            .file("job/download/action.yml", DOWNLOAD)
-            .file("job/home/.keep", "");
-        let path = |name: &str| project.path(name).display().to_string();
-        let bin = Path::new(MCPGATE)
-            .parent()
-            .expect("the binary's folder")
-            .display();
+    pub(super) fn left_at_home(&self, name: &str) -> String {
+        let path = self.path(&format!("home/{name}"));
+        fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"))
+    }
+
+    /// Runs a workflow to its end.
+    #[track_caller]
+    pub(super) fn run(&self, project: Project, run: &Run<'_>) -> (Project, Job) {
+        let workflow = example(run.workflow);
+        let workflow_path = self.path("workflow.yml");
+        fs::write(&workflow_path, &workflow).expect("write the workflow");
+        let bin = Path::new(MCPGATE).parent().expect("the binary's folder");
         let search = std::env::var("PATH").unwrap_or_default();
-        let (home, job) = (path("job/home"), path("job"));
+        let home = self.path("home");
         let project = project
-            .env("PATH", &format!("{bin}:{search}"))
+            .env("PATH", &format!("{}:{search}", bin.display()))
             .env("HOME", &home)
-            .env("XDG_CACHE_HOME", &format!("{home}/cache"))
-            .env("XDG_CONFIG_HOME", &format!("{home}/config"));
-        let act = repository().join(ACT).display().to_string();
+            .env("XDG_CACHE_HOME", &self.path("cache"))
+            .env("XDG_CONFIG_HOME", &self.path("config"));
         let mut words = vec![
-            self.event.to_owned(),
+            run.event.to_owned(),
             "--json".to_owned(),
-            "--bind".to_owned(),
             "--no-cache-server".to_owned(),
             "--platform=ubuntu-latest=-self-hosted".to_owned(),
-            format!("--directory={}", project.path(self.checkout).display()),
-            format!("--workflows={job}/workflow.yml"),
+            format!("--directory={}", project.path(run.checkout).display()),
+            format!("--workflows={workflow_path}"),
             format!("--eventpath={}", project.path("event.json").display()),
             format!("--secret=GITHUB_TOKEN={TOKEN}"),
             format!("--env=GITHUB_API_URL={}", self.hub.url()),
-            format!("--env=GITHUB_RUN_ID={}", self.number),
-            format!("--env=ARTIFACTS={job}/artifacts"),
+            format!("--env=GITHUB_RUN_ID={}", run.number),
+            format!("--env=ARTIFACTS={}", self.path("artifacts")),
             "--env=NO_PROXY=127.0.0.1".to_owned(),
             format!("--local-repository={ACTION}={}", repository().display()),
         ];
         for action in used(&workflow) {
-            for (name, folder) in [
-                ("upload-artifact", "upload"),
-                ("download-artifact", "download"),
-            ] {
-                if action.starts_with(&format!("actions/{name}@")) {
-                    words.push(format!("--local-repository={action}={job}/{folder}"));
+            for name in ["upload", "download"] {
+                if action.starts_with(&format!("actions/{name}-artifact@")) {
+                    words.push(format!("--local-repository={action}={}", self.path(name)));
                 }
             }
         }
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        let act = repository().join(ACT).display().to_string();
         let outcome = project.run_other(&act, &words);
         let lines = outcome
             .stdout
@@ -225,8 +248,8 @@ impl Job {
             .collect()
     }
 
-    /// All that the job printed and wrote down.
-    pub(super) fn everything(&self) -> String {
-        self.outcome.to_string()
+    /// The log.
+    pub(super) fn log(&self) -> &str {
+        &self.outcome.stdout
     }
 }

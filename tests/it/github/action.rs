@@ -5,8 +5,8 @@ use mcpgate::store::to_stable_text;
 use serde_json::json;
 
 use super::{
-    act::{Job, Run},
-    hub::{Hub, TOKEN},
+    act::{Job, Run, Runner},
+    hub::TOKEN,
     job::{Commits, event, git, pull_request_in},
 };
 use crate::{
@@ -39,7 +39,7 @@ fn good() -> String {
 /// Slower, and curious about its environment.
 fn bad() -> String {
     config(&format!(
-        "['sh', '-c', \"env >environment.txt; exec '{MCPGATE}' reference-server --fault delay=wait:25\"]"
+        "['sh', '-c', \"env >~/environment.txt; exec '{MCPGATE}' reference-server --fault delay=wait:25\"]"
     ))
 }
 
@@ -51,31 +51,30 @@ fn pull_request(base: &[(&str, &str)], head: &str, head_repository: &str) -> (Pr
         "remote",
         "add",
         "origin",
-        "https://github.test/acme/server.git",
+        "https://github.com/acme/server.git",
     ];
     git(&project, &origin);
     let event = event(&commits, head_repository);
     (project.file("event.json", &event), commits)
 }
 
-fn run(hub: &Hub, number: u64, project: Project) -> (Project, Job) {
-    Run {
-        hub,
+fn run(runner: &Runner, number: u64, project: Project) -> (Project, Job) {
+    let run = Run {
         event: "pull_request",
         number,
         workflow: "gate.yml",
         checkout: "",
-    }
-    .run(project)
+    };
+    runner.run(project, &run)
 }
 
 #[test]
 fn a_regression_is_red_with_one_comment_that_turns_green_when_mended() {
-    let (hub, baseline) = (Hub::new(), to_stable_text(&healthy()));
+    let (runner, baseline) = (Runner::new(), to_stable_text(&healthy()));
     let base = good();
     let base = [(CONFIG, base.as_str()), (BASELINE, baseline.as_str())];
     let (project, _) = pull_request(&base, &bad(), "acme/server");
-    let (project, job) = run(&hub, 10, project);
+    let (project, job) = run(&runner, 10, project);
     let job = job.red();
     assert_eq!(job.output("verdict"), "regressed");
     assert_eq!(job.output("exit-code"), "1");
@@ -91,7 +90,7 @@ fn a_regression_is_red_with_one_comment_that_turns_green_when_mended() {
         "{annotations:#?}"
     );
     assert!(job.summary().contains("regressed"), "{}", job.summary());
-    let comments = hub.ours();
+    let comments = runner.hub.ours();
     assert_eq!(comments.len(), 1, "{comments:?}");
     assert!(
         comments[0]
@@ -102,7 +101,7 @@ fn a_regression_is_red_with_one_comment_that_turns_green_when_mended() {
     assert!(job.output("comment-url").contains("#issuecomment-"));
 
     // The server knew neither the token nor the runner's files.
-    let environment = project.read("environment.txt");
+    let environment = runner.left_at_home("environment.txt");
     assert!(environment.contains("GITHUB_ACTIONS=true"), "{environment}");
     for hidden in [
         TOKEN,
@@ -113,7 +112,7 @@ fn a_regression_is_red_with_one_comment_that_turns_green_when_mended() {
     ] {
         assert!(!environment.contains(hidden), "{hidden}: {environment}");
     }
-    assert!(!job.everything().contains(TOKEN));
+    assert!(!job.log().contains(TOKEN));
 
     // The author mends it: another commit, another merge.
     let project = project.file(CONFIG, &good());
@@ -121,10 +120,10 @@ fn a_regression_is_red_with_one_comment_that_turns_green_when_mended() {
         &project,
         &["commit", "--quiet", "--amend", "-m", "merge", "--", CONFIG],
     );
-    let (_, job) = run(&hub, 11, project);
+    let (_, job) = run(&runner, 11, project);
     let job = job.green();
     assert_ne!(job.output("verdict"), "regressed");
-    let comments = hub.ours();
+    let comments = runner.hub.ours();
     assert_eq!(comments.len(), 1, "{comments:?}");
     assert!(
         comments[0]
@@ -137,22 +136,22 @@ fn a_regression_is_red_with_one_comment_that_turns_green_when_mended() {
 
 #[test]
 fn a_fork_keeps_its_verdict_without_a_comment() {
-    let (hub, baseline) = (Hub::new(), to_stable_text(&healthy()));
+    let (runner, baseline) = (Runner::new(), to_stable_text(&healthy()));
     let base = good();
     let base = [(CONFIG, base.as_str()), (BASELINE, baseline.as_str())];
     let (project, _) = pull_request(&base, &bad(), "mallory/server");
-    let (_, job) = run(&hub, 10, project);
+    let (_, job) = run(&runner, 10, project);
     let job = job.red();
     assert_eq!(job.output("verdict"), "regressed");
     assert_eq!(job.output("comment-url"), "");
     assert!(job.summary().contains("regressed"), "{}", job.summary());
-    assert!(hub.ours().is_empty());
-    assert_eq!(hub.count("POST"), 0);
+    assert!(runner.hub.ours().is_empty());
+    assert_eq!(runner.hub.count("POST"), 0);
 }
 
 #[test]
 fn a_merge_group_is_judged_without_a_comment() {
-    let (hub, baseline) = (Hub::new(), to_stable_text(&healthy()));
+    let (runner, baseline) = (Runner::new(), to_stable_text(&healthy()));
     let base = good();
     let base = [(CONFIG, base.as_str()), (BASELINE, baseline.as_str())];
     let (project, commits) = pull_request(&base, &good(), "acme/server");
@@ -165,27 +164,26 @@ fn a_merge_group_is_judged_without_a_comment() {
         },
         "repository": { "full_name": "acme/server" },
     });
-    let (_, job) = Run {
-        hub: &hub,
+    let run = Run {
         event: "merge_group",
         number: 10,
         workflow: "gate.yml",
         checkout: "",
-    }
-    .run(project.file("event.json", &group.to_string()));
+    };
+    let (_, job) = runner.run(project.file("event.json", &group.to_string()), &run);
     let job = job.green();
     assert_ne!(job.output("verdict"), "regressed");
     assert!(job.summary().contains("mcpgate"), "{}", job.summary());
-    assert!(hub.ours().is_empty());
+    assert!(runner.hub.ours().is_empty());
 }
 
 #[test]
 fn the_first_use_is_green_and_says_how_to_make_a_baseline() {
-    let hub = Hub::new();
+    let runner = Runner::new();
     let (project, _) = pull_request(&[("server.js", "")], &good(), "acme/server");
-    let (_, job) = run(&hub, 10, project);
+    let (_, job) = run(&runner, 10, project);
     let job = job.green();
-    let comments = hub.ours();
+    let comments = runner.hub.ours();
     assert_eq!(comments.len(), 1, "{comments:?}");
     for said in [&comments[0], &job.summary()] {
         assert!(said.contains("no baseline"), "{said}");
@@ -195,32 +193,35 @@ fn the_first_use_is_green_and_says_how_to_make_a_baseline() {
 
 #[test]
 fn the_pair_for_forks_measures_without_rights_and_comments_without_the_code() {
-    let (hub, baseline) = (Hub::new(), to_stable_text(&healthy()));
+    let (runner, baseline) = (Runner::new(), to_stable_text(&healthy()));
     let base = good();
     let base = [(CONFIG, base.as_str()), (BASELINE, baseline.as_str())];
     let (project, commits) = pull_request(&base, &bad(), "mallory/server");
     let measure = Run {
-        hub: &hub,
         event: "pull_request",
         number: 12,
         workflow: "fork-measure.yml",
         checkout: "",
     };
-    let (project, job) = measure.run(project);
+    let (project, job) = runner.run(project, &measure);
     assert_eq!(job.red().output("verdict"), "regressed");
-    assert!(hub.state().asked.is_empty(), "{:?}", hub.state().asked);
+    let asked = runner.hub.state().asked.clone();
+    assert!(asked.is_empty(), "{asked:?}");
 
-    // The other job has no checkout of anything; the base comes by the API.
+    // The other job has no checkout of anything; what decides comes by the API.
     for (path, text) in base {
         let file = (
             path.to_owned(),
             commits.base.clone(),
             text.as_bytes().to_vec(),
         );
-        hub.state().files.push(file);
+        runner.hub.state().files.push(file);
     }
-    hub.state().commits.push(commits.base.clone());
-    hub.state().open.push(json!({
+    let head = (CONFIG.to_owned(), commits.head.clone(), bad().into_bytes());
+    runner.hub.state().files.push(head);
+    let known = [commits.head.clone(), commits.base.clone()];
+    runner.hub.state().commits.extend(known);
+    runner.hub.state().open.push(json!({
         "number": 7,
         "base": { "ref": "main", "sha": commits.base },
         "head": { "ref": "faster", "sha": commits.head },
@@ -245,7 +246,7 @@ fn the_pair_for_forks_measures_without_rights_and_comments_without_the_code() {
             "remote",
             "add",
             "origin",
-            "https://github.test/acme/server.git",
+            "https://github.com/acme/server.git",
         ],
     ] {
         git(&project, &[&["-C", "elsewhere"], arguments].concat());
@@ -257,10 +258,10 @@ fn the_pair_for_forks_measures_without_rights_and_comments_without_the_code() {
         checkout: "elsewhere",
         ..measure
     };
-    let (_, job) = publish.run(project);
+    let (_, job) = runner.run(project, &publish);
     let job = job.green();
     assert_eq!(job.output("verdict"), "regressed");
-    let comments = hub.ours();
+    let comments = runner.hub.ours();
     assert_eq!(comments.len(), 1, "{comments:?}");
     assert!(comments[0].contains("regressed"), "{}", comments[0]);
     // The link is to the run that measured.
