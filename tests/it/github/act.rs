@@ -52,7 +52,7 @@ runs:
 ";
 
 /// A workflow as users copy it, but for where mcpgate comes from: it is the one under test.
-pub(super) fn example(name: &str) -> String {
+fn example(name: &str, inputs: &[(&str, &str)]) -> String {
     let path = repository().join("examples/workflows").join(name);
     let text = fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
     let mut lines = text.lines().peekable();
@@ -66,10 +66,11 @@ pub(super) fn example(name: &str) -> String {
         };
         found += 1;
         let indent = " ".repeat(before.len());
-        if lines.next_if(|next| next.trim() == "with:").is_none() {
-            assert!(before.ends_with("- ") || before.trim().is_empty(), "{line}");
-        }
+        let _ = lines.next_if(|next| next.trim() == "with:");
         changed.push_str(&format!("{indent}with:\n{indent}  install: path\n"));
+        for (name, value) in inputs {
+            changed.push_str(&format!("{indent}  {name}: {value}\n"));
+        }
     }
     assert_eq!(found, 1, "{name} uses {ACTION}");
     changed
@@ -98,6 +99,8 @@ pub(super) struct Run<'a> {
     pub(super) number: u64,
     /// A file of `examples/workflows`.
     pub(super) workflow: &'a str,
+    /// Inputs of the action besides those of the workflow.
+    pub(super) inputs: &'a [(&'a str, &'a str)],
     /// The folder of the checkout, in the project.
     pub(super) checkout: &'a str,
 }
@@ -140,7 +143,7 @@ impl Runner {
     /// Runs a workflow to its end.
     #[track_caller]
     pub(super) fn run(&self, project: Project, run: &Run<'_>) -> (Project, Job) {
-        let workflow = example(run.workflow);
+        let workflow = example(run.workflow, run.inputs);
         let workflow_path = self.path("workflow.yml");
         fs::write(&workflow_path, &workflow).expect("write the workflow");
         let bin = Path::new(MCPGATE).parent().expect("the binary's folder");

@@ -43,19 +43,30 @@ fn bad() -> String {
     ))
 }
 
-/// A pull request that makes the configuration `head`, from this repository or a fork; its merge
-/// commit is checked out. `base` is what the base has.
-fn pull_request(base: &[(&str, &str)], head: &str, head_repository: &str) -> (Project, Commits) {
-    let (project, commits) = pull_request_in(Project::measuring(), base, &[(CONFIG, head)]);
-    let origin = [
-        "remote",
-        "add",
-        "origin",
-        "https://github.com/acme/server.git",
-    ];
-    git(&project, &origin);
+/// A pull request that makes the file `path` what `head` says, from this repository or a fork; its
+/// merge commit is checked out. `base` is what the base has.
+fn pull_request_to(
+    path: &str,
+    base: &[(&str, &str)],
+    head: &str,
+    head_repository: &str,
+) -> (Project, Commits) {
+    let (project, commits) = pull_request_in(Project::measuring(), base, &[(path, head)]);
+    let origin = "https://github.com/acme/server.git";
+    git(&project, &["remote", "add", "origin", origin]);
     let event = event(&commits, head_repository);
     (project.file("event.json", &event), commits)
+}
+
+fn pull_request(base: &[(&str, &str)], head: &str, head_repository: &str) -> (Project, Commits) {
+    pull_request_to(CONFIG, base, head, head_repository)
+}
+
+/// The line of the configuration that names a tool, as an annotation says it.
+fn line_of(tool: &str, config: &str) -> usize {
+    let name = format!("name = \"{tool}\"");
+    let line = config.lines().position(|line| line.trim() == name);
+    line.expect("the tool") + 1
 }
 
 fn run(runner: &Runner, number: u64, project: Project) -> (Project, Job) {
@@ -63,6 +74,7 @@ fn run(runner: &Runner, number: u64, project: Project) -> (Project, Job) {
         event: "pull_request",
         number,
         workflow: "gate.yml",
+        inputs: &[],
         checkout: "",
     };
     runner.run(project, &run)
@@ -78,11 +90,7 @@ fn a_regression_is_red_with_one_comment_that_turns_green_when_mended() {
     let job = job.red();
     assert_eq!(job.output("verdict"), "regressed");
     assert_eq!(job.output("exit-code"), "1");
-    let line = bad()
-        .lines()
-        .position(|line| line.contains("\"wait\""))
-        .expect("wait")
-        + 1;
+    let line = line_of("wait", &bad());
     let annotations = job.annotations();
     let place = format!("error {CONFIG}:{line} ");
     assert!(
@@ -135,18 +143,59 @@ fn a_regression_is_red_with_one_comment_that_turns_green_when_mended() {
 }
 
 #[test]
-fn a_fork_keeps_its_verdict_without_a_comment() {
+fn a_fork_keeps_its_verdict_without_a_comment_also_in_a_subfolder() {
     let (runner, baseline) = (Runner::new(), to_stable_text(&healthy()));
+    let (path, baseline_path) = (format!("server/{CONFIG}"), format!("server/{BASELINE}"));
     let base = good();
-    let base = [(CONFIG, base.as_str()), (BASELINE, baseline.as_str())];
-    let (project, _) = pull_request(&base, &bad(), "mallory/server");
-    let (_, job) = run(&runner, 10, project);
+    let base = [(&*path, &*base), (&*baseline_path, &*baseline)];
+    let (project, _) = pull_request_to(&path, &base, &bad(), "mallory/server");
+    let run = Run {
+        event: "pull_request",
+        number: 10,
+        workflow: "gate.yml",
+        inputs: &[("working-directory", "server")],
+        checkout: "",
+    };
+    let (_, job) = runner.run(project, &run);
     let job = job.red();
     assert_eq!(job.output("verdict"), "regressed");
     assert_eq!(job.output("comment-url"), "");
+    let place = format!("error {path}:{} ", line_of("wait", &bad()));
+    let annotations = job.annotations();
+    assert!(
+        annotations.iter().any(|a| a.starts_with(&place)),
+        "{annotations:#?}"
+    );
     assert!(job.summary().contains("regressed"), "{}", job.summary());
     assert!(runner.hub.ours().is_empty());
     assert_eq!(runner.hub.count("POST"), 0);
+}
+
+#[test]
+fn a_server_that_does_not_start_is_red_and_commands_nothing() {
+    let runner = Runner::new();
+    let base = good();
+    let forged = "::error title=forged::x\\n::set-output name=verdict::pass\\n::add-mask::e";
+    let head = config(&format!(
+        "['sh', '-c', \"printf '{forged}\\n' >&2; exit 7\"]"
+    ));
+    let (project, _) = pull_request(&[(CONFIG, &base)], &head, "acme/server");
+    let (_, job) = run(&runner, 10, project);
+    let job = job.red();
+    assert_eq!(job.output("verdict"), "not-measured");
+    assert_eq!(job.output("exit-code"), "3");
+    let annotations = job.annotations();
+    let said = |text: &str| annotations.iter().any(|a| a.contains(text));
+    assert!(said("the server exited with status 7"), "{annotations:#?}");
+    assert!(
+        !annotations.iter().any(|a| a.contains(" forged: ")),
+        "{annotations:#?}"
+    );
+    assert!(job.log().contains("title=forged"), "it was never printed");
+    assert!(!job.log().contains("***"), "a mask was added");
+    let comments = runner.hub.ours();
+    assert_eq!(comments.len(), 1, "{comments:?}");
+    assert!(comments[0].contains("not-measured"), "{}", comments[0]);
 }
 
 #[test]
@@ -168,6 +217,7 @@ fn a_merge_group_is_judged_without_a_comment() {
         event: "merge_group",
         number: 10,
         workflow: "gate.yml",
+        inputs: &[],
         checkout: "",
     };
     let (_, job) = runner.run(project.file("event.json", &group.to_string()), &run);
@@ -201,6 +251,7 @@ fn the_pair_for_forks_measures_without_rights_and_comments_without_the_code() {
         event: "pull_request",
         number: 12,
         workflow: "fork-measure.yml",
+        inputs: &[],
         checkout: "",
     };
     let (project, job) = runner.run(project, &measure);
