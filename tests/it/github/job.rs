@@ -30,13 +30,21 @@ pub(super) fn git(project: &Project, arguments: &[&str]) -> String {
     outcome.stdout.trim().to_owned()
 }
 
-/// A folder whose subfolder `clone` has a base, a pull request that changes what `change` does,
-/// and its merge checked out. `main` has moved on since the pull request left it.
+/// A clone with a base, a pull request that makes the files what `head_files` says, and its merge
+/// checked out. `main` has moved on since the pull request left it.
 pub(super) fn pull_request(
     base_files: &[(&str, &str)],
     head_files: &[(&str, &str)],
 ) -> (Project, Commits) {
-    let mut project = Project::new();
+    pull_request_in(Project::new(), base_files, head_files)
+}
+
+/// As [`pull_request`], in an empty project.
+pub(super) fn pull_request_in(
+    mut project: Project,
+    base_files: &[(&str, &str)],
+    head_files: &[(&str, &str)],
+) -> (Project, Commits) {
     git(&project, &["init", "--quiet", "--initial-branch=main"]);
     let commit = |project: Project, files: &[(&str, &str)], message: &str| {
         let project = files

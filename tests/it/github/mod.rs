@@ -1,5 +1,7 @@
 //! `mcpgate github`: what decides, and what is said where, against GitHub on the loopback.
 
+mod act;
+mod action;
 mod decides;
 mod hub;
 mod job;
