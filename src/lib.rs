@@ -13,6 +13,7 @@
 //! | [`process`] | shell | starting, sampling and stopping server processes |
 //! | [`runner`] | shell | rounds: from a suite to results |
 //! | [`reference_server`] | shell | the bundled server and its faults |
+//! | [`github`] | shell | what decides on a pull request, and the comment that says so |
 //! | [`store`] | shell | reading and atomically writing files |
 //! | [`environment`] | shell | what machine this is |
 //! | [`cli`] | shell | one file a verb |

@@ -84,6 +84,21 @@ fn used(workflow: &str) -> impl Iterator<Item = &str> {
         .filter_map(|(_, action)| action.split_whitespace().next())
 }
 
+/// The action alone: act copies the whole of what it is given, and the work tree may hold gigabytes
+/// of build output.
+fn copy_action(to: &Path) {
+    let from = repository();
+    fs::create_dir_all(to.join("action")).expect("make a folder");
+    for file in ["action.yml", "Cargo.toml"] {
+        fs::copy(from.join(file), to.join(file)).expect("copy a file of the action");
+    }
+    for script in fs::read_dir(from.join("action")).expect("list the scripts") {
+        let name = script.expect("a script").file_name();
+        let path = Path::new("action").join(name);
+        fs::copy(from.join(&path), to.join(&path)).expect("copy a script");
+    }
+}
+
 /// The machine of a repository's jobs, and the GitHub that it asks.
 pub(super) struct Runner {
     pub(super) hub: Hub,
@@ -123,6 +138,7 @@ impl Runner {
             fs::write(folder.path().join(name).join("action.yml"), text).expect("write an action");
         }
         fs::create_dir(folder.path().join("home")).expect("make a folder");
+        copy_action(&folder.path().join("mcpgate"));
         Self {
             hub: Hub::new(),
             folder,
@@ -167,7 +183,7 @@ impl Runner {
             format!("--env=GITHUB_RUN_ID={}", run.number),
             format!("--env=ARTIFACTS={}", self.path("artifacts")),
             "--env=NO_PROXY=127.0.0.1".to_owned(),
-            format!("--local-repository={ACTION}={}", repository().display()),
+            format!("--local-repository={ACTION}={}", self.path("mcpgate")),
         ];
         for action in used(&workflow) {
             for name in ["upload", "download"] {
