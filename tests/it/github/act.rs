@@ -251,6 +251,13 @@ impl Job {
             .collect()
     }
 
+    /// Whether there was a workflow command that begins so and that the runner did not heed.
+    pub(super) fn ignored(&self, text: &str) -> bool {
+        self.commands("ignored")
+            .filter_map(|line| line["raw"].as_str())
+            .any(|raw| raw.starts_with(text))
+    }
+
     /// The log.
     pub(super) fn log(&self) -> &str {
         &self.outcome.stdout

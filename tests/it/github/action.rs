@@ -176,8 +176,9 @@ fn a_server_that_does_not_start_is_red_and_commands_nothing() {
     let runner = Runner::new();
     let base = good();
     let forged = "::error title=forged::x\\n::set-output name=verdict::pass\\n::add-mask::e";
+    // On its own standard error, and on the runner's log behind mcpgate's back.
     let head = config(&format!(
-        "['sh', '-c', \"printf '{forged}\\n' >&2; exit 7\"]"
+        "['sh', '-c', \"printf '{forged}\\n' | tee /proc/$PPID/fd/1 >&2; exit 7\"]"
     ));
     let (project, _) = pull_request(&[(CONFIG, &base)], &head, "acme/server");
     let (_, job) = run(&runner, 10, project);
@@ -191,7 +192,10 @@ fn a_server_that_does_not_start_is_red_and_commands_nothing() {
         !annotations.iter().any(|a| a.contains(" forged: ")),
         "{annotations:#?}"
     );
-    assert!(job.log().contains("title=forged"), "it was never printed");
+    assert!(
+        job.ignored("::error title=forged"),
+        "it never came to the log"
+    );
     assert!(!job.log().contains("***"), "a mask was added");
     let comments = runner.hub.ours();
     assert_eq!(comments.len(), 1, "{comments:?}");
