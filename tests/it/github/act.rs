@@ -140,6 +140,11 @@ impl Runner {
         fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"))
     }
 
+    /// Takes away what jobs have uploaded.
+    pub(super) fn lose_artifacts(&self) {
+        fs::remove_dir_all(self.path("artifacts")).expect("remove the artifacts");
+    }
+
     /// Runs a workflow to its end.
     #[track_caller]
     pub(super) fn run(&self, project: Project, run: &Run<'_>) -> (Project, Job) {
