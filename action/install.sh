@@ -5,12 +5,6 @@ action=$GITHUB_ACTION_PATH
 # shellcheck source=action/lib.sh
 source "$action/action/lib.sh"
 
-# The version that the action's own checkout builds.
-own_version() {
-  awk -F '"' '/^\[/ { package = ($0 == "[package]") } package && /^version *=/ { print $2; exit }' \
-    "$action/Cargo.toml"
-}
-
 # The name that a release gives to this machine's binary, empty where there is none.
 target() {
   case "$RUNNER_OS-$RUNNER_ARCH" in
@@ -100,7 +94,7 @@ esac
 [[ $RUNNER_OS != Windows ]] ||
   fail "mcpgate does not support Windows yet; use a Linux or macOS runner"
 
-own=$(own_version)
+own=$(own_version "$action")
 version=${MCPGATE_VERSION#v}
 version=${version:-$own}
 [[ $version =~ ^[0-9]+\.[0-9]+\.[0-9]+(-[0-9A-Za-z.-]+)?$ ]] ||

@@ -46,3 +46,9 @@ sha256() {
     shasum -a 256 "$@" | cut -d ' ' -f 1
   fi
 }
+
+# The version that a checkout of mcpgate builds.
+own_version() {
+  awk -F '"' '/^\[/ { package = ($0 == "[package]") } package && /^version *=/ { print $2; exit }' \
+    "$1/Cargo.toml"
+}

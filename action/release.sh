@@ -5,10 +5,12 @@
 #   checksums  dist/checksums.txt, which becomes action/checksums.txt
 set -euo pipefail
 cd "$(dirname "$0")/.."
+# shellcheck source=action/lib.sh
+source action/lib.sh
 
 case ${1:-} in
   check)
-    version=$(awk -F '"' '/^version *=/ { print $2; exit }' Cargo.toml)
+    version=$(own_version .)
     if [[ $GITHUB_REF_NAME != "v$version" ]]; then
       echo "the tag is $GITHUB_REF_NAME, and Cargo.toml has version $version" >&2
       exit 1

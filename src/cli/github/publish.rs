@@ -167,6 +167,10 @@ fn said(arguments: &Arguments, folder: &Folder, prepared: &Prepared) -> Result<S
         let why = folder
             .error()?
             .unwrap_or_else(|| "the log of the job says why".to_owned());
+        let code = match arguments.fail_on {
+            FailOn::Never => exit_code::OK,
+            FailOn::Regression | FailOn::Inconclusive => code,
+        };
         return Ok(failed(code, &why));
     }
     let results = store::read_results(path)?;

@@ -19,7 +19,7 @@ const ARCHIVE: &str = "mcpgate-v1.2.3-x86_64-unknown-linux-musl.tar.gz";
 /// A job with a copy of the action, of version 1.2.3, that pins what `checksums` says.
 fn with_action(checksums: &str) -> Project {
     let mut project = job(repository());
-    for script in ["lib.sh", "install.sh"] {
+    for script in ["lib.sh", "install.sh", "release.sh"] {
         let path = format!("action/{script}");
         let text = fs::read_to_string(repository().join(&path)).expect("a script");
         project = project.file(&path, &text);
@@ -97,7 +97,7 @@ fn respond(mut stream: TcpStream, content: &[u8], answer: Answer) -> std::io::Re
         .transpose()?
         .is_some_and(|line| !line.is_empty())
     {}
-    let is_known = request.starts_with(&format!("GET /releases/v1.2.3/{ARCHIVE} "));
+    let is_known = request.contains(&format!("/v1.2.3/{ARCHIVE} "));
     let (status, body) = match answer {
         Answer::Whole if is_known => ("200 OK", content),
         Answer::Half if is_known => ("200 OK", &content[..content.len() / 2]),
@@ -259,4 +259,37 @@ fn a_binary_on_the_path_is_taken_as_it_is() {
     install(&project).code(0).stdout_has("mine");
     let program = project.path("bin/mcpgate").display().to_string();
     assert_eq!(project.read("outputs"), format!("program={program}\n"));
+}
+
+/// What the release workflow makes is what the action takes.
+#[test]
+fn a_release_is_installed_from_what_it_wrote_down() {
+    let target = "x86_64-unknown-linux-musl";
+    let program = format!("target/{target}/release/mcpgate");
+    let project = with_action("")
+        .file(&program, "#!/bin/sh\necho released\n")
+        .file("LICENSE-APACHE", "")
+        .file("LICENSE-MIT", "")
+        .env("TARGET", target)
+        .env("GITHUB_REPOSITORY", "acme/mcpgate");
+    project.run_other("chmod", &["+x", &program]).code(0);
+    let release =
+        |project: &Project, part: &str| project.run_other("bash", &["action/release.sh", part]);
+    let project = project.env("GITHUB_REF_NAME", "v9.9.9");
+    release(&project, "check")
+        .code(1)
+        .stderr_has("the tag is v9.9.9, and Cargo.toml has version 1.2.3");
+    let project = project.env("GITHUB_REF_NAME", "v1.2.3");
+    release(&project, "check").code(0);
+    release(&project, "pack").code(0);
+    let archive = fs::read(project.path("dist").join(ARCHIVE)).expect("the archive");
+    let server = serve(archive, Answer::Whole);
+    let server = server.trim_end_matches("/releases/");
+    let project = project.env("GITHUB_SERVER_URL", server);
+    release(&project, "checksums").code(0);
+    let checksums = project.read("dist/checksums.txt");
+
+    let project = project.file("action/checksums.txt", &checksums);
+    install(&project).code(0).stdout_has("released");
+    assert!(project.read("outputs").starts_with("program=/"));
 }

@@ -156,6 +156,11 @@ impl Runner {
         fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"))
     }
 
+    /// Takes away what jobs have uploaded.
+    pub(super) fn lose_artifacts(&self) {
+        fs::remove_dir_all(self.path("artifacts")).expect("remove the artifacts");
+    }
+
     /// Runs a workflow to its end.
     #[track_caller]
     pub(super) fn run(&self, project: Project, run: &Run<'_>) -> (Project, Job) {
@@ -265,6 +270,13 @@ impl Job {
         self.commands("summary")
             .filter_map(|line| line["content"].as_str())
             .collect()
+    }
+
+    /// Whether there was a workflow command that begins so and that the runner did not heed.
+    pub(super) fn ignored(&self, text: &str) -> bool {
+        self.commands("ignored")
+            .filter_map(|line| line["raw"].as_str())
+            .any(|raw| raw.starts_with(text))
     }
 
     /// The log.

@@ -176,8 +176,9 @@ fn a_server_that_does_not_start_is_red_and_commands_nothing() {
     let runner = Runner::new();
     let base = good();
     let forged = "::error title=forged::x\\n::set-output name=verdict::pass\\n::add-mask::e";
+    // On its own standard error, and on the runner's log behind mcpgate's back.
     let head = config(&format!(
-        "['sh', '-c', \"printf '{forged}\\n' >&2; exit 7\"]"
+        "['sh', '-c', \"printf '{forged}\\n' | tee /proc/$PPID/fd/1 >&2; exit 7\"]"
     ));
     let (project, _) = pull_request(&[(CONFIG, &base)], &head, "acme/server");
     let (_, job) = run(&runner, 10, project);
@@ -191,7 +192,10 @@ fn a_server_that_does_not_start_is_red_and_commands_nothing() {
         !annotations.iter().any(|a| a.contains(" forged: ")),
         "{annotations:#?}"
     );
-    assert!(job.log().contains("title=forged"), "it was never printed");
+    assert!(
+        job.ignored("::error title=forged"),
+        "it never came to the log"
+    );
     assert!(!job.log().contains("***"), "a mask was added");
     let comments = runner.hub.ours();
     assert_eq!(comments.len(), 1, "{comments:?}");
@@ -277,17 +281,21 @@ fn the_pair_for_forks_measures_without_rights_and_comments_without_the_code() {
         "base": { "ref": "main", "sha": commits.base },
         "head": { "ref": "faster", "sha": commits.head },
     }));
-    let ended = json!({
-        "action": "completed",
-        "workflow_run": {
-            "event": "pull_request", "conclusion": "failure", "id": 12, "run_attempt": 1,
-            "head_sha": commits.head, "head_branch": "faster",
-            "head_repository": { "owner": { "login": "mallory" } }, "pull_requests": [],
-        },
-        "repository": { "full_name": "acme/server" },
-    });
+    let ended = |run: u64| {
+        let head_repository = json!({ "owner": { "login": "mallory" } });
+        json!({
+            "action": "completed",
+            "workflow_run": {
+                "event": "pull_request", "conclusion": "failure", "id": run, "run_attempt": 1,
+                "head_sha": commits.head, "head_branch": "faster",
+                "head_repository": head_repository, "pull_requests": [],
+            },
+            "repository": { "full_name": "acme/server" },
+        })
+        .to_string()
+    };
     let project = project
-        .file("event.json", &ended.to_string())
+        .file("event.json", &ended(12))
         .file("elsewhere/README.md", "");
     for arguments in [
         &["init", "--quiet", "--initial-branch=main"][..],
@@ -309,7 +317,7 @@ fn the_pair_for_forks_measures_without_rights_and_comments_without_the_code() {
         checkout: "elsewhere",
         ..measure
     };
-    let (_, job) = runner.run(project, &publish);
+    let (project, job) = runner.run(project, &publish);
     let job = job.green();
     assert_eq!(job.output("verdict"), "regressed");
     let comments = runner.hub.ours();
@@ -317,4 +325,12 @@ fn the_pair_for_forks_measures_without_rights_and_comments_without_the_code() {
     assert!(comments[0].contains("regressed"), "{}", comments[0]);
     // The link is to the run that measured.
     assert!(comments[0].contains("/actions/runs/12"), "{}", comments[0]);
+
+    // A later run that could not measure left no results; no old verdict stays.
+    runner.lose_artifacts();
+    let (_, job) = runner.run(project.file("event.json", &ended(13)), &publish);
+    assert_eq!(job.green().output("verdict"), "not-measured");
+    let comments = runner.hub.ours();
+    assert_eq!(comments.len(), 1, "{comments:?}");
+    assert!(comments[0].contains("not-measured"), "{}", comments[0]);
 }
