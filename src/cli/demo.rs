@@ -133,6 +133,8 @@ async fn one_run(
             ],
             suite: SuiteConfig {
                 rounds: Some(arguments.rounds),
+                // Enough for a leak of this size, on a slow machine, too.
+                soak_calls: Some(500),
                 ..SuiteConfig::default()
             },
             gate: GateConfig::default(),
