@@ -88,8 +88,8 @@ build() {
 }
 
 case $MCPGATE_MODE in
-  gate | measure | publish) ;;
-  *) fail "mode: '$MCPGATE_MODE' is none of gate, measure, publish" ;;
+  gate | measure | publish | refresh) ;;
+  *) fail "mode: '$MCPGATE_MODE' is none of gate, measure, publish, refresh" ;;
 esac
 [[ $RUNNER_OS != Windows ]] ||
   fail "mcpgate does not support Windows yet; use a Linux or macOS runner"

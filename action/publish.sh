@@ -17,7 +17,7 @@ case $MCPGATE_MODE in
   gate)
     [[ -n $measured ]] || measured=3
     ;;
-  measure)
+  measure | refresh)
     [[ -n $measured ]] || measured=3
     comment=never
     ;;
@@ -30,6 +30,7 @@ case $MCPGATE_MODE in
     ;;
 esac
 words+=(--comment "$comment" --fail-on "${fail_on:-regression}")
+[[ -z ${MCPGATE_DIGEST:-} ]] || words+=(--digest "$MCPGATE_DIGEST")
 [[ -z $measured ]] || words+=(--measured-exit-code "$measured")
 [[ -z $MCPGATE_COMMENT_KEY ]] || words+=(--comment-key "$MCPGATE_COMMENT_KEY")
 [[ -z $MCPGATE_COMMENT_AUTHOR ]] || words+=(--comment-author "$MCPGATE_COMMENT_AUTHOR")

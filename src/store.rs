@@ -97,7 +97,11 @@ struct Header {
     mcpgate_version: Option<Value>,
 }
 
-fn parse_results(bytes: &[u8]) -> Result<Results, String> {
+/// Reads results from text, as [`read_results`] does from a file.
+///
+/// # Errors
+/// In words.
+pub fn parse_results(bytes: &[u8]) -> Result<Results, String> {
     let Some(first) = bytes.iter().find(|byte| !byte.is_ascii_whitespace()) else {
         return Err("the file is empty".to_owned());
     };

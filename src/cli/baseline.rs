@@ -60,7 +60,12 @@ pub(super) fn run(arguments: Arguments) -> Result<u8, Error> {
     } else {
         None
     };
-    let mut objections = acceptance::objections(&results, existing.as_ref(), &loaded.config.gate);
+    let mut objections = acceptance::objections(
+        &results,
+        existing.as_ref(),
+        &loaded.config.gate,
+        (&loaded.config.accept, &environment::today()),
+    );
     objections.extend(unreadable);
     if !objections.is_empty() && !update.force {
         return Err(Error::BaselineRefused { objections });

@@ -2,6 +2,7 @@
 
 mod prepare;
 mod publish;
+mod refresh;
 
 use clap::{Args, Subcommand};
 
@@ -20,12 +21,15 @@ enum Verb {
     Prepare(prepare::Arguments),
     /// After measuring: summary, annotations, outputs, and the comment on the pull request.
     Publish(publish::Arguments),
+    /// After measuring a push to the main branch: propose its results as the baseline, if need be.
+    Refresh(refresh::Arguments),
 }
 
 pub(super) async fn run(arguments: Arguments) -> Result<u8, Error> {
     match arguments.verb {
         Verb::Prepare(arguments) => prepare::run(&arguments).await,
         Verb::Publish(arguments) => publish::run(&arguments).await,
+        Verb::Refresh(arguments) => refresh::run(&arguments).await,
     }
 }
 

@@ -1,9 +1,13 @@
 //! Whether results may become the baseline.
 
-use super::{Judgement, Severity, Verdict, judge, judge_alone};
+use super::{
+    Judgement, Severity, Verdict,
+    accepted::{ACCEPTED, accept},
+    judge, judge_alone,
+};
 use crate::{
     results::{Phase, Results, ScenarioKind},
-    suite::GateConfig,
+    suite::{AcceptedRegression, GateConfig},
 };
 
 /// Rounds below which results are no baseline: no spread can be told from fewer.
@@ -12,12 +16,14 @@ pub const FEWEST_ROUNDS: usize = 5;
 /// Everything that speaks against accepting `results`, in words; empty if nothing does.
 ///
 /// `existing` is the baseline that would be replaced: results that regressed against it, or that
-/// lack a scenario of it, are refused.
+/// lack a scenario of it, are refused. Regressions that are `accepted` on this day (`today`,
+/// `YYYY-MM-DD`) are none.
 #[must_use]
 pub fn objections(
     results: &Results,
     existing: Option<&Results>,
     policy: &GateConfig,
+    (accepted, today): (&[AcceptedRegression], &str),
 ) -> Vec<String> {
     let mut objections = Vec::new();
     for job in &results.jobs {
@@ -68,9 +74,10 @@ pub fn objections(
     }
     objections.extend(against(&judge_alone(results, policy), Severity::Failure));
     if let Some(existing) = existing {
-        let judgement = judge(existing, results, policy);
+        let judgement = accept(judge(existing, results, policy), accepted, today, policy);
         for comparison in &judgement.comparisons {
-            if comparison.verdict == Verdict::Regressed {
+            let was_accepted = comparison.reason.starts_with(ACCEPTED);
+            if comparison.verdict == Verdict::Regressed && !was_accepted {
                 objections.push(format!(
                     "{}: {} regressed against the present baseline",
                     comparison.scenario, comparison.metric

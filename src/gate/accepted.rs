@@ -7,6 +7,9 @@ use super::{
 };
 use crate::suite::{AcceptedMetric, AcceptedRegression, GateConfig};
 
+/// How the reason of a row begins that was accepted.
+pub(super) const ACCEPTED: &str = "accepted until ";
+
 /// Takes accepted regressions out of what fails. `today` is `YYYY-MM-DD`.
 ///
 /// A row that is accepted stays regressed to the eye, and is said with its reason; it only no
@@ -40,7 +43,7 @@ pub fn accept(
             } else if is_within(row, entry.limit) {
                 row.role = Role::Reported;
                 let reason = shortened(&entry.reason, 300);
-                row.reason = format!("accepted until {}: {reason}", entry.until);
+                row.reason = format!("{ACCEPTED}{}: {reason}", entry.until);
                 said.push(about(
                     Severity::Note,
                     &row.scenario,

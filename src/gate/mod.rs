@@ -13,6 +13,7 @@
 //! | `policy.rs` | tolerances, floors and the stated constants |
 //! | `errors.rs`, `growth.rs` | error rate and memory growth, compared by difference |
 //! | `accepted.rs` | regressions that somebody answers for |
+//! | `acceptance.rs`, `renewal.rs` | whether results may, and are to, become the baseline |
 //! | `work.rs` | how much a round does, since memory grows with work |
 //! | `budget.rs` | absolute limits |
 //!
@@ -32,6 +33,7 @@ mod guard;
 mod judge;
 mod policy;
 mod presence;
+pub mod renewal;
 mod rule;
 mod server;
 mod work;

@@ -3,7 +3,6 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use backon::{ExponentialBuilder, Retryable as _};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, PercentEncode, utf8_percent_encode};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use ureq::{
@@ -11,7 +10,7 @@ use ureq::{
     tls::{RootCerts, TlsConfig},
 };
 
-use super::{comment::Found, runner::Runner, sticky::Comments};
+use super::runner::Runner;
 use crate::{process::output::printable, suite::Secret};
 
 /// Version of the API that is spoken.
@@ -26,12 +25,8 @@ const LONGEST_WAIT: Duration = Duration::from_secs(60);
 const MORE_TRIES: usize = 3;
 /// Largest answer that is read: a file of the repository.
 const LARGEST_ANSWER: u64 = crate::store::LARGEST_FILE;
-/// Comments on a page, and most pages that are looked through.
-const PAGE: usize = 100;
-const MOST_PAGES: usize = 50;
-
-const JSON: &str = "application/vnd.github+json";
-const RAW: &str = "application/vnd.github.raw+json";
+pub(super) const JSON: &str = "application/vnd.github+json";
+pub(super) const RAW: &str = "application/vnd.github.raw+json";
 
 /// Why a request did not succeed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,27 +62,6 @@ impl Failure {
     fn is_temporary(&self) -> bool {
         matches!(self, Self::Limited { .. } | Self::Unclear(_))
     }
-}
-
-/// A pull request as the API lists it.
-#[derive(Debug, Clone, serde::Deserialize)]
-pub struct Listed {
-    /// Its number.
-    pub number: u64,
-    /// The branch that it is to be merged into.
-    pub base: Tip,
-    /// Its own branch.
-    pub head: Tip,
-}
-
-/// A branch and its commit.
-#[derive(Debug, Clone, serde::Deserialize)]
-pub struct Tip {
-    /// The branch.
-    #[serde(rename = "ref")]
-    pub name: String,
-    /// The commit.
-    pub sha: String,
 }
 
 /// GitHub, as one repository's workflow sees it.
@@ -129,91 +103,32 @@ impl Api {
         }
     }
 
-    /// A file at a commit; `None` if the commit has none there.
-    ///
-    /// # Errors
-    /// Any failure, also where the commit itself cannot be seen: that is not the same as a file
-    /// that is not there.
-    pub async fn file(&self, sha: &str, path: &str) -> Result<Option<Vec<u8>>, Failure> {
-        let place = format!("contents/{}?ref={sha}", escaped(path));
-        match self.get_raw(&self.in_repository(&place), RAW).await {
-            Ok(bytes) => Ok(Some(bytes)),
-            Err(Failure::NotFound(_)) => {
-                let commit = self.in_repository(&format!("git/commits/{sha}"));
-                self.get_raw(&commit, JSON).await.map(|_| None)
-            }
-            Err(failure) => Err(failure),
-        }
+    /// A request that must not be repeated by itself.
+    pub(super) fn once(&self, method: &str, place: &str, body: &Value) -> Result<Vec<u8>, Failure> {
+        self.send(method, &self.in_repository(place), JSON, Some(body))
     }
 
-    /// The newest commit of a branch.
-    ///
-    /// # Errors
-    /// Any failure.
-    pub async fn tip(&self, branch: &str) -> Result<String, Failure> {
-        let place = self.in_repository(&format!("git/ref/heads/{}", escaped(branch)));
-        let found: Value = self.get(&place).await?;
-        sha_at(&found, "/object/sha")
+    /// `OWNER/NAME`.
+    pub(super) fn repository(&self) -> &str {
+        &self.repository
     }
 
-    /// The newest commit that both have behind them.
-    ///
-    /// # Errors
-    /// Any failure.
-    pub async fn merge_base(&self, base: &str, head: &str) -> Result<String, Failure> {
-        let place = format!("compare/{}...{}?per_page=1", escaped(base), escaped(head));
-        let found: Value = self.get(&self.in_repository(&place)).await?;
-        sha_at(&found, "/merge_base_commit/sha")
-    }
-
-    /// Open pull requests from a branch of `owner`'s repository.
-    ///
-    /// # Errors
-    /// Any failure.
-    pub async fn open_pull_requests(
-        &self,
-        owner: &str,
-        branch: &str,
-    ) -> Result<Vec<Listed>, Failure> {
-        let place = format!(
-            "pulls?state=open&per_page={PAGE}&head={}:{}",
-            escaped(owner),
-            escaped(branch)
-        );
-        self.get(&self.in_repository(&place)).await
-    }
-
-    /// Whose token it is; `None` for a token of GitHub Actions or of an app, which has no user.
-    ///
-    /// # Errors
-    /// Any failure but that of having no user.
-    pub async fn login(&self) -> Result<Option<String>, Failure> {
-        match self.get::<Value>("/user").await {
-            Ok(user) => Ok(user
-                .pointer("/login")
-                .and_then(Value::as_str)
-                .map(str::to_owned)),
-            Err(Failure::Refused(_) | Failure::NotFound(_)) => Ok(None),
-            Err(failure) => Err(failure),
-        }
-    }
-
-    fn in_repository(&self, place: &str) -> String {
+    pub(super) fn in_repository(&self, place: &str) -> String {
         format!("/repos/{}/{place}", self.repository)
     }
 
-    async fn get<T: DeserializeOwned>(&self, place: &str) -> Result<T, Failure> {
+    pub(super) async fn get<T: DeserializeOwned>(&self, place: &str) -> Result<T, Failure> {
         let bytes = self.get_raw(place, JSON).await?;
         parsed(&bytes)
     }
 
-    async fn get_raw(&self, place: &str, accept: &str) -> Result<Vec<u8>, Failure> {
+    pub(super) async fn get_raw(&self, place: &str, accept: &str) -> Result<Vec<u8>, Failure> {
         self.repeatedly(|| self.send("GET", place, accept, None))
             .await
     }
 
     /// Repeats what may be repeated without doing anything twice.
-    async fn repeatedly(
+    pub(super) async fn repeatedly(
         &self,
         request: impl Fn() -> Result<Vec<u8>, Failure>,
     ) -> Result<Vec<u8>, Failure> {
@@ -236,7 +151,7 @@ impl Api {
             .await
     }
 
-    fn send(
+    pub(super) fn send(
         &self,
         method: &str,
         place: &str,
@@ -292,88 +207,9 @@ impl Api {
     }
 }
 
-impl Comments for Api {
-    async fn list(&self, number: u64) -> Result<Vec<Found>, Failure> {
-        let mut all = Vec::new();
-        for page in 1..=MOST_PAGES {
-            let place = format!("issues/{number}/comments?per_page={PAGE}&page={page}");
-            let found: Vec<Comment> = self.get(&self.in_repository(&place)).await?;
-            let is_last = found.len() < PAGE;
-            all.extend(found.into_iter().map(Found::from));
-            if is_last {
-                break;
-            }
-        }
-        Ok(all)
-    }
-
-    async fn create(&self, number: u64, body: &str) -> Result<Found, Failure> {
-        let place = self.in_repository(&format!("issues/{number}/comments"));
-        let body = serde_json::json!({ "body": body });
-        let made = self.send("POST", &place, JSON, Some(&body))?;
-        parsed::<Comment>(&made).map(Found::from)
-    }
-
-    async fn update(&self, id: u64, body: &str) -> Result<Found, Failure> {
-        let place = self.in_repository(&format!("issues/comments/{id}"));
-        let body = serde_json::json!({ "body": body });
-        let made = self
-            .repeatedly(|| self.send("PATCH", &place, JSON, Some(&body)))
-            .await?;
-        parsed::<Comment>(&made).map(Found::from)
-    }
-
-    async fn delete(&self, id: u64) -> Result<(), Failure> {
-        let place = self.in_repository(&format!("issues/comments/{id}"));
-        let done = self
-            .repeatedly(|| self.send("DELETE", &place, JSON, None))
-            .await;
-        match done {
-            Ok(_) | Err(Failure::NotFound(_)) => Ok(()),
-            Err(failure) => Err(failure),
-        }
-    }
-}
-
-#[derive(serde::Deserialize)]
-struct Comment {
-    id: u64,
-    #[serde(default)]
-    body: Option<String>,
-    #[serde(default)]
-    html_url: Option<String>,
-    #[serde(default)]
-    user: Option<Author>,
-}
-
-#[derive(serde::Deserialize)]
-struct Author {
-    login: String,
-}
-
-impl From<Comment> for Found {
-    fn from(comment: Comment) -> Self {
-        Self {
-            id: comment.id,
-            author: comment.user.map(|user| user.login).unwrap_or_default(),
-            body: comment.body.unwrap_or_default(),
-            url: comment.html_url.unwrap_or_default(),
-        }
-    }
-}
-
-fn parsed<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Failure> {
+pub(super) fn parsed<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Failure> {
     serde_json::from_slice(bytes)
         .map_err(|error| Failure::Unclear(format!("GitHub's answer cannot be read: {error}")))
-}
-
-fn sha_at(answer: &Value, pointer: &str) -> Result<String, Failure> {
-    answer
-        .pointer(pointer)
-        .and_then(Value::as_str)
-        .filter(|sha| super::event::is_sha(sha))
-        .map(str::to_owned)
-        .ok_or_else(|| Failure::Unclear("GitHub's answer names no commit".to_owned()))
 }
 
 /// `retry-after` in seconds.
@@ -409,15 +245,4 @@ fn failure(
         500.. => Failure::Unclear(said),
         _ => Failure::Refused(said),
     }
-}
-
-/// Percent-encoded, slashes too: one segment of a path, or one value of a query.
-fn escaped(text: &str) -> PercentEncode<'_> {
-    /// All but RFC 3986's unreserved characters.
-    const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
-        .remove(b'-')
-        .remove(b'_')
-        .remove(b'.')
-        .remove(b'~');
-    utf8_percent_encode(text, RESERVED)
 }

@@ -3,10 +3,11 @@
 use std::path::Path;
 
 use super::{
-    api::{Api, Failure, Listed},
+    api::{Api, Failure},
     event::{Event, PullRequest, WorkflowRun},
     git::Git,
     prepared::Prepared,
+    requests::Listed,
     runner::Runner,
 };
 use crate::{error::Error, store};

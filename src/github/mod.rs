@@ -9,8 +9,10 @@
 //! | `annotation.rs` | from a judgement to annotations. Pure |
 //! | `prepared.rs` | the folder in which one step hands over to the next |
 //! | `git.rs` | the clone: parents, merge bases, files at a commit |
-//! | `api.rs` | requests to GitHub, with what to do when they fail |
+//! | `api.rs` | how GitHub is spoken to, and what is done when it fails |
+//! | `requests.rs` | what is asked of it |
 //! | `base.rs` | the commit whose baseline and policy decide |
+//! | `branch.rs` | a proposed baseline on a branch of our own |
 //! | `sticky.rs` | one comment, also with two runs at once and with lost answers |
 //!
 //! What decides is not the pull request's to choose: the baseline and `[gate]` come from the base,
@@ -20,10 +22,12 @@
 pub mod annotation;
 pub mod api;
 pub mod base;
+pub mod branch;
 pub mod command;
 pub mod comment;
 pub mod event;
 pub mod git;
 pub mod prepared;
+pub mod requests;
 pub mod runner;
 pub mod sticky;

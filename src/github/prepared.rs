@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 
 use crate::{
     error::Error,
@@ -144,6 +145,29 @@ impl Folder {
         store::write_atomic(&self.0.join(PREPARED), &record)
     }
 
+    /// SHA-256, in hexadecimal, of all that decides. Between preparing and publishing the code of
+    /// the pull request runs on the same machine and could write to this folder; the step that
+    /// publishes is told the digest by a way that this code cannot reach.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] where a file cannot be read.
+    pub fn digest(&self) -> Result<String, Error> {
+        let mut digest = Sha256::new();
+        for name in [PREPARED, POLICY, BASELINE, HEAD] {
+            let text = store::read_text(&self.0.join(name))?;
+            // Lengths, so that nothing can move from one file into the next.
+            let length = text.as_ref().map_or(u64::MAX, |text| text.len() as u64);
+            digest.update(length.to_le_bytes());
+            digest.update(text.unwrap_or_default());
+        }
+        use std::fmt::Write as _;
+        let mut hex = String::new();
+        for byte in digest.finalize() {
+            let _ = write!(hex, "{byte:02x}");
+        }
+        Ok(hex)
+    }
+
     /// What was found out.
     ///
     /// # Errors
@@ -164,6 +188,25 @@ impl Folder {
             return Err(refuse("it is that of another version of mcpgate"));
         }
         Ok(prepared)
+    }
+
+    /// What was found out, if all that decides still has this digest.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] as in [`Folder::read`], and where it has another one.
+    pub fn read_unchanged(&self, digest: Option<&str>) -> Result<Prepared, Error> {
+        let is_changed = match digest {
+            Some(expected) => !self.digest()?.eq_ignore_ascii_case(expected),
+            None => false,
+        };
+        if is_changed {
+            return Err(Error::Usage(format!(
+                "{} is no longer what `mcpgate github prepare` wrote: something that ran in \
+                 between, such as the measured server, has changed what decides",
+                self.0.display()
+            )));
+        }
+        self.read()
     }
 
     /// The policy that decides: the base's, else the defaults.

@@ -31,6 +31,9 @@ const METHOD: &str = "Every round is a fresh server; a comparison is between rou
      *Adjusted* times are wall times less the time that server and mcpgate waited for a core; \
      *fails at 2x* marks figures that are too noisy to fail on less than twice the time.";
 
+/// An error has a few lines, and a few of what the server said.
+const MOST_LINES_OF_A_FAILURE: usize = 30;
+
 /// How many times as long the whole report may be: still under the 1 MiB of a job's summary.
 const WHOLE: usize = 15;
 
@@ -52,7 +55,13 @@ pub fn whole_markdown(report: &Report<'_>) -> String {
 pub fn failure_markdown(why: &str) -> String {
     let line = Line::own(format!("**{} mcpgate: not-measured**", icon(Tone::Bad)))
         .then(" · the server could not be measured, so nothing is proven. **What to do:** see why, below, and mend it.");
-    let text = format!("{}\n\n{}", line.markdown(), escape::markdown_block(why));
+    let said: Vec<String> = why
+        .lines()
+        .filter(|line| !line.trim().is_empty())
+        .take(MOST_LINES_OF_A_FAILURE)
+        .map(|line| format!("- {}", escape::markdown_prose(line)))
+        .collect();
+    let text = format!("{}\n\n{}", line.markdown(), said.join("\n"));
     format!("{}\n", escape::disarm_workflow_commands(text.trim_end()))
 }
 

@@ -95,7 +95,7 @@ fn every_step_runs_a_script_that_is_there() {
         .lines()
         .filter_map(|line| line.trim().strip_prefix("run: "))
         .collect();
-    assert_eq!(runs.len(), 4, "{runs:?}");
+    assert_eq!(runs.len(), 5, "{runs:?}");
     for run in runs {
         let path = run
             .strip_prefix("bash --noprofile --norc \"$GITHUB_ACTION_PATH/")

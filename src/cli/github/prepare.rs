@@ -6,10 +6,11 @@ use clap::Args;
 
 use crate::{
     cli::{files, options},
+    environment,
     error::{Error, exit_code},
     github::{
         api::Api,
-        base,
+        base, command,
         event::{self, Event},
         git::Git,
         prepared::{Files, Folder, Prepared},
@@ -79,7 +80,12 @@ pub(super) async fn run(arguments: &Arguments) -> Result<u8, Error> {
         baseline: baseline.as_deref(),
         head: &head,
     };
-    Folder::at(&arguments.dir).write(&prepared, files)?;
+    let folder = Folder::at(&arguments.dir);
+    folder.write(&prepared, files)?;
+    if let Some(output) = &runner.output {
+        let digest = command::output("digest", &folder.digest()?, &environment::nonce());
+        store::append(output, digest.as_bytes())?;
+    }
     say(&prepared);
     Ok(exit_code::OK)
 }

@@ -34,6 +34,9 @@ pub(super) struct Arguments {
     /// Folder that `prepare` and `compare --prepared` wrote.
     #[arg(long, value_name = "DIR")]
     dir: PathBuf,
+    /// The output `digest` of `prepare`: what decides must be what it was then.
+    #[arg(long, value_name = "SHA-256")]
+    digest: Option<String>,
     /// Results from elsewhere, such as another job's artifact: they may say anything, and nothing
     /// they say is trusted.
     #[arg(long, value_name = "FILE")]
@@ -87,7 +90,7 @@ pub(super) async fn run(arguments: &Arguments) -> Result<u8, Error> {
     comment::check_key(&arguments.comment_key).map_err(Error::Usage)?;
     let runner = super::runner()?;
     let folder = Folder::at(&arguments.dir);
-    let prepared = folder.read()?;
+    let prepared = folder.read_unchanged(arguments.digest.as_deref())?;
     let said = said(arguments, &folder, &prepared)?;
     store::write_atomic(&folder.report(), said.whole.as_bytes())?;
     for annotation in &said.annotations {

@@ -10,6 +10,7 @@ mod guards;
 mod memory;
 mod presence;
 mod properties;
+mod renewal;
 mod simulation;
 mod tails;
 

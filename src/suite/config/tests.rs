@@ -3,7 +3,7 @@ use std::{collections::BTreeMap, time::Duration};
 use proptest::prelude::*;
 use serde_json::json;
 
-use super::parse;
+use super::{parse, parse_accepted, parse_policy};
 use crate::suite::{Config, InconclusivePolicy, SuiteConfig, SuiteSize, ToolKind, TransportChoice};
 
 const SECRET: &str = "s3cr3t-token";
@@ -199,6 +199,59 @@ fn unknown_keys_with_suggestions() {
     insta::assert_snapshot!(mistakes(
         "[server]\ncomand = [\"node\"]\n\n[suite]\nsoak_calls = 3\n\n[gate]\ntolerance = { latency-p95 = \"20%\" }\n\n[servr]\n"
     ));
+}
+
+#[test]
+fn accepted_regressions_are_read() {
+    let text = |metric: &str, limit: &str| {
+        format!(
+            "[[accept]]\nscenario = \"search/sequential\"\nmetric = \"{metric}\"\n\
+             limit = {limit}\nreason = \"exact\"\nuntil = 2027-01-31\n"
+        )
+    };
+    for (metric, limit, value) in [
+        ("latency_p50", "\"12ms\"", 12e6),
+        ("latency_p95", "\"1s\"", 1e9),
+        ("startup", "\"2s\"", 2e9),
+        ("cpu_per_call", "\"5us\"", 5e3),
+        ("peak_memory", "\"80MB\"", 80e6),
+        ("memory_growth", "\"1kB\"", 1e3),
+        ("throughput", "250", 250.0),
+    ] {
+        let config = good(&text(metric, limit));
+        let [entry] = &config.accept[..] else {
+            panic!("{config:?}");
+        };
+        assert_eq!((entry.metric.name(), entry.limit), (metric, value));
+        assert_eq!(
+            (entry.until.as_str(), entry.reason.as_str()),
+            ("2027-01-31", "exact")
+        );
+        let alone = parse_accepted("mcpgate.toml", &text(metric, limit)).unwrap();
+        assert_eq!(alone, config.accept);
+    }
+}
+
+#[test]
+fn mistakes_in_accepted_regressions() {
+    insta::assert_snapshot!(mistakes(
+        "[[accept]]\nscenario = \"\"\nmetric = \"latency_p96\"\nlimit = \"12ms\"\n\
+         until = \"2027-01-31\"\n\n[[accept]]\nscenario = \"s\"\nmetric = \"throughput\"\n\
+         limit = \"12ms\"\nreason = \"r\"\nuntil = 2027-01-31T00:00:00\nmore = 1\n"
+    ));
+}
+
+#[test]
+fn a_part_is_read_from_a_file_that_cannot_be_read_whole() {
+    let text = "[server]\nenv = { A = \"${NOT_SET}\" }\n[new-section]\n\
+                [gate.tolerance]\nlatency_p50 = \"30%\"\n";
+    assert!(parse("mcpgate.toml", text, &env).is_err());
+    let policy = parse_policy("mcpgate.toml", text).unwrap();
+    assert!((policy.tolerance.latency_p50 - 0.3).abs() < 1e-9);
+    assert_eq!(parse_accepted("mcpgate.toml", text).unwrap(), []);
+    for broken in ["[gate]\ntolerance = 1\n", "[gate\n"] {
+        assert!(parse_policy("mcpgate.toml", broken).is_err(), "{broken}");
+    }
 }
 
 #[test]

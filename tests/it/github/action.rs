@@ -232,6 +232,33 @@ fn a_merge_group_is_judged_without_a_comment() {
 }
 
 #[test]
+fn a_push_to_main_proposes_the_first_baseline() {
+    let runner = Runner::new();
+    let (project, commits) = pull_request(&[(CONFIG, &good())], &good(), "acme/server");
+    let push = json!({ "ref": "refs/heads/main", "after": commits.merge,
+                       "repository": { "full_name": "acme/server" } });
+    let project = project.file("event.json", &push.to_string());
+    runner.hub.state().set_branch("main", &commits.merge);
+    let run = Run {
+        event: "push",
+        number: 10,
+        workflow: "refresh.yml",
+        inputs: &[],
+        checkout: "",
+    };
+    let (_, job) = runner.run(project, &run);
+    let job = job.green();
+    let state = runner.hub.state();
+    assert_eq!(state.open.len(), 1, "{:?}", state.open);
+    assert!(state.file(BASELINE, "mcpgate/baseline").is_some());
+    assert!(
+        job.log().contains("a new baseline is proposed"),
+        "{}",
+        job.log()
+    );
+}
+
+#[test]
 fn the_first_use_is_green_and_says_how_to_make_a_baseline() {
     let runner = Runner::new();
     let (project, _) = pull_request(&[("server.js", "")], &good(), "acme/server");
@@ -276,6 +303,7 @@ fn the_pair_for_forks_measures_without_rights_and_comments_without_the_code() {
     runner.hub.state().files.push(head);
     let known = [commits.head.clone(), commits.base.clone()];
     runner.hub.state().commits.extend(known);
+    runner.hub.state().set_branch("main", &commits.base);
     runner.hub.state().open.push(json!({
         "number": 7,
         "base": { "ref": "main", "sha": commits.base },

@@ -164,6 +164,7 @@ fn the_run_that_ended_leads_to_the_pull_request_that_shows_its_commit() {
     };
     hub.state().open = vec![open(6, &sha("c")), open(7, &sha("b"))];
     hub.state().commits.extend([sha("b"), sha("d")]);
+    hub.state().set_branch("main", &sha("d"));
     prepare(&project).code(0);
     let found = prepared(&project);
     assert_eq!(found["pull_request"], 7);

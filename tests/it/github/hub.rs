@@ -1,10 +1,11 @@
 //! GitHub, as far as a comment is concerned, on the loopback: it keeps comments, and has accidents.
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeMap, VecDeque},
     sync::{Arc, Mutex, MutexGuard},
 };
 
+use base64::{Engine as _, prelude::BASE64_STANDARD};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 use wiremock::{Mock, MockServer, Request, ResponseTemplate, matchers::any};
@@ -28,6 +29,8 @@ pub(super) struct State {
     pub(super) files: Vec<(String, String, Vec<u8>)>,
     pub(super) commits: Vec<String>,
     pub(super) open: Vec<Value>,
+    /// Branches and their commits.
+    pub(super) branches: BTreeMap<String, String>,
     pub(super) accidents: VecDeque<(&'static str, Accident)>,
     /// `METHOD PATH?QUERY` of each request.
     pub(super) asked: Vec<String>,
@@ -116,6 +119,25 @@ impl State {
         comment
     }
 
+    pub(super) fn file(&self, path: &str, at: &str) -> Option<&Vec<u8>> {
+        let found = self
+            .files
+            .iter()
+            .find(|(of, sha, _)| of == path && sha == at);
+        found.map(|(_, _, content)| content)
+    }
+
+    /// Sets a branch to a commit, and so its files to those of the commit.
+    pub(super) fn set_branch(&mut self, name: &str, sha: &str) {
+        self.branches.insert(name.to_owned(), sha.to_owned());
+        self.files.retain(|(_, at, _)| at != name);
+        let of_commit = self.files.iter().filter(|(_, at, _)| at == sha);
+        let copies: Vec<_> = of_commit
+            .map(|(path, _, content)| (path.clone(), name.to_owned(), content.clone()))
+            .collect();
+        self.files.extend(copies);
+    }
+
     fn comment(&mut self, path: &str) -> Option<&mut Value> {
         let id: u64 = path.rsplit_once('/')?.1.parse().ok()?;
         self.comments.iter_mut().find(|c| c["id"] == id)
@@ -124,6 +146,40 @@ impl State {
 
 fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
     state.lock().expect("no test has panicked with the lock")
+}
+
+fn header<'a>(request: &'a Request, name: &str) -> &'a str {
+    let value = request.headers.get(name);
+    value
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default()
+}
+
+/// Stands for the name that git gives to a content.
+fn blob(content: &[u8]) -> String {
+    format!("{:040x}", content.len())
+}
+
+/// The branch of `refs/heads/NAME` or of an address that ends so.
+fn branch(place: &str) -> String {
+    let name = place.split_once("heads/").map_or("", |(_, name)| name);
+    name.replace("%2F", "/")
+}
+
+fn put_file(state: &mut State, place: &str, body: &Value) -> ResponseTemplate {
+    let path = place.trim_start_matches("contents/").replace("%2F", "/");
+    let text = |name: &str| body[name].as_str().unwrap_or_default().to_owned();
+    let branch = text("branch");
+    let content = BASE64_STANDARD.decode(text("content")).expect("base64");
+    let there = state.file(&path, &branch).map(|content| blob(content));
+    if there.unwrap_or_default() != text("sha") {
+        return ResponseTemplate::new(409).set_body_json(json!({ "message": "does not match" }));
+    }
+    state
+        .files
+        .retain(|(of, at, _)| !(*of == path && *at == branch));
+    state.files.push((path, branch, content));
+    ResponseTemplate::new(200).set_body_json(json!({}))
 }
 
 fn not_found() -> ResponseTemplate {
@@ -135,12 +191,7 @@ fn answer(state: &mut State, request: &Request) -> ResponseTemplate {
     let path = request.url.path();
     let query = request.url.query().unwrap_or_default();
     state.asked.push(format!("{method} {path}?{query}"));
-    let header = |name: &str| {
-        let value = request.headers.get(name);
-        value
-            .and_then(|value| value.to_str().ok())
-            .unwrap_or_default()
-    };
+    let header = |name: &str| header(request, name);
     if header("authorization") != format!("Bearer {TOKEN}")
         || header("x-github-api-version") != "2022-11-28"
         || header("user-agent").is_empty()
@@ -193,6 +244,10 @@ fn carried_out(
         ("POST", "issues/7/comments") => {
             ResponseTemplate::new(201).set_body_json(state.add(BOT, &text))
         }
+        ("PATCH", place) if place.starts_with("git/refs/heads/") => {
+            state.set_branch(&branch(place), body["sha"].as_str().unwrap_or_default());
+            ResponseTemplate::new(200).set_body_json(json!({}))
+        }
         ("PATCH", _) => match state.comment(path) {
             Some(comment) => {
                 comment["body"] = json!(text);
@@ -207,26 +262,57 @@ fn carried_out(
             }
             None => not_found(),
         },
-        ("GET", "pulls") => ResponseTemplate::new(200).set_body_json(&state.open),
+        ("GET", "pulls") => {
+            let head = value("head").unwrap_or_default();
+            let is_wanted = |open: &&Value| {
+                let name = open["head"]["ref"].as_str().unwrap_or_default();
+                head.split_once(':')
+                    .is_some_and(|(_, wanted)| wanted == name)
+            };
+            let open: Vec<&Value> = state.open.iter().filter(is_wanted).collect();
+            ResponseTemplate::new(200).set_body_json(open)
+        }
         ("GET", place) if place.starts_with("git/ref/heads/") => {
-            let sha = state.commits.last();
-            ResponseTemplate::new(200).set_body_json(json!({ "object": { "sha": sha } }))
+            match state.branches.get(&branch(place)) {
+                Some(sha) => {
+                    ResponseTemplate::new(200).set_body_json(json!({ "object": { "sha": sha } }))
+                }
+                None => not_found(),
+            }
+        }
+        ("POST", "git/refs") => {
+            let name = branch(body["ref"].as_str().unwrap_or_default());
+            state.set_branch(&name, body["sha"].as_str().unwrap_or_default());
+            ResponseTemplate::new(201).set_body_json(json!({}))
+        }
+        ("PUT", place) => put_file(state, place, &body),
+        ("POST", "pulls") => {
+            let number = state.open.len() + 20;
+            let page = format!("https://github.test/acme/server/pull/{number}");
+            let tip = |name: &Value| json!({ "ref": name, "sha": "0".repeat(40) });
+            let made = json!({ "number": number, "html_url": page, "body": body["body"],
+                               "base": tip(&body["base"]), "head": tip(&body["head"]) });
+            state.open.push(made.clone());
+            ResponseTemplate::new(201).set_body_json(made)
         }
         ("GET", place) => {
             if let Some(path) = place.strip_prefix("contents/") {
                 let path = path.replace("%2F", "/");
                 let at = value("ref").unwrap_or_default();
-                let mut files = state.files.iter();
-                return match files.find(|(of, sha, _)| *of == path && *sha == at) {
-                    Some((_, _, content)) => {
+                return match state.file(&path, &at) {
+                    Some(content) if header(request, "accept").contains("raw") => {
                         ResponseTemplate::new(200).set_body_bytes(content.clone())
+                    }
+                    Some(content) => {
+                        ResponseTemplate::new(200).set_body_json(json!({ "sha": blob(content) }))
                     }
                     None => not_found(),
                 };
             }
-            let is_known = place
-                .strip_prefix("git/commits/")
-                .is_some_and(|sha| state.commits.iter().any(|known| known == sha));
+            let is_known = place.strip_prefix("commits/").is_some_and(|sha| {
+                let is_branch = state.branches.contains_key(&sha.replace("%2F", "/"));
+                is_branch || state.commits.iter().any(|known| known == sha)
+            });
             if is_known {
                 ResponseTemplate::new(200).set_body_json(json!({}))
             } else {

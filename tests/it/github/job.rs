@@ -84,15 +84,20 @@ pub(super) fn usual() -> Vec<(&'static str, String)> {
     ]
 }
 
-/// Results in which everything takes four times as long.
-pub(super) fn slower() -> Results {
+/// Results in which everything takes so many percent of the time.
+pub(super) fn scaled(percent: u64) -> Results {
     let mut results = healthy();
     for round in &mut results.jobs[0].rounds {
         for sample in round.scenarios.values_mut() {
-            scale_times(sample, 400);
+            scale_times(sample, percent);
         }
     }
     results
+}
+
+/// Results in which everything takes four times as long.
+pub(super) fn slower() -> Results {
+    scaled(400)
 }
 
 /// The environment of a step of a run with this number.

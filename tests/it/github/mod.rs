@@ -5,4 +5,5 @@ mod action;
 mod decides;
 mod hub;
 mod job;
+mod refreshes;
 mod says;

@@ -153,6 +153,22 @@ fn nothing_github_does_changes_the_verdict_or_makes_a_second_comment() {
 }
 
 #[test]
+fn what_decides_cannot_be_changed_by_what_is_measured() {
+    let hub = Hub::new();
+    let job = measured(&hub, 10, "acme/server", &slower());
+    let outputs = job.read("outputs");
+    let digest = outputs.lines().nth(1).expect("a digest").to_owned();
+    publish(&job, &["--digest", &digest]).code(1);
+    let policy = job
+        .read(&format!("{DIR}/policy.toml"))
+        .replace("20%", "900%");
+    let job = job.file(&format!("{DIR}/policy.toml"), &policy);
+    publish(&job, &["--digest", &digest])
+        .code(2)
+        .stderr_has("has changed what decides");
+}
+
+#[test]
 fn forks_get_the_verdict_without_a_comment() {
     let hub = Hub::new();
     let red = measured(&hub, 10, "mallory/server", &slower());

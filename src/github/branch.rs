@@ -1,0 +1,135 @@
+//! A proposed baseline: a file on a branch of our own, and a pull request for it.
+
+use std::fmt;
+
+use super::api::{Api, Failure};
+
+/// The branch, and what is written to it.
+#[derive(Debug)]
+pub struct Proposal<'a> {
+    /// The branch of our own.
+    pub branch: &'a str,
+    /// The commit that it begins at: the one that was measured.
+    pub from_sha: &'a str,
+    /// The file, from the repository's root.
+    pub path: &'a str,
+    /// Its content.
+    pub content: &'a [u8],
+    /// Of the commit and the pull request, in one line.
+    pub title: &'a str,
+    /// Text of the pull request.
+    pub body: &'a str,
+    /// The branch to merge into.
+    pub into: &'a str,
+}
+
+/// Puts the file on the branch, which then holds nothing else that the measured commit does not.
+///
+/// Every request may be repeated: the branch is set, not moved, and the file is replaced where it
+/// still is what was found.
+///
+/// # Errors
+/// What GitHub refused, or what remained unclear.
+pub async fn write(api: &Api, proposal: &Proposal<'_>) -> Result<(), Failure> {
+    match api.branch(proposal.branch).await? {
+        Some(sha) if sha == proposal.from_sha => {}
+        Some(_) => api.set_branch(proposal.branch, proposal.from_sha).await?,
+        None => match api.make_branch(proposal.branch, proposal.from_sha).await {
+            Ok(()) => {}
+            // Perhaps made all the same.
+            Err(failure) => match api.branch(proposal.branch).await? {
+                Some(_) => api.set_branch(proposal.branch, proposal.from_sha).await?,
+                None => return Err(failure),
+            },
+        },
+    }
+    let there = api.blob(proposal.branch, proposal.path).await?;
+    let put = api
+        .put_file(
+            (proposal.branch, proposal.path),
+            proposal.content,
+            proposal.title,
+            there.as_deref(),
+        )
+        .await;
+    match put {
+        Err(Failure::Unclear(said)) => {
+            let found = api.file(proposal.branch, proposal.path).await?;
+            if found.as_deref() == Some(proposal.content) {
+                Ok(())
+            } else {
+                Err(Failure::Unclear(said))
+            }
+        }
+        other => other,
+    }
+}
+
+/// The page of the pull request for the branch: the one that is open, else a new one.
+///
+/// # Errors
+/// What GitHub refused, or what remained unclear.
+pub async fn open(api: &Api, proposal: &Proposal<'_>) -> Result<String, Failure> {
+    let owner = api.owner().to_owned();
+    let listed = || async {
+        let open = api.open_pull_requests(&owner, proposal.branch).await?;
+        let ours = open
+            .into_iter()
+            .find(|open| open.base.name == proposal.into);
+        Ok::<_, Failure>(ours.and_then(|open| open.html_url))
+    };
+    if let Some(page) = listed().await? {
+        return Ok(page);
+    }
+    let made = api
+        .make_pull_request(
+            proposal.title,
+            proposal.body,
+            proposal.branch,
+            proposal.into,
+        )
+        .await;
+    match made {
+        Err(Failure::Unclear(said)) => listed().await?.ok_or(Failure::Unclear(said)),
+        other => other,
+    }
+}
+
+/// Whether `name` can be a branch: what `git check-ref-format` refuses is refused, and more.
+///
+/// # Errors
+/// In words.
+pub fn check_name(name: &str) -> Result<(), impl fmt::Display + use<>> {
+    let is_sound = (1..=100).contains(&name.len())
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"._-/".contains(&byte))
+        && !name.contains("..")
+        && !name.contains("//")
+        && name
+            .split('/')
+            .all(|part| !part.is_empty() && !part.starts_with(['.', '-']) && !part.ends_with('.'))
+        && !name.to_ascii_lowercase().ends_with(".lock");
+    if is_sound {
+        Ok(())
+    } else {
+        Err("the branch must be a name of letters, digits, dots, underscores, hyphens and slashes")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::check_name;
+
+    #[test]
+    fn names_of_branches() {
+        for good in ["mcpgate/baseline", "a", "a.b-c_d/e"] {
+            assert!(check_name(good).is_ok(), "{good}");
+        }
+        for bad in [
+            "", "-x", "a..b", "/a", "a/", "a//b", "a b", "a/.b", "a.lock", "a.", "ü",
+        ] {
+            assert!(check_name(bad).is_err(), "{bad}");
+        }
+    }
+}
