@@ -20,7 +20,7 @@ def add(a: int, b: int) -> int:
 
 @mcp.tool(annotations=read_only)
 def work(label: str) -> str:
-    """Uses a fixed amount of CPU time, then says the label back."""
+    """Waits for a fixed time, then says the label back."""
     workload.work()
     return f"worked: {label}"
 

@@ -1,8 +1,8 @@
-// Plants work and memory in a Node.js server without touching its files:
+// Plants a wait and memory in a Node.js server without touching its files:
 // NODE_OPTIONS="--require /path/to/plant.cjs".
 //
-//   MCPGATE_TEST_TOOL      calls of this tool use 3 ms more of CPU time
-//   MCPGATE_TEST_SLOW      a factor on those 3 ms
+//   MCPGATE_TEST_TOOL      calls of this tool wait 5 ms more
+//   MCPGATE_TEST_SLOW      a factor on those 5 ms
 //   MCPGATE_TEST_BLOAT_MB  megabytes that are kept, touched, from the start on
 //
 // Node.js passes NODE_OPTIONS on to every Node.js process, npm and npx among them: only the
@@ -11,7 +11,8 @@
 
 const fs = require("node:fs");
 
-const WORK_MICROSECONDS = 3000;
+const WAIT_MS = 5;
+const neverNotified = new Int32Array(new SharedArrayBuffer(4));
 
 function isServer() {
   try {
@@ -21,15 +22,10 @@ function isServer() {
   }
 }
 
-function cpuMicroseconds() {
-  const { user, system } = process.cpuUsage();
-  return user + system;
-}
-
-// CPU time, not wall time: a busy machine makes the call longer but never the work less.
-function work(microseconds) {
-  const end = cpuMicroseconds() + microseconds;
-  while (cpuMicroseconds() < end);
+// A wait, as for a database, and no work: how fast a machine works changes from one second to the
+// next, how long it waits hardly does, and what was planted has to be beyond doubt.
+function wait(milliseconds) {
+  Atomics.wait(neverNotified, 0, 0, milliseconds);
 }
 
 function plant() {
@@ -47,7 +43,7 @@ function plant() {
     JSON.parse = function (text, reviver) {
       const message = parse(text, reviver);
       if (message?.method === "tools/call" && message.params?.name === tool) {
-        work(WORK_MICROSECONDS * slow);
+        wait(WAIT_MS * slow);
       }
       return message;
     };

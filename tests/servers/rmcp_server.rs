@@ -1,14 +1,14 @@
 //! A test server on rmcp, the official Rust SDK (both protocol eras):
 //! `rmcp_server stdio | http PORT`.
 //!
-//! `MCPGATE_TEST_SLOW` (a factor, 1 when absent) multiplies the work of the tool `work` alone.
+//! `MCPGATE_TEST_SLOW` (a factor, 1 when absent) multiplies the wait of the tool `work` alone.
 //! `MCPGATE_TEST_BLOAT_MB` (megabytes, none when absent) is kept, touched, from the start on.
 #![expect(
     clippy::disallowed_methods,
     reason = "a server of its own, not a room of mcpgate: it reads its environment"
 )]
 
-use std::{env, error::Error, hint::black_box, sync::Arc};
+use std::{env, error::Error, hint::black_box, sync::Arc, time::Duration};
 
 use hyper::server::conn::http1;
 use hyper_util::{rt::TokioIo, service::TowerToHyperService};
@@ -22,15 +22,16 @@ use rmcp::{
         streamable_http_server::{StreamableHttpService, session::local::LocalSessionManager},
     },
 };
-use rustix::time::{ClockId, clock_gettime};
 use tokio::net::{TcpListener, TcpStream};
 
-/// CPU time of one call of `work`, in nanoseconds.
-const WORK_NS: i64 = 3_000_000;
+/// How long one call of `work` waits. It uses no CPU time: how fast a machine works changes from
+/// one second to the next, how long it waits hardly does, and what was planted has to be beyond
+/// doubt.
+const WAIT: Duration = Duration::from_millis(5);
 
 #[derive(Clone)]
 struct TestServer {
-    work_ns: i64,
+    wait: Duration,
     /// Only kept, for the memory that it takes.
     _bloat: Arc<Vec<u8>>,
 }
@@ -49,11 +50,11 @@ struct Label {
 #[tool_router]
 impl TestServer {
     fn from_environment() -> Result<Self, Box<dyn Error>> {
-        let slow: i64 = env::var("MCPGATE_TEST_SLOW").map_or(Ok(1), |text| text.parse())?;
+        let slow: u32 = env::var("MCPGATE_TEST_SLOW").map_or(Ok(1), |text| text.parse())?;
         let bloat_mb: usize =
             env::var("MCPGATE_TEST_BLOAT_MB").map_or(Ok(0), |text| text.parse())?;
         Ok(Self {
-            work_ns: WORK_NS * slow,
+            wait: WAIT * slow,
             _bloat: Arc::new(black_box(vec![1; bloat_mb * 1_000_000])),
         })
     }
@@ -64,11 +65,10 @@ impl TestServer {
         a.saturating_add(b).to_string()
     }
 
-    /// Uses a fixed amount of CPU time, then says the label back.
+    /// Waits for a fixed time, then says the label back.
     #[tool(annotations(read_only_hint = true))]
-    fn work(&self, Parameters(Label { label }): Parameters<Label>) -> String {
-        let end = thread_cpu_ns() + self.work_ns;
-        while thread_cpu_ns() < end {}
+    async fn work(&self, Parameters(Label { label }): Parameters<Label>) -> String {
+        tokio::time::sleep(self.wait).await;
         format!("worked: {label}")
     }
 }
@@ -79,12 +79,6 @@ impl ServerHandler for TestServer {
         ServerConfig::new(ServerCapabilities::builder().enable_tools().build())
             .with_server_info(Implementation::new("rmcp-test-server", "1.0.0"))
     }
-}
-
-/// CPU time, not wall time: a busy machine makes a call longer but never the work less.
-fn thread_cpu_ns() -> i64 {
-    let time = clock_gettime(ClockId::ThreadCPUTime);
-    time.tv_sec * 1_000_000_000 + time.tv_nsec
 }
 
 async fn serve_http(server: TestServer, port: u16) -> Result<(), Box<dyn Error>> {

@@ -1,26 +1,24 @@
-"""What the Python test servers do on demand: a fixed amount of work, and planted memory.
+"""What the Python test servers do on demand: a wait, and planted memory.
 
-`MCPGATE_TEST_SLOW` (a factor, 1 when absent) multiplies the work of the tool `work` alone.
+`MCPGATE_TEST_SLOW` (a factor, 1 when absent) multiplies the wait of the tool `work` alone.
 `MCPGATE_TEST_BLOAT_MB` (megabytes, none when absent) is kept, touched, from the start on.
 """
 
 import os
 import time
 
-WORK_NS = 3_000_000
+WAIT_S = 0.005
 SLOW = float(os.environ.get("MCPGATE_TEST_SLOW", "1"))
 BLOAT = b"\x01" * (int(os.environ.get("MCPGATE_TEST_BLOAT_MB", "0")) * 1_000_000)
 
 
 def work() -> None:
-    """Uses 3 ms of CPU time, times the factor.
+    """Waits for 5 ms, times the factor, as for a database.
 
-    The thread's CPU clock, not the wall clock, so that a busy machine makes the call longer but
-    never the work less.
+    How fast a machine works changes from one second to the next, how long it waits hardly does,
+    and what was planted has to be beyond doubt.
     """
-    end = time.thread_time_ns() + int(WORK_NS * SLOW)
-    while time.thread_time_ns() < end:
-        pass
+    time.sleep(WAIT_S * SLOW)
 
 
 def transport_and_port(argv: list[str]) -> tuple[str, int]:
