@@ -61,7 +61,7 @@ impl Api {
     /// # Errors
     /// Any failure.
     pub async fn tip(&self, branch: &str) -> Result<String, Failure> {
-        let place = self.in_repository(&format!("git/ref/heads/{}", escaped(branch)));
+        let place = self.in_repository(&format!("git/ref/{}", escaped(&format!("heads/{branch}"))));
         let found: Value = self.get(&place).await?;
         sha_at(&found, "/object/sha")
     }
@@ -98,7 +98,8 @@ impl Api {
     /// # Errors
     /// Any failure.
     pub async fn set_branch(&self, branch: &str, sha: &str) -> Result<(), Failure> {
-        let place = self.in_repository(&format!("git/refs/heads/{}", escaped(branch)));
+        let place =
+            self.in_repository(&format!("git/refs/{}", escaped(&format!("heads/{branch}"))));
         let body = json!({ "sha": sha, "force": true });
         self.repeatedly(|| self.send("PATCH", &place, JSON, Some(&body)))
             .await

@@ -217,8 +217,10 @@ fn names(line: &str, name: &str) -> bool {
 
 #[test]
 fn lock_files_hold_no_download_address() {
-    let npm = read(Path::new("tests/servers/npm/package-lock.json"));
-    assert!(!npm.contains("\"resolved\""), "package-lock.json");
+    for tests in ["servers", "github"] {
+        let path = format!("tests/{tests}/npm/package-lock.json");
+        assert!(!read(Path::new(&path)).contains("\"resolved\""), "{path}");
+    }
     let index = r#"source = "registry+https://github.com/rust-lang/crates.io-index""#;
     for line in read(Path::new("Cargo.lock")).lines() {
         assert!(!line.starts_with("source = ") || line == index, "{line}");

@@ -16,6 +16,7 @@ use crate::{Failure, prerequisites, shell};
 /// Installs all that the tests need.
 pub(crate) fn all(root: &Path) -> Result<(), Failure> {
     servers(root)?;
+    github(root)?;
     workflow_tools(root).map(|_| ())
 }
 
@@ -31,17 +32,7 @@ fn servers(root: &Path) -> Result<(), Failure> {
     )?;
     let servers = root.join("tests/servers");
     let installed = servers.join(".installed");
-    let npm = servers.join("npm");
-    Installation {
-        directory: installed.join("npm"),
-        sources: vec![
-            npm.join("package.json"),
-            npm.join("package-lock.json"),
-            npm.join(".npmrc"),
-        ],
-        make: npm_packages,
-    }
-    .ensure(&versions)?;
+    npm(&servers, &versions)?;
     for era in ["modern", "legacy"] {
         Installation {
             directory: installed.join(format!("python-{era}")),
@@ -51,6 +42,30 @@ fn servers(root: &Path) -> Result<(), Failure> {
         .ensure(&versions)?;
     }
     Ok(())
+}
+
+/// Installs what stands in for GitHub in the tests into `tests/github/.installed/`.
+fn github(root: &Path) -> Result<(), Failure> {
+    let versions = prerequisites::check(
+        "installing what stands in for GitHub",
+        &[prerequisites::NODE, prerequisites::NPM],
+    )?;
+    npm(&root.join("tests/github"), &versions)
+}
+
+/// Installs the packages of `npm/` into `.installed/npm/`.
+fn npm(tests: &Path, versions: &str) -> Result<(), Failure> {
+    let sources = tests.join("npm");
+    Installation {
+        directory: tests.join(".installed/npm"),
+        sources: vec![
+            sources.join("package.json"),
+            sources.join("package-lock.json"),
+            sources.join(".npmrc"),
+        ],
+        make: npm_packages,
+    }
+    .ensure(versions)
 }
 
 /// Installs cargo-deny under `target/`; returns the program's path.

@@ -162,8 +162,9 @@ fn blob(content: &[u8]) -> String {
 
 /// The branch of `refs/heads/NAME` or of an address that ends so.
 fn branch(place: &str) -> String {
-    let name = place.split_once("heads/").map_or("", |(_, name)| name);
-    name.replace("%2F", "/")
+    let place = place.replace("%2F", "/");
+    let (_, name) = place.split_once("heads/").unwrap_or_default();
+    name.to_owned()
 }
 
 fn put_file(state: &mut State, place: &str, body: &Value) -> ResponseTemplate {
@@ -244,7 +245,7 @@ fn carried_out(
         ("POST", "issues/7/comments") => {
             ResponseTemplate::new(201).set_body_json(state.add(BOT, &text))
         }
-        ("PATCH", place) if place.starts_with("git/refs/heads/") => {
+        ("PATCH", place) if place.starts_with("git/refs/heads%2F") => {
             state.set_branch(&branch(place), body["sha"].as_str().unwrap_or_default());
             ResponseTemplate::new(200).set_body_json(json!({}))
         }
@@ -272,7 +273,7 @@ fn carried_out(
             let open: Vec<&Value> = state.open.iter().filter(is_wanted).collect();
             ResponseTemplate::new(200).set_body_json(open)
         }
-        ("GET", place) if place.starts_with("git/ref/heads/") => {
+        ("GET", place) if place.starts_with("git/ref/heads%2F") => {
             match state.branches.get(&branch(place)) {
                 Some(sha) => {
                     ResponseTemplate::new(200).set_body_json(json!({ "object": { "sha": sha } }))

@@ -2,8 +2,10 @@
 
 mod act;
 mod action;
+mod contract;
 mod decides;
 mod hub;
 mod job;
+mod peers;
 mod refreshes;
 mod says;
