@@ -258,8 +258,9 @@ pub struct Round {
     /// One-minute load average at the start.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub load_average: Option<f64>,
-    /// CPU time that a fixed piece of work took just before the server was started: how fast the
-    /// machine was. It tells machines apart and never enters another figure.
+    /// CPU time that a fixed piece of work took at its quickest, before the server was started and
+    /// between the scenarios: how fast the machine is. It tells machines apart and never enters
+    /// another figure.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reference_work_ns: Option<u64>,
     /// By scenario name.

@@ -7,7 +7,7 @@ use super::Job;
 
 /// Machines whose speeds differ by more than this factor are not as fast as each other. Well under
 /// the default tolerance of 20 %, since whatever a slower machine adds looks like a slower server;
-/// well over the 4 % by which the best rounds of a noisy machine differed between two runs.
+/// well over the 4 % by which the best rounds of two runs differed on one noisy machine.
 const SPEED_FACTOR: f64 = 1.15;
 
 /// What the latencies of two files must share to be compared closely.

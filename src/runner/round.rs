@@ -21,7 +21,7 @@ use crate::{
     mcp::client::{Endpoint, Wanted},
     process::{
         ClientWait, How, MachineReading, MemorySampler, SchedulerProbe, Stopped,
-        container_process::server_process, reference_work,
+        container_process::server_process, reference_work::ReferenceWork,
     },
     results::{ErrorSample, Job, Measure, Phase, Round, ScenarioKind, ScenarioRecord},
     stats::adjusted::{SchedulerDelta, adjusted_latency_ns},
@@ -171,7 +171,7 @@ pub async fn run(
     findings: &mut Findings,
     listener: Listener<'_>,
 ) -> Result<Round, RunFailure> {
-    let reference_work_ns = reference_work::cpu_ns();
+    let mut reference_work = ReferenceWork::begin();
     let Started {
         mut bench,
         memory,
@@ -189,6 +189,7 @@ pub async fn run(
         listener(Event::Scenario { name });
         findings.scenario = Some(name.clone());
         let place = format!("round {}, {name}", index + 1);
+        reference_work.look();
         let mut collector = measure(plan, &mut bench, scenario)
             .await
             .map_err(|failure| failure.at(&place))?;
@@ -239,7 +240,7 @@ pub async fn run(
         outside_load_cores: machine.outside_load_cores,
         steal_cores: machine.steal_cores,
         load_average: machine_before.load_average(),
-        reference_work_ns,
+        reference_work_ns: reference_work.quickest_ns(),
         scenarios,
     })
 }
