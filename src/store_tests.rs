@@ -46,6 +46,7 @@ fn results(tool: &str, load: f64, growth: Option<f64>, p50_ns: u64) -> Results {
         steal_cores: None,
         load_average: Some(load),
         reference_work_ns: None,
+        page_work_ns: None,
         scenarios: BTreeMap::from([(scenario.clone(), sample(p50_ns))]),
     };
     let soak = |index| Soak {

@@ -11,12 +11,18 @@ pub(super) const UPDATE: &str = "run `mcpgate baseline update` to accept these r
 /// The same where an ordinary update refuses.
 pub(super) const FORCED: &str = "run `mcpgate baseline update --force` to accept these results";
 
+/// How many times as long the work that shows disturbance takes before it means anything.
+const DISTURBANCE: f64 = 1.05;
+
 /// The common ground of two files.
 pub(super) struct Ground<'a> {
     /// Why nothing at all is comparable, in words.
     pub(super) nothing: Option<String>,
     /// How the machines relate.
     pub(super) machines: Machines,
+    /// Logarithm of how many times as much the machine was disturbed while the candidate was
+    /// measured; 0 where it is too little to tell.
+    pub(super) disturbance_ln: f64,
     /// Whether memory figures are comparable.
     pub(super) same_runtime: bool,
     /// Jobs that times are taken from: those on a machine class that both sides have, else all.
@@ -112,9 +118,12 @@ pub(super) fn ground<'a>(base: &'a Results, candidate: &'a Results) -> Ground<'a
         a.environment.same_runtime_class(&b.environment)
     })
     .is_empty();
+    let disturbance_ln = disturbance_ln(&base_jobs, &candidate_jobs);
+    findings.extend(about_disturbance(disturbance_ln));
     Ground {
         nothing,
         machines,
+        disturbance_ln,
         same_runtime,
         base_jobs,
         candidate_jobs,
@@ -213,13 +222,43 @@ fn machine_classes(results: &Results) -> usize {
     classes.len()
 }
 
-/// Logarithm of how many times as long the same fixed work took for the candidate as for the base,
-/// by the mean over jobs; 0 where a side does not tell.
+/// Logarithm of how many times as long the same fixed work took for the candidate as for the base;
+/// 0 where a side does not tell.
 fn slowness_ln(base: &[&Job], candidate: &[&Job]) -> f64 {
+    ratio_ln(base, candidate, Job::reference_work_ns)
+}
+
+/// The same of the work that shows disturbance; 0 where it is less than [`DISTURBANCE`].
+fn disturbance_ln(base: &[&Job], candidate: &[&Job]) -> f64 {
+    let ratio = ratio_ln(base, candidate, Job::page_work_ns);
+    if ratio.abs() < DISTURBANCE.ln() {
+        0.0
+    } else {
+        ratio
+    }
+}
+
+fn about_disturbance(disturbance_ln: f64) -> Option<Finding> {
+    let (here, there) = match disturbance_ln {
+        more if more > 0.0 => ("in this run", "in the baseline's"),
+        less if less < 0.0 => ("in the baseline's", "in this run"),
+        _ => return None,
+    };
+    Some(about_all(
+        Severity::Note,
+        format!(
+            "others on the same host disturbed the machine more {here} than {there} (filling memory took {:.2} times as long): times are judged with room for that",
+            disturbance_ln.abs().exp()
+        ),
+    ))
+}
+
+/// By the mean over jobs.
+fn ratio_ln(base: &[&Job], candidate: &[&Job], figure: fn(&Job) -> Option<u64>) -> f64 {
     let mean = |jobs: &[&Job]| {
         let logs: Vec<f64> = jobs
             .iter()
-            .filter_map(|job| job.reference_work_ns())
+            .filter_map(|job| figure(job))
             .map(|ns| (ns as f64).ln())
             .collect();
         (!logs.is_empty()).then(|| logs.iter().sum::<f64>() / logs.len() as f64)

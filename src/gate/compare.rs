@@ -111,7 +111,12 @@ pub(super) fn unmeasured(
                 growth::show(ctx, record, &mut row);
             } else {
                 let evidence = ctx.gather(source(record), metric);
-                let terms = terms(metric, ctx.policy, ctx.ground.machines);
+                let terms = terms(
+                    metric,
+                    ctx.policy,
+                    ctx.ground.machines,
+                    ctx.ground.disturbance_ln,
+                );
                 show_figures(&mut row, &rule(&evidence, &terms), &evidence);
                 show_as_throughput(&mut row, record.concurrency);
             }
@@ -214,7 +219,12 @@ pub(super) fn judged(
     evidence: &Evidence,
     gate_regressed: bool,
 ) -> Comparison {
-    let terms = terms(metric, ctx.policy, ctx.ground.machines);
+    let terms = terms(
+        metric,
+        ctx.policy,
+        ctx.ground.machines,
+        ctx.ground.disturbance_ln,
+    );
     let mut row = blank(ctx.policy, scenario, metric, role);
     let (base_rounds, candidate_rounds) = (evidence.base_rounds(), evidence.candidate_rounds());
     let ruling = if role == Role::Guards {
@@ -268,6 +278,9 @@ fn answer(ctx: &Context<'_>, metric: Metric, call: Call) -> (Verdict, String) {
         }
         Machines::OtherSpeed { .. } if metric != Metric::PeakMemory => {
             ", with a baseline from a machine of another speed"
+        }
+        _ if metric != Metric::PeakMemory && ctx.ground.disturbance_ln != 0.0 => {
+            ", with a machine that was not disturbed alike"
         }
         _ => "",
     };

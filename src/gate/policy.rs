@@ -117,7 +117,12 @@ pub(super) fn floor_in_words(metric: Metric, policy: &GateConfig) -> String {
 }
 
 /// The terms on which `metric` gates.
-pub(super) fn terms(metric: Metric, policy: &GateConfig, machines: Machines) -> Terms {
+pub(super) fn terms(
+    metric: Metric,
+    policy: &GateConfig,
+    machines: Machines,
+    disturbance_ln: f64,
+) -> Terms {
     let tolerance = tolerance(metric, policy);
     let is_time = metric != Metric::PeakMemory;
     let (between_jobs, learn_between_jobs, alpha, slowness_ln) = match machines {
@@ -146,6 +151,7 @@ pub(super) fn terms(metric: Metric, policy: &GateConfig, machines: Machines) -> 
         learn_between_jobs,
         alpha,
         slowness_ln,
+        disturbance_ln: if is_time { disturbance_ln } else { 0.0 },
     }
 }
 

@@ -124,13 +124,18 @@ pub(super) struct Terms {
     /// (it computes) for the machine's sake alone. So it never corrects an estimate, which would
     /// bring its own noise into every figure; it only widens the interval, and on one side.
     pub(super) slowness_ln: f64,
+    /// Logarithm of how many times as much the machine was disturbed while the candidate was
+    /// measured. It is treated alike.
+    pub(super) disturbance_ln: f64,
 }
 
 impl Terms {
     /// What the machine alone may have added to the difference, towards worse (`sign` 1) or better
     /// (`sign` -1): a logarithm, not negative.
     fn by_machine(&self, sign: f64) -> f64 {
-        (sign * self.slowness_ln).max(0.0)
+        (sign * self.slowness_ln)
+            .max(sign * self.disturbance_ln)
+            .max(0.0)
     }
 }
 

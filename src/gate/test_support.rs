@@ -335,6 +335,7 @@ fn round(index: u32, phase: Phase, spread: f64) -> Round {
         steal_cores: Some(0.0),
         load_average: Some(0.5),
         reference_work_ns: None,
+        page_work_ns: None,
         scenarios,
     }
 }

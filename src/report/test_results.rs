@@ -122,6 +122,7 @@ fn round(index: u32, scenarios: BTreeMap<String, Sample>) -> Round {
         steal_cores: Some(0.0),
         load_average: Some(0.7),
         reference_work_ns: Some(1_250_000),
+        page_work_ns: Some(1_300_000),
         scenarios,
     }
 }

@@ -67,6 +67,16 @@ impl Job {
             .min()
     }
 
+    /// CPU time that filling fresh memory took in the middle one of its rounds: how much the
+    /// machine was disturbed while it measured. `None` where no round tells.
+    #[must_use]
+    pub fn page_work_ns(&self) -> Option<u64> {
+        let figures = self.rounds.iter().filter_map(|round| round.page_work_ns);
+        let mut figures: Vec<u64> = figures.filter(|&figure| figure > 0).collect();
+        figures.sort_unstable();
+        figures.get(figures.len() / 2).copied()
+    }
+
     /// How many times as long as on `other`'s machine the same fixed work took on this one;
     /// `None` where one of them does not tell.
     #[must_use]

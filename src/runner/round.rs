@@ -21,7 +21,8 @@ use crate::{
     mcp::client::{Endpoint, Wanted},
     process::{
         ClientWait, How, MachineReading, MemorySampler, SchedulerProbe, Stopped,
-        container_process::server_process, reference_work::ReferenceWork,
+        container_process::server_process,
+        reference_work::{PageWork, ReferenceWork},
     },
     results::{ErrorSample, Job, Measure, Phase, Round, ScenarioKind, ScenarioRecord},
     stats::adjusted::{SchedulerDelta, adjusted_latency_ns},
@@ -172,6 +173,8 @@ pub async fn run(
     listener: Listener<'_>,
 ) -> Result<Round, RunFailure> {
     let mut reference_work = ReferenceWork::begin();
+    let mut page_work = PageWork::default();
+    page_work.look();
     let Started {
         mut bench,
         memory,
@@ -227,6 +230,7 @@ pub async fn run(
     };
     findings.memory = Some(measure);
     end(bench, findings).await;
+    page_work.look();
     Ok(Round {
         index,
         phase,
@@ -241,6 +245,7 @@ pub async fn run(
         steal_cores: machine.steal_cores,
         load_average: machine_before.load_average(),
         reference_work_ns: reference_work.quickest_ns(),
+        page_work_ns: page_work.typical_ns(),
         scenarios,
     })
 }

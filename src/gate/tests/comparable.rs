@@ -221,6 +221,54 @@ fn a_machine_of_the_same_name_may_have_another_speed() {
 }
 
 #[test]
+fn a_machine_that_was_disturbed_more_is_no_slower_server() {
+    let disturbed = |work_ns: u64, slower: f64| {
+        Fixture::new()
+            .slower(SEQUENTIAL, slower)
+            .jobs(|job| {
+                for round in &mut job.rounds {
+                    round.page_work_ns = Some(work_ns);
+                }
+            })
+            .build()
+    };
+    let base = disturbed(1_300_000, 1.0);
+    for (work_ns, slower, verdict, by) in [
+        (1_300_000, 1.0, Verdict::Pass, None),
+        (1_300_000, 1.6, Verdict::Regressed, None),
+        (1_350_000, 1.6, Verdict::Regressed, None),
+        // As much slower as the disturbance is more: nobody can tell whose doing it is.
+        (2_080_000, 1.6, Verdict::Inconclusive, Some("1.60 times")),
+        (2_080_000, 1.0, Verdict::Pass, Some("1.60 times")),
+        (2_080_000, 2.6, Verdict::Regressed, Some("1.60 times")),
+        // A quiet run must not hide what became slower.
+        (812_500, 1.0, Verdict::Inconclusive, Some("1.60 times")),
+        (812_500, 0.6, Verdict::Pass, Some("1.60 times")),
+        (812_500, 1.6, Verdict::Regressed, Some("1.60 times")),
+    ] {
+        let j = judged(&base, &disturbed(work_ns, slower));
+        let c = row(&j, SEQUENTIAL, Metric::LatencyP50Adjusted);
+        assert_eq!(c.verdict, verdict, "{work_ns} ns, {slower} x: {c:?}");
+        let told = j
+            .findings
+            .iter()
+            .find(|f| f.text.contains("disturbed the machine more"));
+        match by {
+            None => assert!(told.is_none(), "{told:?}"),
+            Some(by) => assert!(told.is_some_and(|f| f.text.contains(by)), "{told:?}"),
+        }
+        let memory = row(&j, "server", Metric::PeakMemory);
+        assert_eq!(memory.verdict, Verdict::Pass);
+    }
+    // A side that does not tell is taken as it is.
+    let j = judged(&Fixture::new().build(), &disturbed(2_080_000, 1.6));
+    assert_eq!(
+        row(&j, SEQUENTIAL, Metric::LatencyP50Adjusted).verdict,
+        Verdict::Regressed
+    );
+}
+
+#[test]
 fn jobs_of_the_same_machine_class_are_preferred() {
     // A baseline of a slow job here and a fast job elsewhere.
     let mixed = Fixture::new().slower(SEQUENTIAL, 2.0).with(|r| {

@@ -266,6 +266,7 @@ fn the_margin_between_jobs_falls_with_their_number() {
         learn_between_jobs: false,
         alpha: 0.001,
         slowness_ln: 0.0,
+        disturbance_ln: 0.0,
     };
     // Rounds without any spread leave the margin to the jobs.
     let half_width = |base_jobs: usize, candidate_jobs: usize| {

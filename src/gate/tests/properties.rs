@@ -126,6 +126,7 @@ fn anything() -> impl Strategy<Value = Results> {
                 steal_cores: None,
                 load_average: None,
                 reference_work_ns: None,
+                page_work_ns: None,
                 scenarios: scenarios
                     .into_iter()
                     .map(|(k, v)| (k.to_owned(), v))

@@ -52,7 +52,7 @@ struct World {
 
 /// Shares of regressed, pass and inconclusive among `draws` comparisons of `metric`.
 fn rates(metric: Metric, machines: Machines, world: &World, draws: u32, seed: u64) -> [f64; 3] {
-    let terms = terms(metric, &GateConfig::default(), machines);
+    let terms = terms(metric, &GateConfig::default(), machines, 0.0);
     let mut draw = Draw::seeded(seed);
     let mut counts = [0_u32; 3];
     for _ in 0..draws {
@@ -171,7 +171,7 @@ fn another_machine_class_still_shows_a_doubling() {
 #[test]
 fn the_smallest_detectable_ratio_is_found_nine_times_in_ten() {
     let metric = Metric::LatencyP50Adjusted;
-    let terms = terms(metric, &GateConfig::default(), SAME);
+    let terms = terms(metric, &GateConfig::default(), SAME, 0.0);
     for within in [0.06, 0.2] {
         let w = World {
             within,
@@ -220,7 +220,7 @@ fn memory_is_found_at_a_quarter_more() {
 
 #[test]
 fn guards_do_not_cry_wolf_on_raw_p95() {
-    let terms = terms(Metric::LatencyP95, &GateConfig::default(), SAME);
+    let terms = terms(Metric::LatencyP95, &GateConfig::default(), SAME, 0.0);
     let around = Surroundings {
         load_rise: None,
         gate_regressed: false,

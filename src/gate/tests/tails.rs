@@ -152,7 +152,7 @@ fn only_what_no_rounds_can_resolve_leaves_the_gate() {
 
 #[test]
 fn a_guard_in_place_of_a_gate_is_heard_sooner() {
-    let terms = |metric| terms(metric, &GateConfig::default(), Machines::SameClass);
+    let terms = |metric| terms(metric, &GateConfig::default(), Machines::SameClass, 0.0);
     let verdict = |metric, candidate: Vec<f64>, fresh: Vec<f64>, load_rise: f64| {
         let evidence = Evidence {
             base: vec![scattering(1.0, 0.4)],
