@@ -106,6 +106,14 @@ pub fn today() -> String {
     now_rfc3339().chars().take(10).collect()
 }
 
+/// The day in UTC after so many, `YYYY-MM-DD`.
+#[must_use]
+pub fn day_in(days: u64) -> String {
+    let then = SystemTime::now() + Duration::from_secs(days.saturating_mul(86_400));
+    let text = humantime::format_rfc3339_seconds(then).to_string();
+    text.chars().take(10).collect()
+}
+
 /// The commit that is checked out in `dir`, with `-dirty` behind it where tracked files differ
 /// from it. `None` where there is no repository, no commit, or no `git`.
 #[must_use]

@@ -20,7 +20,7 @@
 //!
 //! The pure rooms touch no file, clock, environment or process; `clippy.toml` and
 //! `tests/it/tidy.rs` keep it so. `results` and `stats` import nothing of ours; `suite`
-//! imports `results`; `gate` imports those three; `report` imports `gate` and `results`.
+//! imports `results`; `gate` imports those three; `report` imports `gate`, `results` and `suite`.
 
 pub mod cli;
 pub mod environment;

@@ -187,6 +187,7 @@ impl<'a> Machine<'a> {
             steal_cores: None,
             load_average: None,
             reference_work_ns: None,
+            page_work_ns: None,
             scenarios: samples,
         }
     }

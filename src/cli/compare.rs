@@ -108,6 +108,7 @@ async fn compare(arguments: Arguments, prepared: Option<&Folder>) -> Result<u8, 
                 baseline_path: Some(baseline_path.display().to_string()),
                 duration: Some(session.elapsed()),
                 key: None,
+                accept_in: None,
             },
         };
         print(&report, &arguments.printing)?;
@@ -221,6 +222,7 @@ fn compare_files(
             baseline_path: Some(base_path.display().to_string()),
             duration: None,
             key: None,
+            accept_in: None,
         },
     };
     print(&report, printing)?;

@@ -49,6 +49,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<u8, Error> {
                 baseline_path: None,
                 duration: Some(session.elapsed()),
                 key: None,
+                accept_in: None,
             },
         };
         options::print(&match printing.format {

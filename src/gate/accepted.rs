@@ -27,7 +27,7 @@ pub fn accept(
         let mut met = false;
         for row in &mut judgement.comparisons {
             if row.scenario != entry.scenario
-                || !covers(entry.metric, row.metric)
+                || accepted_as(row.metric) != Some(entry.metric)
                 || row.verdict != Verdict::Regressed
                 || row.role == Role::Reported
             {
@@ -63,6 +63,10 @@ pub fn accept(
                 ));
             }
         }
+        if entry.metric == AcceptedMetric::Removed {
+            said.extend(accept_removal(&mut judgement, entry, is_over));
+            continue;
+        }
         let is_known = |row: &Comparison| row.scenario == entry.scenario;
         if !met && !judgement.comparisons.is_empty() && !judgement.comparisons.iter().any(is_known)
         {
@@ -82,25 +86,58 @@ pub fn accept(
     judge::conclude_again(judgement, policy)
 }
 
-/// A user thinks of p95, whichever figure of it gates.
-fn covers(accepted: AcceptedMetric, metric: Metric) -> bool {
-    match accepted {
-        AcceptedMetric::LatencyP50 => {
-            matches!(metric, Metric::LatencyP50 | Metric::LatencyP50Adjusted)
+/// Turns the failures of scenarios that may be gone into notes; or says why it does not.
+fn accept_removal(
+    judgement: &mut Judgement,
+    entry: &AcceptedRegression,
+    is_over: bool,
+) -> Vec<Finding> {
+    let name = Some(&entry.scenario);
+    let gone: Vec<String> = judgement
+        .missing
+        .iter()
+        .filter(|record| record.tool.as_ref() == name || Some(&record.name) == name)
+        .map(|record| record.name.clone())
+        .collect();
+    if is_over {
+        let text = || format!("its removal was accepted, until {}", entry.until);
+        return gone
+            .iter()
+            .map(|scenario| about(Severity::Note, scenario, text()))
+            .collect();
+    }
+    let reason = shortened(&entry.reason, 300);
+    for finding in &mut judgement.findings {
+        let scenario = finding.scenario.as_ref();
+        if finding.severity == Severity::Failure && scenario.is_some_and(|s| gone.contains(s)) {
+            finding.severity = Severity::Note;
+            finding.text = format!("removed, which is accepted until {}: {reason}", entry.until);
         }
-        AcceptedMetric::LatencyP95 => {
-            matches!(metric, Metric::LatencyP95 | Metric::LatencyP95Adjusted)
-        }
-        AcceptedMetric::Startup => matches!(metric, Metric::Startup | Metric::StartupAdjusted),
-        AcceptedMetric::Throughput => metric == Metric::Throughput,
-        AcceptedMetric::PeakMemory => metric == Metric::PeakMemory,
-        AcceptedMetric::MemoryGrowth => metric == Metric::MemoryGrowth,
-        AcceptedMetric::CpuPerCall => metric == Metric::CpuPerCall,
+    }
+    judgement
+        .missing
+        .retain(|record| !gone.contains(&record.name));
+    Vec::new()
+}
+
+/// What `[[accept]]` calls a metric; `None` for one that cannot be accepted. A user thinks of p95,
+/// whichever figure of it gates.
+#[must_use]
+pub const fn accepted_as(metric: Metric) -> Option<AcceptedMetric> {
+    match metric {
+        Metric::LatencyP50 | Metric::LatencyP50Adjusted => Some(AcceptedMetric::LatencyP50),
+        Metric::LatencyP95 | Metric::LatencyP95Adjusted => Some(AcceptedMetric::LatencyP95),
+        Metric::Startup | Metric::StartupAdjusted => Some(AcceptedMetric::Startup),
+        Metric::Throughput => Some(AcceptedMetric::Throughput),
+        Metric::PeakMemory => Some(AcceptedMetric::PeakMemory),
+        Metric::MemoryGrowth => Some(AcceptedMetric::MemoryGrowth),
+        Metric::CpuPerCall => Some(AcceptedMetric::CpuPerCall),
+        Metric::ErrorRate => None,
     }
 }
 
-fn is_within(row: &Comparison, limit: f64) -> bool {
-    row.candidate.is_some_and(|value| {
+fn is_within(row: &Comparison, limit: Option<f64>) -> bool {
+    row.candidate.zip(limit).is_some_and(|(value, limit)| {
         if row.metric.more_is_better() {
             value >= limit
         } else {

@@ -8,9 +8,6 @@ use crate::results::{Environment, Job, Results, ScenarioKind, ScenarioRecord, Tr
 /// What to do about a baseline that no longer fits.
 pub(super) const UPDATE: &str = "run `mcpgate baseline update` to accept these results";
 
-/// The same where an ordinary update refuses.
-pub(super) const FORCED: &str = "run `mcpgate baseline update --force` to accept these results";
-
 /// How many times as long the work that shows disturbance takes before it means anything.
 const DISTURBANCE: f64 = 1.05;
 

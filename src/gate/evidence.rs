@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Metric, rule::Evidence};
+use super::{Comparison, Metric, SERVER, rule::Evidence};
 use crate::{
-    results::{Job, Phase, Round, Sample},
+    results::{Job, Phase, Results, Round, Sample},
     stats::{Sample as Figures, location::median},
 };
 
@@ -110,6 +110,24 @@ fn figure(round: &Round, source: Source<'_>, metric: Metric) -> Option<f64> {
     };
     // A logarithm is taken of it: a figure of 0 counts as the smallest one that can be told.
     value.map(|v| v.max(1.0))
+}
+
+/// The figure that `comparison` compares, in each round of `results` that has it: nanoseconds or
+/// bytes. Empty for a metric that no round has by itself.
+#[must_use]
+pub fn round_figures(results: &Results, comparison: &Comparison) -> Vec<f64> {
+    let source = if comparison.scenario == SERVER {
+        Source::Server
+    } else {
+        Source::Scenario {
+            name: &comparison.scenario,
+            concurrency: 1,
+        }
+    };
+    let rounds = results.jobs.iter().flat_map(|job| &job.rounds);
+    rounds
+        .filter_map(|round| figure(round, source, comparison.metric))
+        .collect()
 }
 
 /// The scenario's samples on one side.

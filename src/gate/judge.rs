@@ -58,7 +58,11 @@ pub fn judge(base: &Results, candidate: &Results, policy: &GateConfig) -> Judgem
             format!("the baseline holds nothing that this run could be compared with; {UPDATE}"),
         ));
     }
-    conclude(candidate, policy, comparisons, findings)
+    let vanished = missing.iter().filter(|m| m.left_out.is_none());
+    Judgement {
+        missing: vanished.map(|m| m.record.clone()).collect(),
+        ..conclude(candidate, policy, comparisons, findings)
+    }
 }
 
 /// Judges `results` alone: budgets and failures, without a baseline.
@@ -221,6 +225,7 @@ fn conclude(
         comparisons,
         budgets,
         findings,
+        missing: Vec::new(),
         exit_code,
     }
 }

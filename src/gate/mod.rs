@@ -21,6 +21,8 @@
 
 use std::fmt;
 
+use crate::results::ScenarioRecord;
+
 pub mod acceptance;
 mod accepted;
 mod budget;
@@ -43,7 +45,8 @@ pub(crate) mod test_support;
 #[cfg(test)]
 mod tests;
 
-pub use accepted::accept;
+pub use accepted::{accept, accepted_as};
+pub use evidence::round_figures;
 pub use judge::{alarmed_scenarios, judge, judge_alone, undecided_scenarios};
 
 /// [`Comparison::scenario`] and [`BudgetCheck::scenario`] of start-up and peak memory.
@@ -284,6 +287,8 @@ pub struct Judgement {
     pub budgets: Vec<BudgetCheck>,
     /// Heaviest first.
     pub findings: Vec<Finding>,
+    /// Scenarios of the baseline that this run does not have and does not say why.
+    pub missing: Vec<ScenarioRecord>,
     /// The process exit code that the verdict, the budgets and the policy amount to.
     pub exit_code: u8,
 }

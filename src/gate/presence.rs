@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{
     Finding, Severity,
-    comparability::{FORCED, about, about_all, shortened, tool_list_differs},
+    comparability::{about, about_all, shortened, tool_list_differs},
     errors::{Tally, first_error},
 };
 use crate::results::{Results, ScenarioRecord, Skipped};
@@ -168,9 +168,7 @@ pub(super) fn of_missing(
             None => about(
                 Severity::Failure,
                 &m.record.name,
-                format!(
-                    "in the baseline, but not in this run; if it was removed on purpose, {FORCED}"
-                ),
+                "in the baseline, but not in this run: removed or renamed?".to_owned(),
             ),
         })
         .collect()

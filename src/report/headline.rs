@@ -1,7 +1,7 @@
 //! The first lines: what happened, by how much, what to do.
 
 use super::{
-    Report,
+    Report, accept_entry,
     figure::{self, GAP},
     line::Line,
     model::{self, weight},
@@ -48,8 +48,16 @@ pub(crate) enum Tone {
 #[derive(Debug)]
 pub(crate) struct Step {
     pub(crate) text: Line,
-    /// A foreign command line to copy.
-    pub(crate) command: Option<String>,
+    pub(crate) block: Option<Block>,
+}
+
+/// Something to copy.
+#[derive(Debug)]
+pub(crate) enum Block {
+    /// A foreign command line.
+    Command(String),
+    /// Lines of the configuration, in printable ASCII.
+    Toml(String),
 }
 
 /// Says what happened; the heaviest fact wins.
@@ -217,21 +225,26 @@ fn budget_line(check: &BudgetCheck) -> Line {
     Line::of_name(&check.scenario).then(format!(" · {metric} {value}, budget {limit}"))
 }
 
-/// One line a tool (or scenario without one) and kind of figure, the worst first: its worst
-/// figure, and how many more there are.
-fn causes(comparisons: &[Comparison], verdict: Verdict) -> Vec<Line> {
+/// What has this verdict and decides. What gates comes before what guards, since its figure is the
+/// more exact one.
+pub(super) fn worst_first(comparisons: &[Comparison], verdict: Verdict) -> Vec<&Comparison> {
     let mut changed: Vec<&Comparison> = comparisons
         .iter()
         .filter(|c| c.verdict == verdict && c.role != Role::Reported)
         .collect();
-    // What gates comes before what guards: its figure is the more exact one.
     changed.sort_by(|a, b| {
         rank(a.role)
             .cmp(&rank(b.role))
             .then(weight(b).total_cmp(&weight(a)))
     });
+    changed
+}
+
+/// One line a tool (or scenario without one) and kind of figure, the worst first: its worst
+/// figure, and how many more there are.
+fn causes(comparisons: &[Comparison], verdict: Verdict) -> Vec<Line> {
     let mut subjects: Vec<(Subject<'_>, &Comparison, usize)> = Vec::new();
-    for comparison in changed {
+    for comparison in worst_first(comparisons, verdict) {
         let subject = subject(comparison);
         match subjects.iter_mut().find(|(known, _, _)| *known == subject) {
             Some((_, _, more)) => *more += 1,
@@ -304,7 +317,7 @@ pub(crate) fn next_steps(report: &Report<'_>) -> Vec<Step> {
             .as_ref()
             .map(|command| Step {
                 text: Line::own(text),
-                command: Some(command.clone()),
+                block: Some(Block::Command(command.clone())),
             })
     };
     let budget = broken_budgets(&judgement.budgets).next().map(|_| {
@@ -319,7 +332,7 @@ pub(crate) fn next_steps(report: &Report<'_>) -> Vec<Step> {
     let steps = match judgement.verdict {
         Verdict::Regressed => vec![
             reproduce("Not intended? See it on your machine:"),
-            Some(accept(report, "Intended? Accept it:", FORCED)),
+            accept_worse(report, "Intended? Accept it:"),
             budget,
         ],
         _ if is_first_use(report) => {
@@ -334,14 +347,11 @@ pub(crate) fn next_steps(report: &Report<'_>) -> Vec<Step> {
         }
         Verdict::NotMeasured => vec![
             reproduce("See it on your machine:"),
-            Some(accept(
-                report,
-                "Removed or renamed on purpose? Accept it:",
-                FORCED,
-            )),
+            accept_worse(report, "Removed or renamed on purpose? Accept it:"),
             budget,
         ],
         Verdict::Inconclusive => vec![Some(more_rounds(report)), budget],
+        Verdict::Improved if report.context.accept_in.is_some() => vec![budget],
         Verdict::Improved => {
             vec![
                 Some(accept(
@@ -358,10 +368,23 @@ pub(crate) fn next_steps(report: &Report<'_>) -> Vec<Step> {
 }
 
 fn said(text: Line) -> Step {
-    Step {
-        text,
-        command: None,
-    }
+    Step { text, block: None }
+}
+
+/// How what got worse is accepted: by a new baseline, or where another commit's baseline decides,
+/// by an entry that is reviewed with the change.
+fn accept_worse(report: &Report<'_>, lead: &'static str) -> Option<Step> {
+    let Some(to) = &report.context.accept_in else {
+        return Some(accept(report, lead, FORCED));
+    };
+    let entries = accept_entry::toml(report, to)?;
+    Some(Step {
+        text: Line::own(lead)
+            .then(" add to ")
+            .path(&to.config_path)
+            .then(", each with your reason:"),
+        block: Some(Block::Toml(entries)),
+    })
 }
 
 fn accept(report: &Report<'_>, lead: &'static str, command: &'static str) -> Step {
@@ -392,7 +415,7 @@ fn more_rounds(report: &Report<'_>) -> Step {
     let end = if command.is_some() { " added:" } else { "." };
     Step {
         text: text.then(end),
-        command,
+        block: command.map(Block::Command),
     }
 }
 

@@ -2,7 +2,11 @@
 
 use serde::Serialize;
 
-use super::{Report, figure, headline, line::Line};
+use super::{
+    Report, figure,
+    headline::{self, Block},
+    line::Line,
+};
 use crate::{
     gate::{BudgetCheck, Comparison, Finding, Unit, Verdict},
     results::{Environment, Results, ServerRecord},
@@ -108,10 +112,10 @@ fn view<'a>(report: &'a Report<'a>) -> JsonReport<'a> {
             .iter()
             .map(|step| JsonStep {
                 text: plain(&step.text),
-                command: step
-                    .command
-                    .as_ref()
-                    .and(context.command_to_reproduce.as_deref()),
+                command: match step.block {
+                    Some(Block::Command(_)) => context.command_to_reproduce.as_deref(),
+                    _ => None,
+                },
             })
             .collect(),
         key: context.key.as_deref(),

@@ -1,11 +1,11 @@
 //! A judgement as Markdown: the body of a pull-request comment.
 
 use super::{
-    Report,
+    Report, chart,
     details::{BudgetRow, ErrorRow, FindingRow},
     escape,
     figure::{GAP, count},
-    headline::Tone,
+    headline::{Block, Tone},
     line::Line,
     markdown_table::{Table, details, list},
     model::{Figures, Row, View, word},
@@ -86,6 +86,7 @@ fn markdown_of(report: &Report<'_>, times: usize) -> String {
     part(&mut out, &trust.join(" "));
 
     let mut tail = String::new();
+    part(&mut tail, &chart::markdown(report));
     part(&mut tail, &unmeasured(&view));
     part(&mut tail, &budgets(&view.budgets));
     part(&mut tail, &machine_and_method(&view));
@@ -149,8 +150,8 @@ fn first_line(report: &Report<'_>, view: &View<'_>) -> String {
         let lead = if index == 0 { " **What to do:**" } else { "" };
         let said = step.text.markdown();
         match said.strip_suffix(':') {
-            Some(said) if step.command.is_some() => {
-                text = format!("{text}{lead} {said} (command below).");
+            Some(said) if step.block.is_some() => {
+                text = format!("{text}{lead} {said} (below).");
             }
             _ => text = format!("{text}{lead} {said}"),
         }
@@ -296,12 +297,11 @@ fn budget_table(rows: &[&BudgetRow<'_>]) -> Table<4> {
 /// Command lines get blocks of their own, which can be copied.
 fn commands(view: &View<'_>) -> String {
     let blocks = view.next.iter().filter_map(|step| {
-        let command = step.command.as_deref()?;
-        Some(format!(
-            "{}\n{}",
-            step.text.markdown(),
-            escape::markdown_block(command)
-        ))
+        let block = match step.block.as_ref()? {
+            Block::Command(command) => escape::markdown_block(command),
+            Block::Toml(lines) => format!("```toml\n{lines}\n```"),
+        };
+        Some(format!("{}\n{block}", step.text.markdown()))
     });
     blocks.collect::<Vec<_>>().join("\n\n")
 }

@@ -8,12 +8,16 @@
 //! | `model.rs` | the rows of a judgement, by verdict |
 //! | `details.rs` | budgets, findings, errors |
 //! | `headline.rs` | the first lines: what broke, by how much, what to do |
+//! | `accept_entry.rs` | what to add to the configuration for what got worse on purpose |
+//! | `chart.rs` | the rounds behind the first cause, as a picture |
 //! | `provenance.rs` | what was compared with what, on which machine, how closely |
 //! | `run_model.rs` | the rows of results without a judgement |
 //! | `remarks.rs` | what failed, one remark a tool |
 //! | `line.rs`, `escape.rs`, `figure.rs` | sentences, foreign text, figures with units |
 //! | `text.rs`, `run_text.rs`, `markdown.rs`, `run_markdown.rs`, `json.rs` | the formats |
 
+mod accept_entry;
+mod chart;
 mod details;
 mod escape;
 mod figure;
@@ -82,6 +86,18 @@ pub struct Context {
     pub duration: Option<Duration>,
     /// Tells the comments of several servers in one repository apart.
     pub key: Option<String>,
+    /// Where a regression is accepted, if another commit's baseline decides; `None` where the
+    /// baseline at hand does.
+    pub accept_in: Option<AcceptIn>,
+}
+
+/// Where and until when a regression would be accepted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AcceptIn {
+    /// The configuration, as the reader would name it.
+    pub config_path: String,
+    /// A day to propose, `YYYY-MM-DD`.
+    pub until: String,
 }
 
 /// How text is laid out.

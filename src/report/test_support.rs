@@ -2,13 +2,13 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use super::{Context, Report, test_results::results};
+use super::{AcceptIn, Context, Report, test_results::results};
 use crate::{
     gate::{
         BudgetCheck, BudgetOutcome, Comparison, Finding, Interval, Judgement, Metric, Role,
         Severity, Verdict,
     },
-    results::{Acceptance, ErrorSample, Measure, Results, Skipped},
+    results::{Acceptance, ErrorSample, Measure, Results, ScenarioRecord, Skipped},
 };
 
 /// Owns what a [`Report`] borrows.
@@ -54,6 +54,7 @@ impl Fixture {
                     budget("search/sequential", Metric::ErrorRate, 0.01, Some(0.0)),
                 ],
                 findings: Vec::new(),
+                missing: Vec::new(),
                 exit_code,
             },
             context: Context {
@@ -62,6 +63,7 @@ impl Fixture {
                 baseline_path: Some("baselines/perf-baseline.json".to_owned()),
                 duration: Some(Duration::from_secs(192)),
                 key: None,
+                accept_in: None,
             },
         }
     }
@@ -179,6 +181,41 @@ pub(crate) fn regressed() -> Fixture {
     comparisons.retain(|c| c.metric != Metric::Throughput);
     comparisons.push(throughput);
     Fixture::of(Verdict::Regressed, 1, comparisons)
+}
+
+/// Where the baseline of the base decides; and a tool of it vanished.
+pub(crate) fn on_a_pull_request() -> Fixture {
+    let mut fixture = regressed();
+    for round in &mut fixture.candidate.jobs[0].rounds {
+        let sample = round.scenarios.get_mut("search/sequential").unwrap();
+        let figures = sample.adjusted.as_mut().unwrap();
+        figures.p50_ns = 3_700_000 + u64::from(round.index) * 23_000;
+    }
+    let missing = record("fetch", "fetch/sequential");
+    fixture.judgement.findings.push(finding(
+        Severity::Failure,
+        Some(&missing.name),
+        "in the baseline, but not in this run: removed or renamed?",
+    ));
+    fixture.judgement.missing.push(missing);
+    fixture.context.results_path = None;
+    fixture.context.accept_in = Some(AcceptIn {
+        config_path: "mcpgate.toml".to_owned(),
+        until: "2027-01-31".to_owned(),
+    });
+    fixture
+}
+
+fn record(tool: &str, name: &str) -> ScenarioRecord {
+    let scenarios = results("0", "2026-11-01T08:02:11Z", &["search"], 1, 1)
+        .suite
+        .scenarios;
+    let of_a_tool = scenarios.into_iter().find(|record| record.tool.is_some());
+    ScenarioRecord {
+        tool: Some(tool.to_owned()),
+        name: name.to_owned(),
+        ..of_a_tool.unwrap()
+    }
 }
 
 pub(crate) fn inconclusive() -> Fixture {
@@ -377,12 +414,18 @@ pub(crate) fn hostile(texts: &[String]) -> Fixture {
             );
         }
     }
+    let (tool, name) = (next(), next());
+    fixture.judgement.missing.push(record(&tool, &name));
     fixture.context = Context {
         command_to_reproduce: Some(next()),
         results_path: Some(next()),
         baseline_path: Some(next()),
         duration: Some(Duration::from_secs(5)),
         key: Some(next()),
+        accept_in: Some(AcceptIn {
+            config_path: next(),
+            until: "2027-01-31".to_owned(),
+        }),
     };
     fixture
 }

@@ -40,6 +40,7 @@ fn cases() -> Vec<(&'static str, Fixture)> {
         ("pass", made::pass()),
         ("improved", made::improved()),
         ("regressed", made::regressed()),
+        ("regressed_on_a_pull_request", made::on_a_pull_request()),
         ("inconclusive", made::inconclusive()),
         ("not_measured", made::not_measured()),
         ("first_use", made::first_use()),

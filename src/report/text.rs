@@ -3,6 +3,7 @@
 use super::{
     Report, TextStyle,
     details::{BudgetRow, ErrorRow, FindingRow},
+    headline::Block,
     layout::{self, Align, BOLD, DIM, Page},
     line::Line,
     model::{Figures, Row, Section, View},
@@ -65,9 +66,17 @@ fn next_steps(page: &mut Page, view: &View<'_>) {
     page.heading(BOLD, "What to do");
     for step in &view.next {
         page.sentence("  ", &step.text.plain());
-        if let Some(command) = &step.command {
-            // Not wrapped: it is there to be copied.
-            page.raw(&format!("    {}", super::escape::command(command)));
+        // Not wrapped: it is there to be copied.
+        match &step.block {
+            Some(Block::Command(command)) => {
+                page.raw(&format!("    {}", super::escape::command(command)));
+            }
+            Some(Block::Toml(lines)) => {
+                for line in lines.lines() {
+                    page.raw(&format!("    {line}"));
+                }
+            }
+            None => {}
         }
     }
 }

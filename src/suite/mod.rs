@@ -48,12 +48,14 @@ pub struct Config {
 /// `[[accept]]`: a regression that somebody answers for.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AcceptedRegression {
-    /// Scenario name; `server` for start-up and peak memory.
+    /// Scenario name; `server` for start-up and peak memory. For `removed` also a tool's name,
+    /// which stands for all of its scenarios.
     pub scenario: String,
     /// What may be worse.
     pub metric: AcceptedMetric,
     /// What it may reach: nanoseconds, bytes (growth: per 1,000 calls), or calls per second.
-    pub limit: f64,
+    /// `None` for `removed`.
+    pub limit: Option<f64>,
     /// Why it is worth it.
     pub reason: String,
     /// Last day on which it holds, `YYYY-MM-DD`.
@@ -77,11 +79,13 @@ pub enum AcceptedMetric {
     MemoryGrowth,
     /// `cpu_per_call`.
     CpuPerCall,
+    /// `removed`: the scenario itself may be gone.
+    Removed,
 }
 
 impl AcceptedMetric {
     /// Every one.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::LatencyP50,
         Self::LatencyP95,
         Self::Throughput,
@@ -89,6 +93,7 @@ impl AcceptedMetric {
         Self::PeakMemory,
         Self::MemoryGrowth,
         Self::CpuPerCall,
+        Self::Removed,
     ];
 
     /// The name in the file.
@@ -102,6 +107,7 @@ impl AcceptedMetric {
             Self::PeakMemory => "peak_memory",
             Self::MemoryGrowth => "memory_growth",
             Self::CpuPerCall => "cpu_per_call",
+            Self::Removed => "removed",
         }
     }
 }

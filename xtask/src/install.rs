@@ -48,9 +48,20 @@ fn servers(root: &Path) -> Result<(), Failure> {
 fn github(root: &Path) -> Result<(), Failure> {
     let versions = prerequisites::check(
         "installing what stands in for GitHub",
-        &[prerequisites::NODE, prerequisites::NPM],
+        &[
+            prerequisites::NODE,
+            prerequisites::NPM,
+            prerequisites::PYTHON,
+        ],
     )?;
-    npm(&root.join("tests/github"), &versions)
+    let tests = root.join("tests/github");
+    npm(&tests, &versions)?;
+    Installation {
+        directory: tests.join(".installed/python-renderer"),
+        sources: vec![tests.join("python/renderer.txt")],
+        make: python_environment,
+    }
+    .ensure(&versions)
 }
 
 /// Installs the packages of `npm/` into `.installed/npm/`.

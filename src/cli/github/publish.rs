@@ -18,13 +18,16 @@ use crate::{
         runner::Runner,
         sticky::{self, Posted},
     },
-    report::{self, Context, Report},
+    report::{self, AcceptIn, Context, Report},
     results::Results,
     store,
 };
 
 /// The author of comments made with the token of GitHub Actions.
 const ACTIONS_BOT: &str = "github-actions[bot]";
+/// How long a regression is proposed to be accepted for: by then the baseline has moved, or the
+/// change was forgotten.
+const DAYS_TO_ACCEPT: u64 = 60;
 /// GitHub refuses a step's summary beyond this.
 const MOST_SUMMARY_BYTES: u64 = 1 << 20;
 
@@ -219,10 +222,16 @@ fn judged(
         judgement,
         context: Context {
             command_to_reproduce: Some("mcpgate compare".to_owned()),
-            results_path: Some(path.display().to_string()),
+            // A path of the runner's own says nothing to whoever reads the comment, which links to
+            // the run and its artifacts.
+            results_path: None,
             baseline_path: Some(prepared.baseline_path.clone()),
             duration: None,
             key: key.cloned(),
+            accept_in: Some(AcceptIn {
+                config_path: prepared.config_path.clone(),
+                until: environment::day_in(DAYS_TO_ACCEPT),
+            }),
         },
     };
     let exit_code = match arguments.fail_on {

@@ -3,7 +3,7 @@
 use super::*;
 use crate::{
     gate::{
-        accept,
+        Finding, accept,
         test_support::{Fixture, SEQUENTIAL},
     },
     suite::{AcceptedMetric, AcceptedRegression},
@@ -13,7 +13,7 @@ fn entry(metric: AcceptedMetric, limit: f64) -> AcceptedRegression {
     AcceptedRegression {
         scenario: SEQUENTIAL.to_owned(),
         metric,
-        limit,
+        limit: Some(limit),
         reason: "exact search needs it".to_owned(),
         until: "2027-01-31".to_owned(),
     }
@@ -77,4 +77,46 @@ fn only_what_was_accepted_no_longer_fails() {
         "names a scenario that there is not: gone/sequential"
     ));
     assert_eq!(of(&[], "2027-01-01"), plain);
+}
+
+#[test]
+fn what_was_removed_on_purpose_no_longer_fails() {
+    let base = Fixture::new().build();
+    let without = Fixture::new()
+        .with(|r| r.suite.scenarios.retain(|s| s.tool.is_none()))
+        .build();
+    let plain = judged(&base, &without);
+    assert_eq!((plain.verdict, plain.exit_code), (Verdict::NotMeasured, 1));
+    let of = |scenario: &str, today: &str| {
+        let entry = AcceptedRegression {
+            scenario: scenario.to_owned(),
+            limit: None,
+            ..entry(AcceptedMetric::Removed, 0.0)
+        };
+        accept(plain.clone(), &[entry], today, &GateConfig::default())
+    };
+    let failures = |judgement: &Judgement| -> Vec<String> {
+        let failures = judgement.findings.iter();
+        failures
+            .filter(|finding| finding.severity == Severity::Failure)
+            .filter_map(|finding| finding.scenario.clone())
+            .collect()
+    };
+
+    let tool = of("search", "2027-01-31");
+    assert_eq!((tool.exit_code, failures(&tool).len()), (0, 0));
+    assert!(tool.missing.is_empty());
+    let is_said = |f: &Finding| {
+        f.text
+            .contains("accepted until 2027-01-31: exact search needs it")
+    };
+    assert!(tool.findings.iter().any(is_said));
+
+    let all = failures(&plain);
+    let one = of(SEQUENTIAL, "2027-01-31");
+    assert_eq!(one.exit_code, 1, "the others are missing still");
+    assert_eq!(failures(&one).len(), all.len() - 1);
+
+    assert_eq!(failures(&of("search", "2027-02-01")), all);
+    assert_eq!(failures(&of("sear", "2027-01-31")), all);
 }

@@ -33,7 +33,7 @@ fn a_vanished_scenario_fails_until_accepted() {
         assert_eq!(
             findings(&j, Severity::Failure),
             [format!(
-                "{scenario}: in the baseline, but not in this run; if it was removed on purpose, run `mcpgate baseline update --force` to accept these results"
+                "{scenario}: in the baseline, but not in this run: removed or renamed?"
             )]
         );
         assert!(j.comparisons.iter().any(|c| c.scenario == scenario

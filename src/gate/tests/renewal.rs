@@ -84,7 +84,7 @@ fn an_accepted_regression_becomes_the_baseline() {
     let entry = |metric| AcceptedRegression {
         scenario: SEQUENTIAL.to_owned(),
         metric,
-        limit: 1e12,
+        limit: Some(1e12),
         reason: "exact search".to_owned(),
         until: "2026-12-01".to_owned(),
     };

@@ -38,10 +38,27 @@ fn read_one(mut table: Table<'_, '_>) -> Option<AcceptedRegression> {
         "name it as the report does: scenario = \"search/sequential\", or \"server\"",
     );
     let metric = table.require("metric", "such as metric = \"latency_p95\"");
-    let limit = table.require(
-        "limit",
-        "what the metric may reach until then, such as limit = \"12ms\"",
-    );
+    let metric = metric
+        .and_then(|entry| entry.choice(&AcceptedMetric::ALL.map(|metric| (metric.name(), metric))));
+    let limit = if metric == Some(AcceptedMetric::Removed) {
+        if let Some(limit) = table.get("limit") {
+            limit.refuse(
+                "what is removed has no limit",
+                "not with metric = \"removed\"",
+                "leave this line out",
+            );
+        }
+        Some(None)
+    } else {
+        let limit = table.require(
+            "limit",
+            "what the metric may reach until then, such as limit = \"12ms\"",
+        );
+        metric
+            .zip(limit)
+            .and_then(|(metric, entry)| read_limit(metric, &entry))
+            .map(Some)
+    };
     let reason = table.require(
         "reason",
         "why it is worth it: whoever reads the report sees it",
@@ -50,11 +67,6 @@ fn read_one(mut table: Table<'_, '_>) -> Option<AcceptedRegression> {
     table.finish(&[]);
 
     let scenario = scenario.and_then(|e| e.filled_string("name a scenario").map(str::to_owned));
-    let metric = metric
-        .and_then(|entry| entry.choice(&AcceptedMetric::ALL.map(|metric| (metric.name(), metric))));
-    let limit = metric
-        .zip(limit)
-        .and_then(|(metric, entry)| read_limit(metric, &entry));
     let reason = reason.and_then(|e| e.filled_string("say why in a sentence").map(str::to_owned));
     let until = until.and_then(|entry| read_until(&entry));
     Some(AcceptedRegression {
@@ -80,6 +92,7 @@ fn read_limit(metric: AcceptedMetric, entry: &Entry<'_, '_>) -> Option<f64> {
         AcceptedMetric::Throughput => entry
             .integer(1..=100_000_000)
             .map(|calls_per_second| calls_per_second as f64),
+        AcceptedMetric::Removed => None,
     }
 }
 

@@ -4,7 +4,9 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::{parse, parse_accepted, parse_policy};
-use crate::suite::{Config, InconclusivePolicy, SuiteConfig, SuiteSize, ToolKind, TransportChoice};
+use crate::suite::{
+    AcceptedMetric, Config, InconclusivePolicy, SuiteConfig, SuiteSize, ToolKind, TransportChoice,
+};
 
 const SECRET: &str = "s3cr3t-token";
 
@@ -222,7 +224,7 @@ fn accepted_regressions_are_read() {
         let [entry] = &config.accept[..] else {
             panic!("{config:?}");
         };
-        assert_eq!((entry.metric.name(), entry.limit), (metric, value));
+        assert_eq!((entry.metric.name(), entry.limit), (metric, Some(value)));
         assert_eq!(
             (entry.until.as_str(), entry.reason.as_str()),
             ("2027-01-31", "exact")
@@ -230,6 +232,16 @@ fn accepted_regressions_are_read() {
         let alone = parse_accepted("mcpgate.toml", &text(metric, limit)).unwrap();
         assert_eq!(alone, config.accept);
     }
+}
+
+#[test]
+fn what_is_removed_has_no_limit() {
+    let text = "[[accept]]\nscenario = \"search\"\nmetric = \"removed\"\n\
+                reason = \"unused\"\nuntil = 2027-01-31\n";
+    let config = good(text);
+    assert_eq!(config.accept[0].metric, AcceptedMetric::Removed);
+    assert_eq!(config.accept[0].limit, None);
+    insta::assert_snapshot!(mistakes(&format!("{text}limit = \"12ms\"\n")));
 }
 
 #[test]

@@ -150,7 +150,7 @@ fn every_request_is_one_that_github_describes() {
 
 /// Every example of an event that GitHub publishes.
 fn examples() -> Vec<(String, Vec<Value>)> {
-    let path = "node_modules/@octokit/webhooks-examples/api.github.com/index.json";
+    let path = "npm/node_modules/@octokit/webhooks-examples/api.github.com/index.json";
     let text = std::fs::read_to_string(installed(path)).expect("the examples");
     let events: Vec<Value> = serde_json::from_str(&text).expect("JSON");
     let of = |event: &Value| {

@@ -153,9 +153,20 @@ pub(super) fn publish(project: &Project, more: &[&str]) -> Outcome {
 
 /// A job that has prepared and measured these results.
 pub(super) fn measured(hub: &Hub, run: u64, head_repository: &str, results: &Results) -> Project {
+    measured_with(hub, run, head_repository, &[("server.txt", "new")], results)
+}
+
+/// As [`measured`], of a pull request that changes these files.
+pub(super) fn measured_with(
+    hub: &Hub,
+    run: u64,
+    head_repository: &str,
+    head_files: &[(&str, &str)],
+    results: &Results,
+) -> Project {
     let usual = usual();
     let files: Vec<_> = usual.iter().map(|(p, t)| (*p, t.as_str())).collect();
-    let (project, commits) = pull_request(&files, &[("server.txt", "new")]);
+    let (project, commits) = pull_request(&files, head_files);
     let project = step(project, Some(hub), "pull_request", run, &commits.merge)
         .file("event.json", &event(&commits, head_repository));
     prepare(&project).code(0);

@@ -8,4 +8,5 @@ mod hub;
 mod job;
 mod peers;
 mod refreshes;
+mod renders;
 mod says;

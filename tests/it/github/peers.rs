@@ -40,7 +40,7 @@ impl Peers {
         emulate
             .arg("--require")
             .arg(loopback)
-            .arg(installed("node_modules/.bin/emulate"))
+            .arg(installed("npm/node_modules/.bin/emulate"))
             .args(["start", "--service", "github", "--port", &port])
             .arg("--seed")
             .arg(seed);
@@ -50,10 +50,10 @@ impl Peers {
         let port = free_port();
         let mut prism = Command::new("node");
         prism
-            .arg(installed("node_modules/.bin/prism"))
+            .arg(installed("npm/node_modules/.bin/prism"))
             .args(["proxy", "--host", "127.0.0.1", "--port", &port])
             .arg(installed(
-                "node_modules/@octokit/openapi/generated/api.github.com.json",
+                "npm/node_modules/@octokit/openapi/generated/api.github.com.json",
             ))
             .arg(&github.url);
         let mut prism = Peer::start(prism, &port);
@@ -93,7 +93,7 @@ impl Peers {
 impl Peer {
     fn start(mut command: Command, port: &str) -> Self {
         let mut child = command
-            .current_dir(installed(""))
+            .current_dir(installed("npm"))
             .env("NO_COLOR", "1")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -176,7 +176,7 @@ fn free_port() -> String {
 
 /// Something that `cargo xtask setup` installs.
 pub(super) fn installed(path: &str) -> PathBuf {
-    let path = repository().join("tests/github/.installed/npm").join(path);
+    let path = repository().join("tests/github/.installed").join(path);
     assert!(
         path.exists(),
         "{} is missing: run `cargo xtask setup`, or `cargo xtask test` for everything",

@@ -6,9 +6,9 @@ use wiremock::ResponseTemplate;
 
 use super::{
     hub::{Accident, Hub},
-    job::{DIR, measured, publish, slower},
+    job::{CONFIG, DIR, measured, measured_with, publish, slower},
 };
-use crate::reference::healthy;
+use crate::reference::{healthy, scale_times};
 
 fn refusal(status: u16, message: &str) -> ResponseTemplate {
     ResponseTemplate::new(status).set_body_json(json!({ "message": message }))
@@ -68,6 +68,41 @@ fn one_comment_is_kept_up_to_date_among_many() {
     assert!(comment.starts_with("**✅ mcpgate: pass**"), "{comment}");
     publish(&green, &["--comment-key", "api"]).code(0);
     assert_eq!(hub.ours().len(), 2, "another key is another comment");
+}
+
+#[test]
+fn what_the_comment_proposes_is_what_the_next_run_accepts() {
+    let mut results = healthy();
+    let is_gone = |name: &str| name.starts_with("echo/");
+    results.suite.scenarios.retain(|s| !is_gone(&s.name));
+    let job = &mut results.jobs[0];
+    for round in &mut job.rounds {
+        round.scenarios.retain(|name, _| !is_gone(name));
+        for (name, sample) in &mut round.scenarios {
+            scale_times(sample, if name.starts_with("wait/") { 400 } else { 100 });
+        }
+    }
+    for soak in &mut job.soaks {
+        soak.scenarios.retain(|name, _| !is_gone(name));
+    }
+
+    let hub = Hub::new();
+    publish(&measured(&hub, 10, "acme/server", &results), &[]).code(1);
+    let comment = hub.ours().remove(0);
+    let (_, entries) = comment.split_once("```toml\n").expect("entries to copy");
+    let (entries, _) = entries.split_once("```").expect("their end");
+    assert!(entries.contains("metric = \"removed\""), "{entries}");
+
+    let reasoned = entries.replace("reason = \"\"", "reason = \"exact search\"");
+    let config = format!("{CONFIG}\n{reasoned}");
+    let files = [("mcpgate.toml", config.as_str())];
+    let project = measured_with(&hub, 11, "acme/server", &files, &results);
+    publish(&project, &[])
+        .code(0)
+        .stderr_has("updated the comment");
+    let comment = hub.ours().remove(0);
+    assert!(comment.contains(": exact search"), "{comment}");
+    assert!(!comment.contains("mcpgate: regressed"), "{comment}");
 }
 
 #[test]
