@@ -37,10 +37,11 @@ fn section(report: &Report<'_>, comparison: &Comparison) -> Option<String> {
         return None;
     }
     let [now, base] = sides;
+    // Short ones, since thirty of them stand side by side; and each only once, as Mermaid needs.
     let side = |name: &str, figures: &[f64]| -> Vec<String> {
         (1..=figures.len()).map(|n| format!("{name}{n}")).collect()
     };
-    let labels = [side("b", &base), side("n", &now)].concat().join(", ");
+    let labels = [side("", &base), side("n", &now)].concat().join(", ");
     let values: Vec<f64> = base
         .iter()
         .chain(&now)
@@ -54,7 +55,7 @@ fn section(report: &Report<'_>, comparison: &Comparison) -> Option<String> {
         values.join(", "),
     );
     let what = Line::of_name(&comparison.scenario).then(format!(
-        " · {}: each round of the baseline (b1 to b{}) and of this run (n1 to n{}).",
+        " · {}: each round of the baseline (1 to {}) and of this run (n1 to n{}).",
         figure::label(comparison.metric),
         base.len(),
         now.len(),

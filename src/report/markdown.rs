@@ -299,9 +299,12 @@ fn commands(view: &View<'_>) -> String {
     let blocks = view.next.iter().filter_map(|step| {
         let block = match step.block.as_ref()? {
             Block::Command(command) => escape::markdown_block(command),
-            Block::Toml(lines) => format!("```toml\n{lines}\n```"),
+            Block::Toml(lines) => details(
+                "The entries, to be copied",
+                &format!("```toml\n{lines}\n```"),
+            ),
         };
-        Some(format!("{}\n{block}", step.text.markdown()))
+        Some(format!("{}\n{}", step.text.markdown(), block.trim_end()))
     });
     blocks.collect::<Vec<_>>().join("\n\n")
 }
