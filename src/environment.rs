@@ -12,7 +12,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use crate::{process::output::printable, results::Environment};
+use crate::{mcp::http_target::loopback, process::output::printable, results::Environment};
 
 mod limits;
 
@@ -22,6 +22,17 @@ use limits::Limits;
 const GIT_PATIENCE: Duration = Duration::from_secs(10);
 /// Most that is read of a file that describes the system, or of a command's output.
 const MOST_BYTES: u64 = 1 << 20;
+
+/// The host of `url`, if the environment sets a proxy for connections to it.
+#[must_use]
+pub fn behind_proxy(url: &str) -> Option<String> {
+    // Any port does to tell the host.
+    let uri: http::Uri = url.replace("{port}", "1").parse().ok()?;
+    let host = uri.host()?;
+    let proxy = ureq::Proxy::try_from_env()?;
+    let is_direct = loopback(host).is_some() || proxy.is_no_proxy(&uri);
+    (!is_direct).then(|| host.to_owned())
+}
 
 /// Describes this machine for the results file.
 #[must_use]

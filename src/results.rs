@@ -124,6 +124,29 @@ pub struct ScenarioRecord {
     /// `true` for tools that call an outside service: reported, never gated.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub report_only: bool,
+    /// How many sessions the calls of `concurrent` go over.
+    #[serde(default, skip_serializing_if = "Sessions::is_each")]
+    pub sessions: Sessions,
+}
+
+/// Who has a session over HTTP. On stdio there is one, and in the 2026-07-28 revision none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Sessions {
+    /// Each virtual user has its own, as many agents do.
+    #[default]
+    Each,
+    /// All virtual users share one, as one agent with parallel calls does; each on its own
+    /// connection.
+    Shared,
+}
+
+impl Sessions {
+    /// Whether each virtual user has its own.
+    #[must_use]
+    pub const fn is_each(&self) -> bool {
+        matches!(self, Self::Each)
+    }
 }
 
 /// The workloads of the standard suite.
@@ -281,7 +304,7 @@ pub struct Sample {
     /// Calls answered, matched and validated. Only these count as latencies.
     pub successes: u32,
     /// Unsuccessful calls by kind: `tool-error`, `protocol-error`, `http-500`, `timeout`,
-    /// `refused`, `reset`, `closed`, `wrong-answer`, `input-required`, `too-large`, `malformed`,
+    /// `refused`, `tls`, `reset`, `closed`, `wrong-answer`, `input-required`, `too-large`, `malformed`,
     /// and `stray-answer` (an answer that nobody asked for, which spoils one call).
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub errors: BTreeMap<String, u32>,

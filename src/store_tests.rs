@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::results::{
     Acceptance, Environment, Job, Latency, Measure, Phase, Round, Sample, ScenarioKind,
-    ScenarioRecord, ServerRecord, Soak, SoakSample, SuiteRecord, Transport,
+    ScenarioRecord, ServerRecord, Sessions, Soak, SoakSample, SuiteRecord, Transport,
 };
 
 fn sample(p50_ns: u64) -> Sample {
@@ -85,6 +85,7 @@ fn results(tool: &str, load: f64, growth: Option<f64>, p50_ns: u64) -> Results {
                 concurrency: 1,
                 definition_hash: "22".to_owned(),
                 report_only: false,
+                sessions: Sessions::Each,
             }],
             skipped: Vec::new(),
         },

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use mcpgate::results::{
     Environment, Job, Latency, Measure, Phase, Results, Round, SCHEMA_VERSION, Sample,
-    ScenarioKind, ScenarioRecord, ServerRecord, Soak, SoakSample, SuiteRecord, Transport,
+    ScenarioKind, ScenarioRecord, ServerRecord, Sessions, Soak, SoakSample, SuiteRecord, Transport,
 };
 use rand_chacha::{
     ChaCha8Rng,
@@ -281,6 +281,7 @@ fn scenarios(world: &World) -> Vec<ScenarioRecord> {
         concurrency,
         definition_hash: String::new(),
         report_only: false,
+        sessions: Sessions::Each,
     };
     let mut all = vec![
         record(

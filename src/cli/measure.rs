@@ -21,6 +21,7 @@ use crate::{
     error::Error,
     mcp::{
         Limits,
+        param_headers::ParamHeaders,
         revision::{Era, Revision},
     },
     process::Guard,
@@ -57,6 +58,9 @@ pub(super) fn merge(measuring: &Measuring, loaded: &mut Loaded) -> Result<Server
     suite.seed = measuring.seed.unwrap_or(suite.seed);
     suite.max_time = measuring.max_time.unwrap_or(suite.max_time);
     let mut server = loaded.config.server.clone().unwrap_or_default();
+    if let (Some(folder), Some(file)) = (&loaded.folder, &mut server.ca_file) {
+        *file = folder.join(&*file);
+    }
     if !measuring.command.is_empty() {
         server.command = Some(measuring.command.clone());
         server.url = None;
@@ -81,6 +85,12 @@ pub(super) fn merge(measuring: &Measuring, loaded: &mut Loaded) -> Result<Server
             "--pid is for a server that you started (--url without a command)".to_owned(),
         ));
     }
+    if let Some(host) = server.url.as_deref().and_then(environment::behind_proxy) {
+        return Err(Error::Usage(format!(
+            "the environment sets a proxy for {host}, and its times would be measured with the \
+             server's: add {host} to NO_PROXY, and mcpgate connects to it directly"
+        )));
+    }
     Ok(server)
 }
 
@@ -93,6 +103,7 @@ fn target(server: &ServerConfig, folder: Option<&Path>, pid: Option<u32>) -> Tar
         }),
         url: server.url.clone(),
         is_sse: server.transport == Some(TransportChoice::Sse),
+        ca_file: server.ca_file.clone(),
         headers: pairs(&server.headers),
         pid,
         startup_timeout: server.startup_timeout,
@@ -196,8 +207,8 @@ pub(super) async fn prepare(
     let record = suite.record();
     let (failed, error_samples) = leave_out_failing(&mut suite, &trials, &mask, &progress);
     let calls = {
-        let mut calls = round::compile(&suite.scenarios, suite.seed)?;
-        calls.extend(round::compile(&suite.soaks, suite.seed)?);
+        let mut calls = round::compile(&suite.scenarios, suite.seed, &about.mirrored)?;
+        calls.extend(round::compile(&suite.soaks, suite.seed, &about.mirrored)?);
         calls
     };
     Ok(Session {
@@ -252,6 +263,7 @@ struct About {
     revision: Revision,
     tool_list_hash: String,
     is_sse: bool,
+    mirrored: BTreeMap<String, ParamHeaders>,
     attached_pid: Result<u32, String>,
 }
 
@@ -262,6 +274,7 @@ impl About {
             revision: probe.revision,
             tool_list_hash: probe.tool_list_hash.clone(),
             is_sse: probe.is_sse(),
+            mirrored: probe.valid_mirrored(),
             attached_pid: probe.attached_pid.clone(),
         }
     }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use crate::results::{
     Environment, ErrorSample, Job, Latency, Measure, Phase, Results, Round, SCHEMA_VERSION, Sample,
-    ScenarioKind, ScenarioRecord, ServerRecord, Soak, SoakSample, SuiteRecord, Transport,
+    ScenarioKind, ScenarioRecord, ServerRecord, Sessions, Soak, SoakSample, SuiteRecord, Transport,
 };
 
 /// The fixture's scenario of sequential calls.
@@ -267,6 +267,7 @@ pub(crate) fn record(
         concurrency,
         definition_hash: format!("hash of {name}"),
         report_only: false,
+        sessions: Sessions::Each,
     }
 }
 

@@ -1,6 +1,9 @@
 //! One client of a server: requests prepared, sent, answered.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
@@ -14,6 +17,7 @@ use super::{
     http_target::HttpTarget,
     message::{self, Identity},
     outcome::{CallError, ErrorKind, Strays},
+    param_headers::ParamHeaders,
     request::{self, RequestWriter, TOOLS_CALL},
     revision::{Era, Revision},
     sse_link::SseLink,
@@ -77,9 +81,11 @@ enum Link {
     Stdio(StdioLink),
     Http {
         connection: Box<HttpConnection>,
-        next_id: u64,
+        /// Of all clients of this session.
+        next_id: Arc<AtomicU64>,
         /// Of every request of this session.
         headers: HeaderMap,
+        /// Whether this client opened a session, which it then ends.
         has_session: bool,
     },
     Sse {
@@ -115,7 +121,7 @@ impl Client {
                         Arc::clone(target),
                         limits.message_bytes,
                     )),
-                    next_id: 1,
+                    next_id: Arc::new(AtomicU64::new(1)),
                     headers,
                     has_session: false,
                 }
@@ -145,19 +151,35 @@ impl Client {
         self.call_timeout = call_timeout;
     }
 
-    /// Another client on the same pipes; `None` over HTTP, where each client has its own session.
+    /// Another client of the same session: on the same pipes, or over HTTP on a connection of its
+    /// own. `None` where an event stream that they would share was never opened.
     #[must_use]
     pub fn share(&self) -> Option<Self> {
-        match &self.link {
-            Link::Stdio(link) => Some(Self {
-                link: Link::Stdio(link.clone()),
-                writer: self.writer.clone(),
-                revision: self.revision,
-                call_timeout: self.call_timeout,
-                params: Vec::new(),
-            }),
-            Link::Http { .. } | Link::Sse { .. } => None,
-        }
+        let link = match &self.link {
+            Link::Stdio(link) => Link::Stdio(link.clone()),
+            Link::Http {
+                connection,
+                next_id,
+                headers,
+                ..
+            } => Link::Http {
+                connection: Box::new(connection.another()),
+                next_id: Arc::clone(next_id),
+                headers: headers.clone(),
+                has_session: false,
+            },
+            Link::Sse { link, headers } => Link::Sse {
+                link: Box::new(link.share()?),
+                headers: headers.clone(),
+            },
+        };
+        Some(Self {
+            link,
+            writer: self.writer.clone(),
+            revision: self.revision,
+            call_timeout: self.call_timeout,
+            params: Vec::new(),
+        })
     }
 
     /// Writes a request. `params` holds the members of the parameters object, without braces.
@@ -166,13 +188,22 @@ impl Client {
         self.prepare_named(method, None, params)
     }
 
-    /// Writes a tool call. `arguments` is a JSON object.
+    /// Writes a tool call. `arguments` is a JSON object; those that the tool wants in headers are
+    /// sent there as well, where the revision has such headers.
     #[must_use]
-    pub fn prepare_call(&mut self, tool: &str, arguments: &[u8]) -> Prepared {
+    pub fn prepare_call(
+        &mut self,
+        tool: &str,
+        arguments: &[u8],
+        mirrored: &ParamHeaders,
+    ) -> Prepared {
         let mut params = std::mem::take(&mut self.params);
         params.clear();
         RequestWriter::write_tool_params(&mut params, tool, arguments);
-        let prepared = self.prepare_named(TOOLS_CALL, Some(tool), &params);
+        let mut prepared = self.prepare_named(TOOLS_CALL, Some(tool), &params);
+        if let Some(headers) = &mut prepared.headers {
+            mirrored.add_to(headers, arguments);
+        }
         self.params = params;
         prepared
     }
@@ -193,8 +224,7 @@ impl Client {
             Link::Http {
                 next_id, headers, ..
             } => {
-                let id = *next_id;
-                *next_id += 1;
+                let id = next_id.fetch_add(1, Ordering::Relaxed);
                 self.writer.write(&mut body, id, method, params);
                 let own = (self.revision.era() == Era::Modern).then(|| {
                     let mut headers = headers.clone();

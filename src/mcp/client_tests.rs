@@ -7,6 +7,7 @@ use super::{
     Limits,
     client::{self, Endpoint, OpenError, Opened, Wanted},
     outcome::ErrorKind,
+    param_headers::ParamHeaders,
     revision::{REVISIONS, Revision},
     stdio::StdioLink,
     testing::{Asked, END, STREAM, Step, chunk, http, http_server, json_answer, say, stdio_server},
@@ -291,6 +292,7 @@ fn protocol_headers(asked: &Asked) -> String {
         "mcp-session-id",
         "mcp-method",
         "mcp-name",
+        "mcp-param-region",
     ];
     let headers = names.map(|name| asked.header(name).unwrap_or("-"));
     format!("{} {}", asked.method(), headers.join(" "))
@@ -320,25 +322,29 @@ async fn each_revision_has_its_own_headers() {
             .await
             .unwrap();
         let mut client = opened.client;
-        let prepared = client.prepare_call("é", b"{}");
+        let mirrored = ParamHeaders::of(&json!({"inputSchema": {"properties": {
+            "region": {"type": "string", "x-mcp-header": "Region"}
+        }}}));
+        let mirrored = mirrored.unwrap();
+        let prepared = client.prepare_call("é", "{\"region\":\"ü\"}".as_bytes(), &mirrored);
         client.send(&prepared).await.unwrap();
         client.close().await;
         let expected: &[&str] = match revision {
             "2026-07-28" => &[
-                "server/discover 2026-07-28 - server/discover -",
-                "tools/call 2026-07-28 - tools/call =?base64?w6k=?=",
+                "server/discover 2026-07-28 - server/discover - -",
+                "tools/call 2026-07-28 - tools/call =?base64?w6k=?= =?base64?w7w=?=",
             ],
             "2025-06-18" | "2025-11-25" => &[
-                "initialize - - - -",
-                "notifications/initialized VERSION s-1 - -",
-                "tools/call VERSION s-1 - -",
-                " VERSION s-1 - -",
+                "initialize - - - - -",
+                "notifications/initialized VERSION s-1 - - -",
+                "tools/call VERSION s-1 - - -",
+                " VERSION s-1 - - -",
             ],
             _ => &[
-                "initialize - - - -",
-                "notifications/initialized - s-1 - -",
-                "tools/call - s-1 - -",
-                " - s-1 - -",
+                "initialize - - - - -",
+                "notifications/initialized - s-1 - - -",
+                "tools/call - s-1 - - -",
+                " - s-1 - - -",
             ],
         };
         let expected: Vec<_> = expected
@@ -370,7 +376,7 @@ async fn a_call_that_times_out_is_cancelled() {
             .await
             .unwrap();
         let mut client = opened.client;
-        let prepared = client.prepare_call("t", b"{}");
+        let prepared = client.prepare_call("t", b"{}", &ParamHeaders::default());
         assert_eq!(
             client.send(&prepared).await.unwrap_err().kind,
             ErrorKind::Timeout

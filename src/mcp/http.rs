@@ -121,6 +121,12 @@ impl HttpConnection {
         }
     }
 
+    /// Another one to the same place.
+    #[must_use]
+    pub fn another(&self) -> Self {
+        Self::new(Arc::clone(&self.target), self.message_bytes)
+    }
+
     /// Answers that nobody asked for, since the last time this was asked: those that came in an
     /// event stream after its answer.
     pub async fn take_strays(&mut self) -> Strays {

@@ -1,6 +1,9 @@
 //! Where an HTTP server listens, and connecting to it.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::Path,
+};
 
 use bytes::Bytes;
 use http::{
@@ -19,6 +22,7 @@ use tokio::{
 use super::{
     http::reset,
     outcome::{CallError, ErrorKind, excerpt},
+    tls::Tls,
 };
 
 /// Where a server listens, and what every request to it carries.
@@ -28,6 +32,8 @@ pub struct HttpTarget {
     port: u16,
     path: Uri,
     headers: HeaderMap,
+    /// Of an `https://` URL.
+    tls: Option<Tls>,
     /// Asked for once, so that a handshake's time holds no name look-up.
     addresses: OnceCell<Vec<SocketAddr>>,
     #[cfg(test)]
@@ -35,17 +41,22 @@ pub struct HttpTarget {
 }
 
 impl HttpTarget {
-    /// Reads an `http://` URL. `headers` go with every request.
+    /// Reads an `http://` or `https://` URL. `headers` go with every request. Certificates that are
+    /// signed by an authority in `ca_file` (PEM) are good besides those that the system takes.
     ///
     /// # Errors
-    /// In words, when the URL is not one that can be used.
-    pub fn new(url: &str, headers: &[(String, String)]) -> Result<Self, String> {
+    /// In words, when the URL or the file is not one that can be used.
+    pub fn new(
+        url: &str,
+        headers: &[(String, String)],
+        ca_file: Option<&Path>,
+    ) -> Result<Self, String> {
         let uri: Uri = url.parse().map_err(|e| format!("`{url}` is no URL: {e}"))?;
-        match uri.scheme_str() {
-            Some("http") => {}
-            Some("https") => return Err(format!("`{url}`: https is not supported yet; use http")),
-            _ => return Err(format!("`{url}`: a URL starts with http://")),
-        }
+        let is_encrypted = match uri.scheme_str() {
+            Some("http") => false,
+            Some("https") => true,
+            _ => return Err(format!("`{url}`: a URL starts with http:// or https://")),
+        };
         let host = uri
             .host()
             .filter(|host| !host.is_empty())
@@ -78,9 +89,13 @@ impl HttpTarget {
             value.set_sensitive(true);
             all.insert(name, value);
         }
+        let tls = is_encrypted.then(|| Tls::new(&host, ca_file)).transpose()?;
         Ok(Self {
-            port: uri.port_u16().unwrap_or(80),
+            port: uri
+                .port_u16()
+                .unwrap_or(if is_encrypted { 443 } else { 80 }),
             path: path.parse().map_err(|e| format!("`{url}`: {e}"))?,
+            tls,
             host,
             headers: all,
             addresses: OnceCell::new(),
@@ -101,8 +116,9 @@ impl HttpTarget {
             .parse()
             .map_err(|e| format!("`{shown}` is no URL ({e})"))?;
         let own = self.headers.get(HOST).and_then(|host| host.to_str().ok());
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
         let is_own = uri.authority().is_none_or(|authority| {
-            uri.scheme_str() == Some("http") && own == Some(authority.as_str())
+            uri.scheme_str() == Some(scheme) && own == Some(authority.as_str())
         });
         // Two slashes begin a host, too, where the base's scheme is kept.
         if !is_own || reference.trim().starts_with("//") {
@@ -125,12 +141,7 @@ impl HttpTarget {
     /// The address, if the URL's host is this machine.
     #[must_use]
     pub fn loopback_address(&self) -> Option<SocketAddr> {
-        let ip = if self.host == "localhost" {
-            IpAddr::from(Ipv4Addr::LOCALHOST)
-        } else {
-            self.host.parse::<IpAddr>().ok()?
-        };
-        ip.is_loopback().then_some(SocketAddr::new(ip, self.port))
+        loopback(&self.host).map(|ip| SocketAddr::new(ip, self.port))
     }
 
     /// The headers that every request carries.
@@ -148,7 +159,7 @@ impl HttpTarget {
     pub(super) async fn connect(&self) -> Result<SendRequest<Full<Bytes>>, CallError> {
         #[cfg(test)]
         if let Some(server) = &self.in_memory {
-            return speak(server.connect()?).await;
+            return self.speak(server.connect()?).await;
         }
         let addresses = self
             .addresses
@@ -169,8 +180,29 @@ impl HttpTarget {
             )
         })?;
         stream.set_nodelay(true).map_err(|e| reset(&e))?;
-        speak(stream).await
+        self.speak(stream).await
     }
+
+    async fn speak(
+        &self,
+        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    ) -> Result<SendRequest<Full<Bytes>>, CallError> {
+        match &self.tls {
+            Some(tls) => speak(tls.over(stream).await?).await,
+            None => speak(stream).await,
+        }
+    }
+}
+
+/// The address of this machine that `host`, of a URL, names; `None` for another machine.
+#[must_use]
+pub fn loopback(host: &str) -> Option<IpAddr> {
+    let ip = if host == "localhost" {
+        IpAddr::from(Ipv4Addr::LOCALHOST)
+    } else {
+        host.trim_matches(['[', ']']).parse::<IpAddr>().ok()?
+    };
+    ip.is_loopback().then_some(ip)
 }
 
 async fn speak(
@@ -213,9 +245,20 @@ pub(super) mod in_memory {
     pub(crate) fn target(
         accept: impl Fn() -> Option<DuplexStream> + Send + Sync + 'static,
     ) -> HttpTarget {
+        behind(
+            HttpTarget::new("http://in-memory/mcp", &[], None).unwrap(),
+            accept,
+        )
+    }
+
+    /// The same for a target of any URL.
+    pub(crate) fn behind(
+        target: HttpTarget,
+        accept: impl Fn() -> Option<DuplexStream> + Send + Sync + 'static,
+    ) -> HttpTarget {
         HttpTarget {
             in_memory: Some(Server(Arc::new(accept))),
-            ..HttpTarget::new("http://in-memory/mcp", &[]).unwrap()
+            ..target
         }
     }
 }
@@ -226,32 +269,34 @@ mod tests {
 
     #[test]
     fn urls_are_read_or_refused_in_words() {
-        let target = HttpTarget::new("http://127.0.0.1:8080/mcp?x=1", &[]).unwrap();
+        let target = HttpTarget::new("http://127.0.0.1:8080/mcp?x=1", &[], None).unwrap();
         assert_eq!(target.path.to_string(), "/mcp?x=1");
         for (url, address) in [
             ("http://127.0.0.1:8080/mcp", Some("127.0.0.1:8080")),
             ("http://localhost/", Some("127.0.0.1:80")),
             ("http://[::1]:9/", Some("[::1]:9")),
             ("http://example.com/", None),
+            ("https://localhost/", Some("127.0.0.1:443")),
+            ("https://[::1]:9/", Some("[::1]:9")),
         ] {
-            let target = HttpTarget::new(url, &[]).unwrap();
+            let target = HttpTarget::new(url, &[], None).unwrap();
             let expected = address.map(|address| address.parse().unwrap());
             assert_eq!(target.loopback_address(), expected, "{url}");
         }
         for (url, words) in [
-            ("https://a/", "https is not supported yet"),
-            ("ftp://a/", "starts with http://"),
-            ("nonsense", "starts with http://"),
+            ("ftp://a/", "starts with http:// or https://"),
+            ("nonsense", "starts with http:// or https://"),
+            ("https://a..b/", "no name that a certificate can hold"),
             ("http://", "is no URL"),
         ] {
-            let error = HttpTarget::new(url, &[]).unwrap_err();
+            let error = HttpTarget::new(url, &[], None).unwrap_err();
             assert!(error.contains(words), "{url}: {error}");
         }
     }
 
     #[test]
     fn a_place_told_by_the_server_stays_on_its_host() {
-        let target = HttpTarget::new("http://127.0.0.1:8080/mcp/sse", &[]).unwrap();
+        let target = HttpTarget::new("http://127.0.0.1:8080/mcp/sse", &[], None).unwrap();
         for (reference, path) in [
             ("/messages/?session_id=1", "/messages/?session_id=1"),
             ("http://127.0.0.1:8080/message?s=1", "/message?s=1"),
@@ -261,6 +306,9 @@ mod tests {
             assert_eq!(there.path.to_string(), path);
             assert_eq!(there.loopback_address(), target.loopback_address());
         }
+        let encrypted = HttpTarget::new("https://127.0.0.1:8080/sse", &[], None).unwrap();
+        assert!(encrypted.at("https://127.0.0.1:8080/m").is_ok());
+        assert!(encrypted.at("http://127.0.0.1:8080/m").is_err());
         for reference in [
             "http://127.0.0.1:8081/message",
             "https://127.0.0.1:8080/message",
@@ -277,11 +325,11 @@ mod tests {
     #[test]
     fn header_values_are_not_shown() {
         let headers = [("Authorization".to_owned(), "Bearer s3cret".to_owned())];
-        let target = HttpTarget::new("http://a/", &headers).unwrap();
+        let target = HttpTarget::new("http://a/", &headers, None).unwrap();
         assert!(!format!("{target:?}").contains("s3cret"));
         let bad = [("Authorization".to_owned(), "s3cret\n".to_owned())];
         assert!(
-            !HttpTarget::new("http://a/", &bad)
+            !HttpTarget::new("http://a/", &bad, None)
                 .unwrap_err()
                 .contains("s3cret")
         );

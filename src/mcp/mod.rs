@@ -6,6 +6,7 @@
 //! | `request.rs` | pure | requests to bytes |
 //! | `message.rs` | pure | bytes to checked answers |
 //! | `header_text.rs` | pure | any text as a header value |
+//! | `param_headers.rs` | pure | arguments that travel as headers, too |
 //! | `outcome.rs` | pure | the kinds of unsuccessful calls |
 //! | `sse.rs` | pure | the event stream parser |
 //! | `lines.rs` | pure | framing of lines |
@@ -13,6 +14,7 @@
 //! | `stdio.rs` | shell | a child's pipes |
 //! | `stdio_input.rs` | shell | lines written to a child, never torn |
 //! | `sse_link.rs` | shell | HTTP+SSE: posts, and answers on one event stream |
+//! | `tls.rs` | shell | encrypted connections |
 //! | `http_target.rs` | shell | where a server listens, and connecting to it |
 //! | `http.rs` | shell | one kept-alive connection for each virtual user |
 //! | `answer.rs` | shell | one HTTP answer: a body or an event stream |
@@ -38,6 +40,7 @@ pub mod message;
 #[cfg(test)]
 mod oracle_tests;
 pub mod outcome;
+pub mod param_headers;
 pub mod request;
 pub mod revision;
 mod router;
@@ -49,6 +52,9 @@ mod stdio_input;
 mod stdio_tests;
 #[cfg(test)]
 pub(crate) mod testing;
+mod tls;
+#[cfg(test)]
+mod tls_tests;
 mod tool_list;
 
 use std::time::Duration;

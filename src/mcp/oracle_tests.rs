@@ -14,6 +14,7 @@ use super::{
     client::{self, Client, Endpoint, Wanted},
     http_target::HttpTarget,
     message,
+    param_headers::ParamHeaders,
     revision::{Era, Revision},
     stdio::StdioLink,
 };
@@ -33,7 +34,11 @@ fn calls() -> Vec<(&'static str, Value)> {
 
 /// What a call gave: the result, or the code of the error.
 async fn by_ours(client: &mut Client, tool: &str, arguments: &Value) -> Value {
-    let prepared = client.prepare_call(tool, arguments.to_string().as_bytes());
+    let prepared = client.prepare_call(
+        tool,
+        arguments.to_string().as_bytes(),
+        &ParamHeaders::default(),
+    );
     let body = match client.send(&prepared).await {
         Ok(exchange) => exchange.body,
         Err(error) => return json!({"error": code_in(&error.message)}),
@@ -131,7 +136,7 @@ async fn over_pipes_both_clients_see_the_same() {
 async fn over_http_our_client_sees_what_theirs_sees_over_pipes() {
     for sse in [false, true] {
         let url = testing::over_http(sse).await;
-        let endpoint = Endpoint::Http(Arc::new(HttpTarget::new(&url, &[]).unwrap()));
+        let endpoint = Endpoint::Http(Arc::new(HttpTarget::new(&url, &[], None).unwrap()));
         for revision in [Revision::NEWEST_LEGACY, Revision::MODERN] {
             let (mine, theirs_end) = duplex(64 << 10);
             tokio::spawn(testing::over_pipes(theirs_end));
@@ -147,7 +152,7 @@ async fn over_http_our_client_sees_what_theirs_sees_over_pipes() {
 #[tokio::test]
 async fn over_http_sse_our_client_sees_what_theirs_sees_over_pipes() {
     let url = testing::over_http_sse().await;
-    let target = Arc::new(HttpTarget::new(&url, &[]).unwrap());
+    let target = Arc::new(HttpTarget::new(&url, &[], None).unwrap());
     // Asked for by its name, and found where streamable HTTP is refused.
     for endpoint in [
         Endpoint::Sse(Arc::clone(&target)),

@@ -15,6 +15,9 @@ pub enum ErrorKind {
     Timeout,
     /// The connection was refused.
     Refused,
+    /// No encrypted connection came about: the certificate was not good, or the server does not
+    /// encrypt.
+    Tls,
     /// The connection was reset, or ended inside an answer.
     Reset,
     /// The server closed its output, or ended.
@@ -39,6 +42,7 @@ impl ErrorKind {
             Self::Http(status) => return Cow::Owned(format!("http-{status}")),
             Self::Timeout => "timeout",
             Self::Refused => "refused",
+            Self::Tls => "tls",
             Self::Reset => "reset",
             Self::Closed => "closed",
             Self::WrongAnswer => "wrong-answer",

@@ -69,6 +69,19 @@ impl SseLink {
         }
     }
 
+    /// Another link with the same stream, which posts on a connection of its own; it ends with
+    /// this one. `None` before the stream was opened.
+    pub(super) fn share(&self) -> Option<Self> {
+        Some(Self {
+            target: Arc::clone(&self.target),
+            message_bytes: self.message_bytes,
+            router: Arc::clone(&self.router),
+            replies: None,
+            post: Some(self.post.as_ref()?.another()),
+            tasks: Vec::new(),
+        })
+    }
+
     /// An id that was never used on this stream.
     pub(super) fn next_id(&self) -> u64 {
         self.router.next_id()

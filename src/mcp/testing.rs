@@ -8,8 +8,8 @@ use std::sync::{
 use serde_json::Value;
 use tokio::{
     io::{
-        AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader, DuplexStream,
-        duplex, split,
+        AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _,
+        BufReader, duplex, split,
     },
     time::{Duration, sleep},
 };
@@ -38,7 +38,7 @@ pub(crate) fn say(text: impl Into<String>) -> Vec<Step> {
 }
 
 /// Does the steps; whether the server goes on.
-async fn perform(steps: Vec<Step>, output: &mut (impl tokio::io::AsyncWrite + Unpin)) -> bool {
+async fn perform(steps: Vec<Step>, output: &mut (impl AsyncWrite + Unpin)) -> bool {
     for step in steps {
         match step {
             Step::Say(text) => {
@@ -118,9 +118,9 @@ pub(crate) fn http_server(
     }))
 }
 
-async fn serve(
+pub(crate) async fn serve(
     connection: usize,
-    stream: DuplexStream,
+    stream: impl AsyncRead + AsyncWrite,
     script: &(dyn Fn(&Asked) -> Vec<Step> + Sync + Send),
 ) {
     let (read, mut write) = split(stream);

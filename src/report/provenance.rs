@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     gate::{Comparison, Role, Verdict},
-    results::{Environment, Job, Results, Transport},
+    results::{Environment, Job, Results, ScenarioKind, Sessions, Transport},
 };
 
 /// One labelled fact about the comparison.
@@ -77,6 +77,16 @@ pub(crate) fn server(results: &Results) -> Line {
         Transport::StreamableHttp => ", streamable HTTP",
         Transport::Sse => ", HTTP+SSE",
     });
+    let concurrent = results.suite.scenarios.iter();
+    let mut concurrent = concurrent.filter(|s| s.kind == ScenarioKind::Concurrent);
+    if let Some(concurrent) = concurrent.next() {
+        let users = figure::count(concurrent.concurrency as usize, "concurrent caller");
+        text = text.then(match (server.transport, concurrent.sessions) {
+            (Transport::Stdio, _) => format!(" ({users} on its one pipe)"),
+            (_, Sessions::Each) => format!(" ({users}, each a client of its own)"),
+            (_, Sessions::Shared) => format!(" ({users} of one client)"),
+        });
+    }
     text = text.then(", protocol ").prose(&server.protocol_version);
     if server.attached {
         text = text.then(

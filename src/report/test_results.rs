@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::results::{
     Environment, Job, Latency, Measure, Phase, Results, Round, Sample, ScenarioKind,
-    ScenarioRecord, ServerRecord, Skipped, Soak, SoakSample, SuiteRecord, Transport,
+    ScenarioRecord, ServerRecord, Sessions, Skipped, Soak, SoakSample, SuiteRecord, Transport,
 };
 
 /// Results of the given tools.
@@ -64,6 +64,7 @@ fn scenario(name: &str, kind: ScenarioKind, tool: Option<&str>) -> ScenarioRecor
         },
         definition_hash: "0123456789abcdef".to_owned(),
         report_only: false,
+        sessions: Sessions::Each,
     }
 }
 

@@ -2,7 +2,10 @@
 
 use crate::{
     error::Error,
-    mcp::client::{Client, Prepared},
+    mcp::{
+        client::{Client, Prepared},
+        param_headers::ParamHeaders,
+    },
     suite::{
         ToolCall,
         template::{CallSeed, CompiledArguments, CompiledText},
@@ -16,6 +19,7 @@ pub struct CompiledCall {
     arguments: CompiledArguments,
     expected: Option<CompiledText>,
     seed: CallSeed,
+    mirrored: ParamHeaders,
 }
 
 impl CompiledCall {
@@ -36,7 +40,15 @@ impl CompiledCall {
                 .transpose()
                 .map_err(|e| wrong(e.to_string()))?,
             seed: CallSeed::new(seed, scenario),
+            mirrored: ParamHeaders::default(),
         })
+    }
+
+    /// With the headers that the tool's server wants.
+    #[must_use]
+    pub fn mirroring(mut self, mirrored: ParamHeaders) -> Self {
+        self.mirrored = mirrored;
+        self
     }
 
     /// The tool's name.
@@ -52,7 +64,7 @@ impl CompiledCall {
         let mut arguments = Vec::new();
         self.arguments.render_json(context, &mut arguments);
         (
-            client.prepare_call(&self.tool, &arguments),
+            client.prepare_call(&self.tool, &arguments, &self.mirrored),
             self.expected
                 .as_ref()
                 .map(|expected| expected.render(context)),

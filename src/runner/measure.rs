@@ -16,12 +16,12 @@ use super::{
 };
 use crate::mcp::{
     Limits,
-    client::{self, Client, Exchange, Prepared, Wanted},
+    client::{self, Client, Endpoint, Exchange, Prepared, Wanted},
     message,
     outcome::{CallError, ErrorKind},
     revision::Revision,
 };
-use crate::results::TIMEOUTS_IN_A_ROW;
+use crate::results::{Sessions, TIMEOUTS_IN_A_ROW};
 
 /// Answers of concurrent calls that are kept to be checked after the load: checking one on the
 /// measuring thread would delay the time stamps of the others.
@@ -192,8 +192,8 @@ impl Bench {
     /// Calls of one tool, `concurrency` in flight: shared iterations over as many virtual users.
     /// `first` is the number of the first call.
     ///
-    /// Over HTTP each has its own connection and session, opened before the load starts; over
-    /// stdio they share the one pipe that there is.
+    /// Over HTTP each has its own connection, opened before the load starts, and its own session
+    /// or not as [`Sessions`] says; over stdio they share the one pipe that there is.
     ///
     /// # Errors
     /// When the server is lost.
@@ -202,14 +202,14 @@ impl Bench {
         call: &Arc<CompiledCall>,
         first: u32,
         calls: u32,
-        concurrency: u32,
+        (concurrency, sessions): (u32, Sessions),
     ) -> Result<Collector, RunFailure> {
         let mut collector = Collector::default();
         let mut last_error = None;
         let mut clients = Vec::new();
         for _ in 0..concurrency {
             let began = Instant::now();
-            match self.another_client().await {
+            match self.another_client(sessions).await {
                 Ok(client) => clients.push(client),
                 Err(error) => {
                     collector.failure(&error, began, Instant::now());
@@ -262,8 +262,12 @@ impl Bench {
         self.unless_lost(collector, last_error).await
     }
 
-    async fn another_client(&mut self) -> Result<Client, CallError> {
-        if let Some(client) = self.client.share() {
+    async fn another_client(&mut self, sessions: Sessions) -> Result<Client, CallError> {
+        let is_piped = matches!(self.server.endpoint, Endpoint::Stdio(_));
+        if (is_piped || sessions == Sessions::Shared)
+            && let Some(mut client) = self.client.share()
+        {
+            client.make_ready().await?;
             return Ok(client);
         }
         let mut opened = client::open(&self.server.endpoint, self.wanted(), self.limits)

@@ -1,6 +1,9 @@
-use std::sync::{
-    Arc,
-    atomic::{AtomicU32, Ordering},
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
 };
 
 use serde_json::{Value, json};
@@ -17,9 +20,9 @@ use crate::{
         client::{self, Endpoint, Wanted},
         revision::Revision,
         stdio::StdioLink,
-        testing::{Step, http, http_server, json_answer, say},
+        testing::{Asked, Step, http, http_server, json_answer, say},
     },
-    results::Sample,
+    results::{Sample, Sessions},
     suite::{Expect, ToolCall, ToolKind},
 };
 
@@ -91,7 +94,10 @@ fn server(
 }
 
 async fn bench(endpoint: Endpoint) -> Bench {
-    let revision = Revision::MODERN;
+    bench_of(endpoint, Revision::MODERN).await
+}
+
+async fn bench_of(endpoint: Endpoint, revision: Revision) -> Bench {
     let opened = client::open(&endpoint, Wanted::Exactly(revision), LIMITS).await;
     Bench {
         client: opened.unwrap().client,
@@ -135,7 +141,7 @@ async fn concurrent_calls_take_what_the_server_takes() {
     for (workers, expected_ms) in [(10, 100), (5, 200), (1, 1000)] {
         let mut bench = over_stdio(server(workers, |_| Some(Duration::from_millis(100)))).await;
         let collector = bench
-            .concurrent(&call("{{i}} {{vu}}"), 0, 100, 10)
+            .concurrent(&call("{{i}} {{vu}}"), 0, 100, (10, Sessions::Each))
             .await
             .unwrap();
         let sample = collector.into_sample();
@@ -166,7 +172,7 @@ async fn over_http_each_caller_has_a_connection_of_its_own() {
     });
     let mut bench = bench(Endpoint::Http(target)).await;
     let collector = bench
-        .concurrent(&call("{{i}} {{vu}}"), 0, 100, 10)
+        .concurrent(&call("{{i}} {{vu}}"), 0, 100, (10, Sessions::Each))
         .await
         .unwrap();
     let sample = collector.into_sample();
@@ -175,6 +181,80 @@ async fn over_http_each_caller_has_a_connection_of_its_own() {
     assert_eq!(sample.duration_ns, 1000 * MS);
     // One of the bench and one of each caller.
     assert_eq!(highest.load(Ordering::Relaxed), 10);
+}
+
+/// A server that takes the calls of a session one after another, 100 ms each: many agents do not
+/// notice, one agent with parallel calls does.
+#[tokio::test(start_paused = true)]
+async fn in_one_session_calls_may_wait_for_each_other() {
+    for (sessions, expected_sessions, expected_ms) in
+        [(Sessions::Each, 6, 100), (Sessions::Shared, 1, 500)]
+    {
+        let seen = Arc::new(std::sync::Mutex::new(SessionsSeen::default()));
+        let server = Arc::clone(&seen);
+        let target = http_server(1 << 16, move |asked| server.lock().unwrap().answer(asked));
+        let mut bench = bench_of(Endpoint::Http(target), Revision::NEWEST_LEGACY).await;
+        let collector = bench.concurrent(&call("x"), 0, 100, (5, sessions)).await;
+        let sample = collector.unwrap().into_sample();
+        assert_eq!(sample.successes, 100);
+        let [p50, _, max] = milliseconds(&sample);
+        assert_eq!([p50, max], [expected_ms; 2], "{sessions:?}");
+        let seen = seen.lock().unwrap();
+        assert_eq!(seen.opened, expected_sessions);
+        assert_eq!(seen.ended, expected_sessions - 1, "that of the bench stays");
+        assert_eq!(seen.calls.len(), 100, "an id was used twice in a session");
+    }
+}
+
+#[derive(Default)]
+struct SessionsSeen {
+    opened: u32,
+    ended: u32,
+    /// Session and id of each call.
+    calls: BTreeSet<(String, u64)>,
+    /// When a session has done what it was asked to.
+    idle_at: BTreeMap<String, Instant>,
+}
+
+impl SessionsSeen {
+    fn answer(&mut self, asked: &Asked) -> Vec<Step> {
+        let session = asked
+            .header("mcp-session-id")
+            .unwrap_or_default()
+            .to_owned();
+        let id = asked.message["id"].as_u64();
+        match (asked.method(), id) {
+            ("initialize", Some(id)) => {
+                self.opened += 1;
+                let headers = format!(
+                    "content-type: application/json\r\nmcp-session-id: s{}\r\n",
+                    self.opened
+                );
+                let result = json!({
+                    "protocolVersion": Revision::NEWEST_LEGACY.as_str(),
+                    "capabilities": {},
+                    "serverInfo": {"name": "a", "version": "1"},
+                });
+                let body = json!({"jsonrpc": "2.0", "id": id, "result": result}).to_string();
+                say(http(200, &headers, &body))
+            }
+            ("tools/call", Some(id)) => {
+                self.calls.insert((session.clone(), id));
+                let now = Instant::now();
+                let idle_at = self.idle_at.entry(session).or_insert(now);
+                *idle_at = (*idle_at).max(now) + Duration::from_millis(100);
+                let wait = u64::try_from((*idle_at - now).as_millis()).unwrap();
+                vec![
+                    Step::Wait(wait),
+                    Step::Say(json_answer(&answer(&asked.message))),
+                ]
+            }
+            _ => {
+                self.ended += u32::from(asked.head.starts_with("delete"));
+                say(http(202, "", ""))
+            }
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -193,7 +273,7 @@ async fn three_time_outs_in_a_row_end_a_scenario() {
     let mut bench = over_stdio(hanging()).await;
     let began = Instant::now();
     let sample = bench
-        .concurrent(&call("x"), 0, 100, 10)
+        .concurrent(&call("x"), 0, 100, (10, Sessions::Each))
         .await
         .unwrap()
         .into_sample();
@@ -260,7 +340,7 @@ async fn a_session_that_is_refused_is_counted_and_the_others_go_on() {
     });
     let mut bench = bench(Endpoint::Http(target)).await;
     let sample = bench
-        .concurrent(&call("x"), 0, 20, 10)
+        .concurrent(&call("x"), 0, 20, (10, Sessions::Each))
         .await
         .unwrap()
         .into_sample();

@@ -16,7 +16,8 @@ use crate::{
         client::{Endpoint, Wanted},
         message::{self, Identity},
         outcome::{CallError, ErrorKind},
-        revision::Revision,
+        param_headers::ParamHeaders,
+        revision::{Era, Revision},
     },
     process::listener,
     results::{ErrorSample, Sample},
@@ -131,6 +132,27 @@ impl Probe {
         matches!(self.ready.server.endpoint, Endpoint::Sse(_))
     }
 
+    /// By name, which arguments of the tools travel as headers; or why a tool may not be called.
+    fn mirrored(&self) -> BTreeMap<String, Result<ParamHeaders, String>> {
+        let has_headers = matches!(self.ready.server.endpoint, Endpoint::Http(_))
+            && self.revision.era() == Era::Modern;
+        let tools = self.tools.iter().filter(|_| has_headers);
+        tools
+            .filter_map(|tool| {
+                let name = tool.get("name")?.as_str()?;
+                Some((name.to_owned(), ParamHeaders::of(tool)))
+            })
+            .collect()
+    }
+
+    /// The same of those that may be called.
+    #[must_use]
+    pub fn valid_mirrored(&self) -> BTreeMap<String, ParamHeaders> {
+        let all = self.mirrored().into_iter();
+        all.filter_map(|(name, headers)| Some((name, headers.ok()?)))
+            .collect()
+    }
+
     /// Makes a few calls of each tool, to know how long they take and which do not work.
     ///
     /// # Errors
@@ -141,9 +163,17 @@ impl Probe {
         seed: u64,
     ) -> Result<BTreeMap<String, Trial>, crate::error::Error> {
         let mut trials = BTreeMap::new();
+        let mut mirrored = self.mirrored();
         for call in calls {
             let compiled = CompiledCall::new(call, seed, "trial")?;
-            trials.insert(call.name.clone(), self.try_tool(&compiled).await?);
+            let trial = match mirrored
+                .remove(&call.name)
+                .unwrap_or_else(|| Ok(ParamHeaders::default()))
+            {
+                Ok(headers) => self.try_tool(&compiled.mirroring(headers)).await?,
+                Err(why) => not_to_be_called(&why),
+            };
+            trials.insert(call.name.clone(), trial);
         }
         Ok(trials)
     }
@@ -201,5 +231,23 @@ impl Probe {
     pub async fn end(self) {
         self.ready.opened.client.close().await;
         self.ready.server.stop().await;
+    }
+}
+
+/// The trial of a tool that no client of its revision may call.
+fn not_to_be_called(why: &str) -> Trial {
+    let error = CallError::new(
+        ErrorKind::Malformed,
+        format!("{why}, so no client may call this tool over HTTP"),
+    );
+    let now = Instant::now();
+    let mut collector = Collector::default();
+    collector.failure(&error, now, now);
+    Trial::Fails {
+        error: ErrorSample {
+            kind: error.kind.name().into_owned(),
+            message: error.message,
+        },
+        sample: Box::new(collector.into_sample()),
     }
 }

@@ -18,7 +18,10 @@ use super::{
 };
 use crate::{
     error::Error,
-    mcp::client::{Endpoint, Wanted},
+    mcp::{
+        client::{Endpoint, Wanted},
+        param_headers::ParamHeaders,
+    },
     process::{
         ClientWait, How, MachineReading, MemorySampler, SchedulerProbe, Stopped,
         container_process::server_process,
@@ -265,6 +268,7 @@ async fn measure(
         kind,
         calls,
         concurrency,
+        sessions,
         ..
     } = scenario.record;
     let call = plan.calls.get(&scenario.record.name);
@@ -285,7 +289,8 @@ async fn measure(
         (ScenarioKind::ListTools, _) => bench.list_tools(calls).await,
         (ScenarioKind::Sequential, Some(call)) => bench.sequential(call, warm_up, calls).await,
         (ScenarioKind::Concurrent, Some(call)) => {
-            bench.concurrent(call, warm_up, calls, concurrency).await
+            let users = (concurrency, sessions);
+            bench.concurrent(call, warm_up, calls, users).await
         }
         (ScenarioKind::Soak, _) | (_, None) => Ok(Collector::default()),
     }
@@ -325,13 +330,16 @@ pub(super) async fn end(bench: Bench, findings: &mut Findings) {
 pub fn compile(
     scenarios: &[Scenario],
     seed: u64,
+    mirrored: &BTreeMap<String, ParamHeaders>,
 ) -> Result<BTreeMap<String, Arc<CompiledCall>>, Error> {
     scenarios
         .iter()
         .filter_map(|scenario| scenario.call.as_ref().map(|call| (scenario, call)))
         .map(|(scenario, call)| {
             let name = scenario.record.name.clone();
-            CompiledCall::new(call, seed, &name).map(|compiled| (name, Arc::new(compiled)))
+            let headers = mirrored.get(&call.name).cloned().unwrap_or_default();
+            let compiled = CompiledCall::new(call, seed, &name)?.mirroring(headers);
+            Ok((name, Arc::new(compiled)))
         })
         .collect()
 }

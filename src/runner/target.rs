@@ -47,6 +47,8 @@ pub struct Target {
     /// Whether it is reached there over the older HTTP+SSE alone. If not, that is tried where
     /// streamable HTTP is refused.
     pub is_sse: bool,
+    /// Authorities (PEM) whose certificates are good for `url`, besides the system's.
+    pub ca_file: Option<PathBuf>,
     /// Sent with every HTTP request.
     pub headers: Vec<(String, Secret)>,
     /// The process of a server that the user started, where they named it.
@@ -193,7 +195,8 @@ pub async fn start(target: &Target, wanted: Wanted) -> Result<Ready, RunFailure>
                 .iter()
                 .map(|(name, value)| (name.clone(), value.expose().to_owned()))
                 .collect();
-            let target = HttpTarget::new(&fill(url), &headers).map_err(RunFailure::Target)?;
+            let target = HttpTarget::new(&fill(url), &headers, target.ca_file.as_deref())
+                .map_err(RunFailure::Target)?;
             Some(Arc::new(target))
         }
         None => None,

@@ -11,6 +11,8 @@ mod tools;
 mod values;
 
 #[cfg(test)]
+mod hostile_tests;
+#[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;

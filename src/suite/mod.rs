@@ -16,7 +16,9 @@ pub mod hash;
 pub mod standard;
 pub mod template;
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+
+use crate::results::Sessions;
 
 /// The protocol revisions that `protocol` in `[server]` may fix, oldest first.
 pub const PROTOCOL_REVISIONS: &[&str] = &[
@@ -147,6 +149,9 @@ pub struct ServerConfig {
     pub cwd: Option<String>,
     /// `env`: added to the server's environment; `{port}` is filled in.
     pub env: BTreeMap<String, Secret>,
+    /// `ca-file`: authorities (PEM) whose certificates are good besides the system's; relative to the
+    /// configuration file.
+    pub ca_file: Option<PathBuf>,
     /// `headers`: sent with every HTTP request.
     pub headers: BTreeMap<String, Secret>,
     /// `startup-timeout`: how long a server may take to answer the protocol. Default 60 s.
@@ -168,6 +173,7 @@ impl Default for ServerConfig {
             protocol: None,
             cwd: None,
             env: BTreeMap::new(),
+            ca_file: None,
             headers: BTreeMap::new(),
             startup_timeout: Duration::from_mins(1),
             call_timeout: Duration::from_secs(30),
@@ -276,6 +282,8 @@ pub struct SuiteConfig {
     pub calls: Option<u32>,
     /// `concurrency`: calls in flight in `concurrent`. Default 10.
     pub concurrency: u32,
+    /// `sessions`: whether the callers of `concurrent` have a session each over HTTP.
+    pub sessions: Sessions,
     /// `soak-calls`: calls per fresh server of the soak; 0 switches it off. Overrides the size's.
     pub soak_calls: Option<u32>,
     /// `max-time`: how long the whole run may measure. Default 10 min.
@@ -376,6 +384,7 @@ impl Default for SuiteConfig {
             rounds: None,
             calls: None,
             concurrency: 10,
+            sessions: Sessions::default(),
             soak_calls: None,
             max_time: Duration::from_mins(10),
             seed: 1,

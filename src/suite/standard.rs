@@ -15,7 +15,7 @@ use std::{collections::BTreeMap, time::Duration};
 use serde_json::json;
 
 use super::{Scenario, Suite, SuiteConfig, SuiteSize, ToolCall, ToolKind, hash::short_hash};
-use crate::results::{ScenarioKind, ScenarioRecord, Skipped, SuiteRecord, Transport};
+use crate::results::{ScenarioKind, ScenarioRecord, Sessions, Skipped, SuiteRecord, Transport};
 
 /// Calls of `handshake` and `list-tools`.
 const FIXED_CALLS: u32 = 20;
@@ -75,6 +75,7 @@ pub(super) struct Amounts {
     rounds: u32,
     calls: u32,
     concurrency: u32,
+    sessions: Sessions,
     soak_rounds: u32,
     soak_calls: u32,
     max_time: Duration,
@@ -92,6 +93,7 @@ impl Amounts {
             rounds: config.rounds.unwrap_or(rounds).max(1),
             calls: config.calls.unwrap_or(calls).clamp(1, MOST_CALLS),
             concurrency: config.concurrency.max(1),
+            sessions: config.sessions,
             soak_rounds: if soak_calls == 0 { 0 } else { SOAK_ROUNDS },
             soak_calls: soak_calls.min(MOST_CALLS),
             max_time: config.max_time,
@@ -147,9 +149,19 @@ fn plan(
     let mut soaks: Vec<Scenario> = Vec::new();
 
     if facts.transport != Transport::Stdio || facts.stateless {
-        scenarios.push(scenario(ScenarioKind::Handshake, None, FIXED_CALLS, 1));
+        scenarios.push(scenario(
+            ScenarioKind::Handshake,
+            None,
+            FIXED_CALLS,
+            (1, Sessions::Each),
+        ));
     }
-    scenarios.push(scenario(ScenarioKind::ListTools, None, FIXED_CALLS, 1));
+    scenarios.push(scenario(
+        ScenarioKind::ListTools,
+        None,
+        FIXED_CALLS,
+        (1, Sessions::Each),
+    ));
 
     for (kind, full, concurrency) in [
         (ScenarioKind::Sequential, None, 1),
@@ -164,7 +176,8 @@ fn plan(
                 ScenarioKind::Concurrent => amounts.concurrent_calls_of(tool, facts),
                 _ => amounts.sequential_calls(tool),
             });
-            let whole = scenario(kind, Some(tool), full, concurrency);
+            let users = (concurrency, amounts.sessions);
+            let whole = scenario(kind, Some(tool), full, users);
             let name = whole.record.name.clone();
             let target = if kind == ScenarioKind::Soak {
                 &mut soaks
@@ -177,7 +190,7 @@ fn plan(
                 let said = baseline.into_iter().flat_map(|record| &record.skipped);
                 skipped.extend(said.filter(|said| said.name == name).cloned());
                 let calls = before.calls.clamp(1, MOST_CALLS);
-                target.push(scenario(kind, Some(tool), calls, concurrency));
+                target.push(scenario(kind, Some(tool), calls, users));
                 continue;
             }
             match fitted.of(kind) {
@@ -190,7 +203,7 @@ fn plan(
                             humantime::format_duration(amounts.max_time)
                         ),
                     });
-                    target.push(scenario(kind, Some(tool), *calls, concurrency));
+                    target.push(scenario(kind, Some(tool), *calls, users));
                 }
                 fit::Share::Nothing(reason) => skipped.push(Skipped {
                     name,
@@ -228,7 +241,12 @@ fn plan(
 }
 
 /// One scenario with its name, warm-up and definition hash.
-fn scenario(kind: ScenarioKind, tool: Option<&ToolCall>, calls: u32, concurrency: u32) -> Scenario {
+fn scenario(
+    kind: ScenarioKind,
+    tool: Option<&ToolCall>,
+    calls: u32,
+    (concurrency, sessions): (u32, Sessions),
+) -> Scenario {
     let suffix = match kind {
         ScenarioKind::Handshake => "handshake",
         ScenarioKind::ListTools => "list-tools",
@@ -237,6 +255,20 @@ fn scenario(kind: ScenarioKind, tool: Option<&ToolCall>, calls: u32, concurrency
         ScenarioKind::Soak => "soak",
     };
     let report_only = tool.is_some_and(|tool| tool.kind == ToolKind::External);
+    let sessions = match kind {
+        ScenarioKind::Concurrent => sessions,
+        _ => Sessions::Each,
+    };
+    let mut definition = json!({
+        "kind": suffix,
+        "tool": tool.map(|tool| &tool.name),
+        "arguments": tool.map(|tool| &tool.arguments),
+        "contains": tool.and_then(|tool| tool.expect.contains.as_ref()),
+        "concurrency": concurrency,
+    });
+    if sessions == Sessions::Shared {
+        definition["sessions"] = json!("shared");
+    }
     Scenario {
         record: ScenarioRecord {
             name: tool.map_or_else(
@@ -247,14 +279,9 @@ fn scenario(kind: ScenarioKind, tool: Option<&ToolCall>, calls: u32, concurrency
             tool: tool.map(|tool| tool.name.clone()),
             calls,
             concurrency,
-            definition_hash: short_hash(&json!({
-                "kind": suffix,
-                "tool": tool.map(|tool| &tool.name),
-                "arguments": tool.map(|tool| &tool.arguments),
-                "contains": tool.and_then(|tool| tool.expect.contains.as_ref()),
-                "concurrency": concurrency,
-            })),
+            definition_hash: short_hash(&definition),
             report_only,
+            sessions,
         },
         warm_up: warm_up(kind, calls, concurrency, report_only),
         call: tool.cloned(),

@@ -20,5 +20,6 @@ mod process_care;
 mod readme;
 mod real_servers;
 mod reference;
+mod remote;
 mod survivors;
 mod tidy;

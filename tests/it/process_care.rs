@@ -223,13 +223,13 @@ fn a_port_is_filled_in_wherever_it_is_asked_for() {
 }
 
 /// A server that the test started, as a CI file does.
-struct Started {
+pub(crate) struct Started {
     server: Child,
-    url: String,
+    pub(crate) url: String,
 }
 
 impl Started {
-    fn new(options: &[&str]) -> Self {
+    pub(crate) fn new(options: &[&str]) -> Self {
         let mut server = Command::new(MCPGATE)
             .args(["reference-server", "--transport", "http"])
             .args(options)
@@ -262,7 +262,7 @@ impl Drop for Started {
     }
 }
 
-fn attached() -> Project {
+pub(crate) fn attached() -> Project {
     Project::new()
         .config("suite.size", "quick")
         .config("suite.calls", 20)

@@ -6,8 +6,9 @@ use super::{
     reader::Table,
     values::{self, Zero},
 };
-use crate::suite::{
-    Budgets, Floors, GateConfig, InconclusivePolicy, SuiteConfig, SuiteSize, Tolerances,
+use crate::{
+    results::Sessions,
+    suite::{Budgets, Floors, GateConfig, InconclusivePolicy, SuiteConfig, SuiteSize, Tolerances},
 };
 
 pub(super) fn read_suite(mut table: Table<'_, '_>) -> SuiteConfig {
@@ -31,6 +32,12 @@ pub(super) fn read_suite(mut table: Table<'_, '_>) -> SuiteConfig {
             .get("concurrency")
             .and_then(|entry| entry.count(1..=1_000))
             .unwrap_or(default.concurrency),
+        sessions: table
+            .get("sessions")
+            .and_then(|entry| {
+                entry.choice(&[("each", Sessions::Each), ("shared", Sessions::Shared)])
+            })
+            .unwrap_or_default(),
         soak_calls: table
             .get("soak-calls")
             .and_then(|entry| entry.count(0..=100_000)),

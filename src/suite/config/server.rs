@@ -1,6 +1,6 @@
 //! `[server]`.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use http::Uri;
 
@@ -25,6 +25,7 @@ pub(super) fn read(mut table: Table<'_, '_>) -> ServerConfig {
     let protocol = table.get("protocol");
     let cwd = table.get("cwd");
     let env = table.get("env");
+    let ca_file = table.get("ca-file");
     let headers = table.get("headers");
     let startup_timeout = table.get("startup-timeout");
     let call_timeout = table.get("call-timeout");
@@ -42,6 +43,10 @@ pub(super) fn read(mut table: Table<'_, '_>) -> ServerConfig {
         protocol: protocol.as_ref().and_then(read_protocol),
         cwd: cwd.and_then(|entry| plain(&entry, "write a directory, such as \"server\"")),
         env: env.as_ref().map(secrets::read_env).unwrap_or_default(),
+        ca_file: ca_file
+            .as_ref()
+            .and_then(|entry| plain(entry, "write a file, such as \"certs/ca.pem\""))
+            .map(PathBuf::from),
         headers: headers
             .as_ref()
             .map(secrets::read_headers)
@@ -57,6 +62,20 @@ pub(super) fn read(mut table: Table<'_, '_>) -> ServerConfig {
     };
     check_port(command.as_ref(), url.as_ref(), env.as_ref());
     check_transport(transport.as_ref(), url.is_some(), config.transport);
+    let is_encrypted = config
+        .url
+        .as_deref()
+        .is_none_or(|url| has_scheme(url, "https"));
+    if let (Some(ca_file), false) = (&ca_file, is_encrypted) {
+        ca_file.cx().report(
+            Diagnostic::new(
+                ca_file.key_span(),
+                "`ca-file` checks certificates, and plain HTTP has none",
+                "never used",
+            )
+            .help("write the `url` with https://, or take this line out"),
+        );
+    }
     if let (Some(headers), Some(_), None) = (&headers, &command, &url) {
         headers.cx().report(
             Diagnostic::new(
@@ -125,16 +144,15 @@ fn read_url(entry: &Entry<'_, '_>) -> Option<String> {
         );
         return None;
     }
-    let (scheme, _) = text.split_once("://").unwrap_or(("", ""));
-    if scheme.eq_ignore_ascii_case("https") {
+    if !["http", "https"]
+        .iter()
+        .any(|known| has_scheme(text.as_str(), known))
+    {
         return refuse(
-            "`url` with https is not supported yet",
-            "https",
-            "mcpgate measures over plain HTTP; give the address where the server itself listens, behind its TLS proxy",
+            "`url` must start with `http://` or `https://`",
+            "not an http URL",
+            help,
         );
-    }
-    if !scheme.eq_ignore_ascii_case("http") {
-        return refuse("`url` must start with `http://`", "not an http URL", help);
     }
     // Any port number does to see whether the rest is right.
     let with_port = text.replace("{port}", "1");
@@ -160,6 +178,11 @@ fn read_url(entry: &Entry<'_, '_>) -> Option<String> {
         );
     }
     Some(text)
+}
+
+fn has_scheme(url: &str, scheme: &str) -> bool {
+    url.split_once("://")
+        .is_some_and(|(written, _)| written.eq_ignore_ascii_case(scheme))
 }
 
 /// What stands before `@` in the authority of a URL.

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::{ServerFacts, standard, standard_like};
 use crate::{
-    results::{ScenarioKind, Transport},
+    results::{ScenarioKind, Sessions, Transport},
     suite::{Expect, Suite, SuiteConfig, SuiteSize, ToolCall, ToolKind},
 };
 
@@ -135,6 +135,27 @@ fn what_the_user_sets_wins_over_the_size() {
     a/concurrent: 400 calls after 4, 4 at once
     a/soak: 700 calls after 0, 1 at once
     ");
+}
+
+/// Figures over one session are not comparable with those over many.
+#[test]
+fn sessions_that_are_shared_are_another_definition_of_what_is_concurrent_alone() {
+    let of = |sessions| {
+        let config = SuiteConfig {
+            sessions,
+            ..SuiteConfig::default()
+        };
+        standard(&config, &[tool("a")], &facts(&[("a", 1)]))
+    };
+    let (each, shared) = (of(Sessions::Each), of(Sessions::Shared));
+    for (each, shared) in each.scenarios.iter().zip(&shared.scenarios) {
+        let is_concurrent = each.record.kind == ScenarioKind::Concurrent;
+        assert_eq!(each.record.name, shared.record.name);
+        assert_eq!(each.record.sessions, Sessions::Each);
+        assert_eq!(shared.record.sessions == Sessions::Shared, is_concurrent);
+        let is_other = each.record.definition_hash != shared.record.definition_hash;
+        assert_eq!(is_other, is_concurrent, "{}", each.record.name);
+    }
 }
 
 #[test]
@@ -407,6 +428,7 @@ fn any_config() -> impl Strategy<Value = SuiteConfig> {
                 rounds,
                 calls,
                 concurrency,
+                sessions: Sessions::Each,
                 soak_calls,
                 max_time: Duration::from_millis(max_ms),
                 seed: 1,
