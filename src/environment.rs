@@ -111,6 +111,13 @@ pub fn now_rfc3339() -> String {
     humantime::format_rfc3339_seconds(SystemTime::now()).to_string()
 }
 
+/// Seconds since 1970.
+#[must_use]
+pub fn unix_time_s() -> u64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    since.unwrap_or_default().as_secs()
+}
+
 /// This day in UTC, `YYYY-MM-DD`.
 #[must_use]
 pub fn today() -> String {

@@ -1,8 +1,11 @@
 //! Secrets in texts from outside: a server may repeat the token it was given in an error message,
 //! and that message would stand in a report and in a committed baseline.
 
+use std::sync::Arc;
+
 use crate::{
     error::Error,
+    mcp::oauth::TokenSource,
     results::{ErrorSample, Job},
     suite::Config,
 };
@@ -18,6 +21,8 @@ const PART: usize = 6;
 pub(super) struct Mask {
     /// Longest first.
     secrets: Vec<String>,
+    /// Of tokens that are issued as the run goes on.
+    tokens: Option<Arc<TokenSource>>,
 }
 
 impl Mask {
@@ -39,13 +44,27 @@ impl Mask {
         }
         secrets.sort_by(|a, b| b.len().cmp(&a.len()).then(a.cmp(b)));
         secrets.dedup();
-        Self { secrets }
+        Self {
+            secrets,
+            tokens: None,
+        }
+    }
+
+    /// For the tokens of this source, too.
+    pub(super) fn and(self, tokens: Option<Arc<TokenSource>>) -> Self {
+        Self { tokens, ..self }
+    }
+
+    fn issued(&self) -> Vec<String> {
+        let tokens = self.tokens.as_ref();
+        tokens.map(|tokens| tokens.issued()).unwrap_or_default()
     }
 
     /// The text without secrets.
     pub(super) fn text(&self, text: &str) -> String {
         let mut masked = text.to_owned();
-        for secret in &self.secrets {
+        let issued = self.issued();
+        for secret in self.secrets.iter().chain(&issued) {
             if masked.contains(secret.as_str()) {
                 masked = masked.replace(secret.as_str(), MASKED);
             }
@@ -54,16 +73,20 @@ impl Mask {
         masked
     }
 
+    fn is_empty(&self) -> bool {
+        self.secrets.is_empty() && self.tokens.is_none()
+    }
+
     /// As [`Self::text`], in place.
     pub(super) fn hide(&self, text: &mut String) {
-        if !self.secrets.is_empty() {
+        if !self.is_empty() {
             *text = self.text(text);
         }
     }
 
     /// Hides secrets in all that a server can have put into a job.
     pub(super) fn hide_in_job(&self, job: &mut Job) {
-        if self.secrets.is_empty() {
+        if self.is_empty() {
             return;
         }
         if let Some(why) = &mut job.incomplete {

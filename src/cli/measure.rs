@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use tokio::time::Instant;
@@ -21,6 +22,9 @@ use crate::{
     error::Error,
     mcp::{
         Limits,
+        client_assertion::SigningKey,
+        elicitation::Elicitation,
+        oauth::{ClientCredentials, Proof, TokenSource},
         param_headers::ParamHeaders,
         revision::{Era, Revision},
     },
@@ -36,7 +40,7 @@ use crate::{
         target::{Launch, Target},
     },
     suite::{
-        ServerConfig, SuiteSize, TransportChoice,
+        OAuthConfig, ServerConfig, SuiteSize, TransportChoice,
         standard::{ServerFacts, standard, standard_like},
     },
 };
@@ -58,8 +62,14 @@ pub(super) fn merge(measuring: &Measuring, loaded: &mut Loaded) -> Result<Server
     suite.seed = measuring.seed.unwrap_or(suite.seed);
     suite.max_time = measuring.max_time.unwrap_or(suite.max_time);
     let mut server = loaded.config.server.clone().unwrap_or_default();
-    if let (Some(folder), Some(file)) = (&loaded.folder, &mut server.ca_file) {
-        *file = folder.join(&*file);
+    if let Some(folder) = &loaded.folder {
+        let key = server
+            .oauth
+            .as_mut()
+            .and_then(|o| o.private_key_file.as_mut());
+        for file in server.ca_file.iter_mut().chain(key) {
+            *file = folder.join(&*file);
+        }
     }
     if !measuring.command.is_empty() {
         server.command = Some(measuring.command.clone());
@@ -85,7 +95,9 @@ pub(super) fn merge(measuring: &Measuring, loaded: &mut Loaded) -> Result<Server
             "--pid is for a server that you started (--url without a command)".to_owned(),
         ));
     }
-    if let Some(host) = server.url.as_deref().and_then(environment::behind_proxy) {
+    let token_url = server.oauth.as_ref().map(|oauth| oauth.token_url.as_str());
+    let mut urls = server.url.as_deref().into_iter().chain(token_url);
+    if let Some(host) = urls.find_map(environment::behind_proxy) {
         return Err(Error::Usage(format!(
             "the environment sets a proxy for {host}, and its times would be measured with the \
              server's: add {host} to NO_PROXY, and mcpgate connects to it directly"
@@ -94,8 +106,19 @@ pub(super) fn merge(measuring: &Measuring, loaded: &mut Loaded) -> Result<Server
     Ok(server)
 }
 
-fn target(server: &ServerConfig, folder: Option<&Path>, pid: Option<u32>) -> Target {
-    Target {
+fn target(server: &ServerConfig, folder: Option<&Path>, pid: Option<u32>) -> Result<Target, Error> {
+    let tokens = server
+        .oauth
+        .as_ref()
+        .filter(|_| server.url.is_some())
+        .map(|oauth| {
+            token_source(oauth, server)
+                .map(Arc::new)
+                .map_err(Error::Usage)
+        })
+        .transpose()?;
+    let most = usize::try_from(server.message_limit_bytes).unwrap_or(usize::MAX);
+    Ok(Target {
         launch: server.command.clone().map(|command| Launch {
             command,
             env: pairs(&server.env),
@@ -105,13 +128,38 @@ fn target(server: &ServerConfig, folder: Option<&Path>, pid: Option<u32>) -> Tar
         is_sse: server.transport == Some(TransportChoice::Sse),
         ca_file: server.ca_file.clone(),
         headers: pairs(&server.headers),
+        tokens,
         pid,
         startup_timeout: server.startup_timeout,
         limits: Limits {
             call_timeout: server.call_timeout,
-            ..Limits::default()
+            message_bytes: most,
+            elicitation: if server.accepts_defaults {
+                Elicitation::Defaults
+            } else {
+                Elicitation::Refused
+            },
         },
-    }
+    })
+}
+
+fn token_source(oauth: &OAuthConfig, server: &ServerConfig) -> Result<TokenSource, String> {
+    let proof = match (&oauth.client_secret, &oauth.private_key_file) {
+        (Some(secret), _) => Proof::Secret(secret.expose().to_owned()),
+        (None, Some(file)) => Proof::Key(SigningKey::of(file)?),
+        (None, None) => return Err("[server.oauth] names no secret and no key".to_owned()),
+    };
+    let own_url = server.url.as_deref().filter(|url| !url.contains("{port}"));
+    let resource = oauth.resource.as_deref().or(own_url);
+    let credentials = ClientCredentials {
+        token_url: oauth.token_url.clone(),
+        client_id: oauth.client_id.clone(),
+        proof,
+        scope: oauth.scope.clone(),
+        resource: resource.filter(|r| !r.is_empty()).map(str::to_owned),
+        audience: oauth.audience.clone(),
+    };
+    TokenSource::new(credentials, server.ca_file.as_deref(), server.call_timeout)
 }
 
 fn pairs<T: Clone>(map: &BTreeMap<String, T>) -> Vec<(String, T)> {
@@ -135,11 +183,11 @@ pub(super) async fn prepare(
 ) -> Result<Session, Error> {
     let mut progress = Progress::new(measuring.quiet);
     progress.event(&Event::Probing);
-    let mask = Mask::of(&loaded.config);
     let mut interrupts = Interrupts::listen();
     let guard = Guard::start().ok();
     let folder = loaded.folder.as_deref();
-    let mut target = target(server, folder, measuring.pid);
+    let mut target = target(server, folder, measuring.pid)?;
+    let mask = Mask::of(&loaded.config).and(target.tokens.clone());
     let hooks = Hooks {
         setup: server.setup.clone(),
         reset: server.reset.clone(),

@@ -6,12 +6,13 @@
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, HeaderValue, Method, Response, header::CONTENT_TYPE};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, header::CONTENT_TYPE};
 use http_body_util::BodyExt;
 use hyper::body::Incoming as IncomingBody;
 use tokio::time::{Duration, Instant, timeout};
 
 use super::{
+    Limits,
     client::Exchange,
     http::{HttpAnswer, HttpConnection, reset},
     http_target::HttpTarget,
@@ -24,13 +25,15 @@ use super::{
 /// How long the rest of an answer may take to end before its connection is given up.
 const DRAIN: Duration = Duration::from_millis(100);
 /// How long a server may take to accept what nobody waits for.
-const ASIDE_PATIENCE: Duration = Duration::from_secs(30);
+pub(super) const ASIDE_PATIENCE: Duration = Duration::from_secs(30);
 /// How much of an unsuccessful answer's body is read for its message.
 const ERROR_BODY_BYTES: usize = 64 << 10;
 /// How much may follow an answer in its event stream before the connection is given up.
 const REST_BYTES: usize = 1 << 20;
+/// The header by which a broken stream is asked for again.
+pub(super) const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 /// How long to wait before a broken stream is asked for again, where the server does not say.
-const RESUME_AFTER: Duration = Duration::from_secs(1);
+pub(super) const RESUME_AFTER: Duration = Duration::from_secs(1);
 /// Requests that a server may make of us during one call; further ones are not answered.
 const REPLIES_PER_CALL: usize = 16;
 
@@ -132,8 +135,8 @@ pub(super) struct AnswerReader<'a> {
     pub(super) target: &'a Arc<HttpTarget>,
     /// The session's headers.
     pub(super) headers: &'a HeaderMap,
-    /// Most bytes of an answer.
-    pub(super) limit: usize,
+    /// Most bytes of an answer, and what the server is answered.
+    pub(super) limits: Limits,
 }
 
 /// What reading gave.
@@ -159,7 +162,7 @@ pub(super) struct Resume {
 
 impl Resume {
     /// Where the stream named its events.
-    fn of(parser: &SseParser) -> Option<Self> {
+    pub(super) fn of(parser: &SseParser) -> Option<Self> {
         Some(Self {
             last_event_id: HeaderValue::from_str(parser.last_event_id()?).ok()?,
             after: parser
@@ -188,7 +191,7 @@ impl AnswerReader<'_> {
             }
         } else {
             let limit = if is_success {
-                self.limit
+                self.limits.message_bytes
             } else {
                 ERROR_BODY_BYTES
             };
@@ -204,6 +207,7 @@ impl AnswerReader<'_> {
                 status: head.status,
                 headers: head.headers,
                 exchange: Exchange {
+                    id: self.id,
                     sent,
                     first_byte,
                     last_byte,
@@ -229,18 +233,24 @@ impl AnswerReader<'_> {
                 continue;
             };
             received = received.saturating_add(bytes.len());
-            if received > self.limit {
-                return Err(too_large(self.limit));
+            if received > self.limits.message_bytes {
+                return Err(too_large(self.limits.message_bytes));
             }
             let mut events = Vec::new();
             parser.feed(bytes, |event| events.push(event.data));
             let mut events = events.into_iter();
             while let Some(data) = events.next() {
                 match message::classify(&data) {
-                    Ok(Incoming::Request { id, method }) => {
+                    Ok(Incoming::Request { id, method, params }) => {
                         replies += 1;
                         if replies <= REPLIES_PER_CALL {
-                            self.reply(request::answer_to_server_request(id, &method));
+                            let elicitation = self.limits.elicitation;
+                            self.reply(request::answer_to_server_request(
+                                id,
+                                &method,
+                                params,
+                                elicitation,
+                            ));
                         }
                     }
                     Ok(Incoming::Notification) => {}
@@ -285,7 +295,7 @@ pub(super) fn ended_early(id: u64) -> CallError {
 /// Posts a message on a connection of its own, while another request may be in flight. Nobody
 /// waits for it.
 pub(super) fn post_aside(target: &Arc<HttpTarget>, headers: &HeaderMap, body: Vec<u8>) {
-    let mut connection = HttpConnection::new(Arc::clone(target), ERROR_BODY_BYTES);
+    let mut connection = HttpConnection::new(Arc::clone(target), Limits::default());
     let headers = headers.clone();
     tokio::spawn(async move {
         let _ = connection
@@ -294,7 +304,7 @@ pub(super) fn post_aside(target: &Arc<HttpTarget>, headers: &HeaderMap, body: Ve
     });
 }
 
-fn too_large(limit: usize) -> CallError {
+pub(super) fn too_large(limit: usize) -> CallError {
     CallError::new(
         ErrorKind::TooLarge,
         format!("the answer is larger than the limit of {limit} bytes"),
@@ -302,7 +312,7 @@ fn too_large(limit: usize) -> CallError {
 }
 
 /// A body, cut at `limit`; when its last byte came; and whether it is whole.
-async fn up_to(
+pub(super) async fn up_to(
     mut body: IncomingBody,
     limit: usize,
     first_byte: Instant,

@@ -12,9 +12,11 @@ use tokio::time::{Duration, Instant};
 use super::{
     Limits,
     answer::post_aside,
+    elicitation::Elicitation,
     header_text::header_text,
     http::{HttpAnswer, HttpConnection},
     http_target::HttpTarget,
+    listening::Listening,
     message::{self, Identity},
     outcome::{CallError, ErrorKind, Strays},
     param_headers::ParamHeaders,
@@ -35,9 +37,14 @@ const MCP_NAME: HeaderName = HeaderName::from_static("mcp-name");
 /// that it must not delay.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(1);
 
+/// How often one call is made again with what its tool asks for.
+const MOST_QUESTIONS: u32 = 8;
+
 /// An answered call with its times.
 #[derive(Debug, Clone)]
 pub struct Exchange {
+    /// The id that the answer must have.
+    pub id: u64,
     /// When the request began to be sent.
     pub sent: Instant,
     /// When the answer's first byte was there.
@@ -64,6 +71,16 @@ pub struct Prepared {
     body: Bytes,
     /// For HTTP: the headers of this request, if they are not the session's.
     headers: Option<HeaderMap>,
+    /// The call that it is, if it may have to be made again.
+    call: Option<Box<Call>>,
+}
+
+/// A tool call, kept to be made again with what its tool asks for.
+#[derive(Debug)]
+struct Call {
+    tool: String,
+    arguments: Vec<u8>,
+    mirrored: ParamHeaders,
 }
 
 /// How a server is reached.
@@ -77,6 +94,16 @@ pub enum Endpoint {
     Sse(Arc<HttpTarget>),
 }
 
+/// The stream on which a server says what belongs to no call.
+enum Listens {
+    /// None is to be opened: another era, or another client's.
+    No,
+    /// To be opened before the next call.
+    Wanted,
+    /// Open, or not to be had.
+    Opened(#[expect(dead_code, reason = "held for the stream")] Listening),
+}
+
 enum Link {
     Stdio(StdioLink),
     Http {
@@ -87,6 +114,8 @@ enum Link {
         headers: HeaderMap,
         /// Whether this client opened a session, which it then ends.
         has_session: bool,
+        /// Of the session's first client.
+        listening: Listens,
     },
     Sse {
         link: Box<SseLink>,
@@ -100,7 +129,7 @@ pub struct Client {
     link: Link,
     writer: RequestWriter,
     revision: Revision,
-    pub(super) call_timeout: Duration,
+    pub(super) limits: Limits,
     params: Vec<u8>,
 }
 
@@ -117,25 +146,23 @@ impl Client {
                     );
                 }
                 Link::Http {
-                    connection: Box::new(HttpConnection::new(
-                        Arc::clone(target),
-                        limits.message_bytes,
-                    )),
+                    connection: Box::new(HttpConnection::new(Arc::clone(target), limits)),
                     next_id: Arc::new(AtomicU64::new(1)),
                     headers,
                     has_session: false,
+                    listening: Listens::No,
                 }
             }
             Endpoint::Sse(target) => Link::Sse {
                 headers: target.headers().clone(),
-                link: Box::new(SseLink::new(Arc::clone(target), limits.message_bytes)),
+                link: Box::new(SseLink::new(Arc::clone(target), limits)),
             },
         };
         Self {
             link,
-            writer: RequestWriter::new(revision),
+            writer: RequestWriter::new(revision, limits.elicitation),
             revision,
-            call_timeout: limits.call_timeout,
+            limits,
             params: Vec::new(),
         }
     }
@@ -148,7 +175,7 @@ impl Client {
 
     /// Changes how long one call may take: a handshake of a starting server may take longer.
     pub fn set_call_timeout(&mut self, call_timeout: Duration) {
-        self.call_timeout = call_timeout;
+        self.limits.call_timeout = call_timeout;
     }
 
     /// Another client of the same session: on the same pipes, or over HTTP on a connection of its
@@ -167,6 +194,7 @@ impl Client {
                 next_id: Arc::clone(next_id),
                 headers: headers.clone(),
                 has_session: false,
+                listening: Listens::No,
             },
             Link::Sse { link, headers } => Link::Sse {
                 link: Box::new(link.share()?),
@@ -177,7 +205,7 @@ impl Client {
             link,
             writer: self.writer.clone(),
             revision: self.revision,
-            call_timeout: self.call_timeout,
+            limits: self.limits,
             params: Vec::new(),
         })
     }
@@ -197,9 +225,30 @@ impl Client {
         arguments: &[u8],
         mirrored: &ParamHeaders,
     ) -> Prepared {
+        let mut prepared = self.prepare_call_with(tool, arguments, mirrored, "");
+        let may_ask = self.revision.era() == Era::Modern;
+        if may_ask && self.limits.elicitation != Elicitation::Refused {
+            prepared.call = Some(Box::new(Call {
+                tool: tool.to_owned(),
+                arguments: arguments.to_owned(),
+                mirrored: mirrored.clone(),
+            }));
+        }
+        prepared
+    }
+
+    /// `more` holds further members of the parameters object, after a comma.
+    fn prepare_call_with(
+        &mut self,
+        tool: &str,
+        arguments: &[u8],
+        mirrored: &ParamHeaders,
+        more: &str,
+    ) -> Prepared {
         let mut params = std::mem::take(&mut self.params);
         params.clear();
         RequestWriter::write_tool_params(&mut params, tool, arguments);
+        params.extend_from_slice(more.as_bytes());
         let mut prepared = self.prepare_named(TOOLS_CALL, Some(tool), &params);
         if let Some(headers) = &mut prepared.headers {
             mirrored.add_to(headers, arguments);
@@ -208,7 +257,10 @@ impl Client {
         prepared
     }
 
-    fn prepare_named(&mut self, method: &str, name: Option<&str>, params: &[u8]) -> Prepared {
+    /// [`Self::prepare`] of a request about one thing, whose name travels as a header, too, where
+    /// the revision has such headers.
+    #[must_use]
+    pub fn prepare_named(&mut self, method: &str, name: Option<&str>, params: &[u8]) -> Prepared {
         let mut body = Vec::with_capacity(params.len() + 320);
         match &mut self.link {
             Link::Stdio(link) => {
@@ -219,6 +271,7 @@ impl Client {
                     id,
                     body: body.into(),
                     headers: None,
+                    call: None,
                 }
             }
             Link::Http {
@@ -238,6 +291,7 @@ impl Client {
                     id,
                     body: body.into(),
                     headers: own,
+                    call: None,
                 }
             }
             Link::Sse { link, .. } => {
@@ -247,31 +301,65 @@ impl Client {
                     id,
                     body: body.into(),
                     headers: None,
+                    call: None,
                 }
             }
         }
     }
 
-    /// Does what may be done before the clock starts: opens the connection.
+    /// Does what may be done before the clock starts: opens the connection, and in the
+    /// `initialize` era the stream on which the server says what belongs to no call.
     ///
     /// # Errors
     /// `refused`, `reset` or `timeout`.
     pub async fn make_ready(&mut self) -> Result<(), CallError> {
         match &mut self.link {
             Link::Stdio(_) => Ok(()),
-            Link::Http { connection, .. } => connection.ensure_open(self.call_timeout).await,
-            Link::Sse { link, headers } => link.make_ready(headers, self.call_timeout).await,
+            Link::Http {
+                connection,
+                headers,
+                listening,
+                ..
+            } => {
+                if matches!(listening, Listens::Wanted) {
+                    let target = connection.target();
+                    *listening =
+                        Listens::Opened(Listening::begin(target, headers, self.limits).await);
+                }
+                connection.ensure_open(self.limits.call_timeout).await
+            }
+            Link::Sse { link, headers } => link.make_ready(headers, self.limits.call_timeout).await,
         }
     }
 
     /// Sends a prepared request and waits for its whole answer, which is not looked at.
     ///
     /// A call that times out is cancelled, so that the server need not go on with it at the cost
-    /// of the next.
+    /// of the next. Where a tool asks for input that can be given (2026-07-28), it is given, and
+    /// the times are those of all requests together, without what lies between them.
     ///
     /// # Errors
     /// Any [`ErrorKind`] of the transport.
     pub async fn send(&mut self, prepared: &Prepared) -> Result<Exchange, CallError> {
+        let mut exchange = self.send_once(prepared).await?;
+        let Some(call) = &prepared.call else {
+            return Ok(exchange);
+        };
+        for _ in 0..MOST_QUESTIONS {
+            let asked = message::read_input_required(&exchange.body, exchange.id);
+            let Some(given) = asked.and_then(|asked| self.limits.elicitation.given(&asked)) else {
+                break;
+            };
+            let again = self.prepare_call_with(&call.tool, &call.arguments, &call.mirrored, &given);
+            self.make_ready().await?;
+            let before = exchange.wall();
+            exchange = self.send_once(&again).await?;
+            exchange.sent -= before;
+        }
+        Ok(exchange)
+    }
+
+    async fn send_once(&mut self, prepared: &Prepared) -> Result<Exchange, CallError> {
         let answer = self.answer_to(prepared).await;
         if let Err(error) = &answer
             && error.kind == ErrorKind::Timeout
@@ -298,7 +386,7 @@ impl Client {
     async fn answer_to(&mut self, prepared: &Prepared) -> Result<HttpAnswer, CallError> {
         match &mut self.link {
             Link::Stdio(link) => link
-                .send(prepared.id, prepared.body.clone(), self.call_timeout)
+                .send(prepared.id, prepared.body.clone(), self.limits.call_timeout)
                 .await
                 .map(HttpAnswer::without_http),
             Link::Sse { link, headers } => link
@@ -306,7 +394,7 @@ impl Client {
                     prepared.id,
                     prepared.body.clone(),
                     headers,
-                    self.call_timeout,
+                    self.limits.call_timeout,
                 )
                 .await
                 .map(HttpAnswer::without_http),
@@ -322,7 +410,7 @@ impl Client {
                         prepared.body.clone(),
                         headers,
                         self.revision.era() == Era::Legacy,
-                        self.call_timeout,
+                        self.limits.call_timeout,
                     )
                     .await
             }
@@ -338,13 +426,15 @@ impl Client {
         let exchange = answer.successful()?;
         let (identity, revision) = message::read_initialize(&exchange.body, prepared.id)?;
         self.revision = revision;
-        self.writer = RequestWriter::new(revision);
+        self.writer = RequestWriter::new(revision, self.limits.elicitation);
         if let Link::Http {
             headers,
             has_session,
+            listening,
             ..
         } = &mut self.link
         {
+            *listening = Listens::Wanted;
             if let Some(mut session) = session {
                 session.set_sensitive(true);
                 headers.insert(SESSION_ID, session);
@@ -366,10 +456,11 @@ impl Client {
         match &mut self.link {
             Link::Stdio(link) => {
                 body.push(b'\n');
-                link.notify(body.into(), self.call_timeout).await
+                link.notify(body.into(), self.limits.call_timeout).await
             }
             Link::Sse { link, headers } => {
-                link.notify(body.into(), headers, self.call_timeout).await
+                link.notify(body.into(), headers, self.limits.call_timeout)
+                    .await
             }
             Link::Http {
                 connection,
@@ -377,7 +468,7 @@ impl Client {
                 ..
             } => {
                 let status = connection
-                    .status_of(Method::POST, body.into(), headers, self.call_timeout)
+                    .status_of(Method::POST, body.into(), headers, self.limits.call_timeout)
                     .await?;
                 if status.is_success() {
                     Ok(())
@@ -419,7 +510,7 @@ impl Client {
             ..
         } = &mut self.link
         {
-            let patience = self.call_timeout.min(CLOSE_PATIENCE);
+            let patience = self.limits.call_timeout.min(CLOSE_PATIENCE);
             let _ = connection
                 .status_of(Method::DELETE, Bytes::new(), headers, patience)
                 .await;

@@ -6,6 +6,7 @@ use tokio::time::{Duration, Instant};
 use super::{
     Limits,
     client::{self, Endpoint, OpenError, Opened, Wanted},
+    elicitation::Elicitation,
     outcome::ErrorKind,
     param_headers::ParamHeaders,
     revision::{REVISIONS, Revision},
@@ -16,6 +17,7 @@ use super::{
 const LIMITS: Limits = Limits {
     call_timeout: Duration::from_mins(1),
     message_bytes: 1 << 20,
+    elicitation: Elicitation::Refused,
 };
 
 /// The revision that a client was opened with, or why it was not.
@@ -430,6 +432,7 @@ async fn an_event_stream_that_serves_nobody_says_how() {
         let limits = Limits {
             call_timeout: Duration::from_secs(1),
             message_bytes: 1_000,
+            ..LIMITS
         };
         words(client::open(&Endpoint::Sse(target), Wanted::Any, limits).await)
     };

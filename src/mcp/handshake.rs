@@ -204,7 +204,24 @@ fn says(error: &CallError, code: i64) -> bool {
     error.message.contains(&format!("JSON-RPC error {code}:"))
 }
 
+/// Asked again where the server says that it speaks the revision after all, as the specification
+/// wants it of a client that is told a version it knows.
 async fn discover(
+    endpoint: &Endpoint,
+    revision: Revision,
+    limits: Limits,
+) -> Result<(Opened, Vec<String>), OpenError> {
+    let speaks_it = |failed: &OpenError| {
+        let mut versions = failed.error.versions.iter();
+        versions.any(|version| version == revision.as_str())
+    };
+    match discover_once(endpoint, revision, limits).await {
+        Err(failed) if speaks_it(&failed) => discover_once(endpoint, revision, limits).await,
+        outcome => outcome,
+    }
+}
+
+async fn discover_once(
     endpoint: &Endpoint,
     revision: Revision,
     limits: Limits,
@@ -238,7 +255,7 @@ async fn initialize(
         error,
     };
     let mut client = Client::new(endpoint, offered, limits);
-    let params = request::members(&request::initialize_params(offered));
+    let params = request::members(&request::initialize_params(offered, limits.elicitation));
     let prepared = client.prepare("initialize", params.as_bytes());
     let identity = client.finish_initialize(&prepared).await.map_err(failed)?;
     Ok(Opened {

@@ -18,10 +18,14 @@ use tokio::{
 };
 
 use super::{
-    answer::{AnswerReader, Left, Read, Resume, drained, ended_early, is_event_stream},
+    Limits,
+    answer::{
+        AnswerReader, LAST_EVENT_ID, Left, Read, Resume, drained, ended_early, is_event_stream,
+        too_large, up_to,
+    },
     client::Exchange,
     http_target::HttpTarget,
-    message,
+    message::{self, RpcError},
     outcome::{CallError, ErrorKind, Strays, excerpt, excerpt_bytes},
 };
 
@@ -82,10 +86,11 @@ impl HttpAnswer {
             ));
         }
         let body = &self.exchange.body;
-        let said = message::rpc_error(body).map_or_else(
-            || excerpt_bytes(body),
-            |error| format!("JSON-RPC error {}: {}", error.code, excerpt(&error.message)),
-        );
+        let error = message::rpc_error(body);
+        let said = error
+            .as_ref()
+            .map_or_else(|| excerpt_bytes(body), RpcError::in_words);
+        let versions = error.map(|error| error.versions()).unwrap_or_default();
         Err(CallError::new(
             ErrorKind::Http(self.status.as_u16()),
             if said.is_empty() {
@@ -93,7 +98,8 @@ impl HttpAnswer {
             } else {
                 format!("HTTP {}: {said}", self.status)
             },
-        ))
+        )
+        .speaking(versions))
     }
 }
 
@@ -104,19 +110,19 @@ pub struct HttpConnection {
     sender: Option<SendRequest<Full<Bytes>>>,
     /// What the last answer left to be read, before the next request and outside its time.
     left: Left,
-    message_bytes: usize,
+    limits: Limits,
     strays: Strays,
 }
 
 impl HttpConnection {
     /// A connection that is opened by the first request or by [`Self::ensure_open`].
     #[must_use]
-    pub fn new(target: Arc<HttpTarget>, message_bytes: usize) -> Self {
+    pub fn new(target: Arc<HttpTarget>, limits: Limits) -> Self {
         Self {
             target,
             sender: None,
             left: Left::Nothing,
-            message_bytes,
+            limits,
             strays: Strays::default(),
         }
     }
@@ -124,7 +130,7 @@ impl HttpConnection {
     /// Another one to the same place.
     #[must_use]
     pub fn another(&self) -> Self {
-        Self::new(Arc::clone(&self.target), self.message_bytes)
+        Self::new(Arc::clone(&self.target), self.limits)
     }
 
     /// Answers that nobody asked for, since the last time this was asked: those that came in an
@@ -216,7 +222,7 @@ impl HttpConnection {
             id,
             target: &target,
             headers,
-            limit: self.message_bytes,
+            limits: self.limits,
         };
         let reading = async {
             for _ in 0..=MOST_RESUMPTIONS {
@@ -256,7 +262,7 @@ impl HttpConnection {
         let mut headers = headers.clone();
         headers.insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
         headers.remove(CONTENT_TYPE);
-        headers.insert("last-event-id", resume.last_event_id);
+        headers.insert(LAST_EVENT_ID, resume.last_event_id);
         let response = self.get(&headers, patience).await?;
         let status = response.status();
         if status.is_success() && is_event_stream(response.headers()) {
@@ -290,6 +296,32 @@ impl HttpConnection {
             self.sender = None;
         }
         Ok(status)
+    }
+
+    /// Sends a request and waits for its whole answer, of any status.
+    ///
+    /// # Errors
+    /// `refused`, `reset`, `timeout` or `too-large`.
+    pub(super) async fn whole(
+        &mut self,
+        method: Method,
+        body: Bytes,
+        headers: &HeaderMap,
+        patience: Duration,
+    ) -> Result<(StatusCode, Bytes), CallError> {
+        let request = self.request(method, body, headers);
+        let limit = self.limits.message_bytes;
+        let exchange = async {
+            let (response, _) = self.begin(request, patience).await?;
+            let status = response.status();
+            match up_to(response.into_body(), limit, Instant::now()).await? {
+                (body, _, true) => Ok((status, body)),
+                (_, _, false) => Err(too_large(limit)),
+            }
+        };
+        timeout(patience, exchange)
+            .await
+            .unwrap_or_else(|_| Err(timed_out("whole answer", patience)))
     }
 
     /// Asks for what is at the target, and waits for its head.

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use tokio::time::{Duration, Instant};
 
 use super::{
+    Limits,
     http::{HttpAnswer, HttpConnection},
     http_target::HttpTarget,
     outcome::{CallError, ErrorKind, Strays},
@@ -16,7 +17,11 @@ const LIMIT: usize = 100_000;
 const RIGHT: &str = r#"{"jsonrpc":"2.0","id":1,"result":{"content":[]}}"#;
 
 fn connection(target: &Arc<HttpTarget>) -> HttpConnection {
-    HttpConnection::new(Arc::clone(target), LIMIT)
+    let limits = Limits {
+        message_bytes: LIMIT,
+        ..Limits::default()
+    };
+    HttpConnection::new(Arc::clone(target), limits)
 }
 
 async fn post(connection: &mut HttpConnection) -> Result<HttpAnswer, CallError> {

@@ -3,7 +3,7 @@
 //! An answer is checked after the clock has stopped, on borrowed text: its payload is scanned,
 //! never copied.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use serde::{Deserialize, de::IgnoredAny};
 use serde_json::{Value, value::RawValue};
@@ -33,6 +33,8 @@ pub enum Incoming<'a> {
         id: &'a RawValue,
         /// The method.
         method: Cow<'a, str>,
+        /// Its parameters.
+        params: Option<&'a RawValue>,
     },
     /// The server tells something.
     Notification,
@@ -44,6 +46,8 @@ struct Head<'a> {
     id: Option<&'a RawValue>,
     #[serde(borrow, default)]
     method: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    params: Option<&'a RawValue>,
     #[serde(default, deserialize_with = "is_there")]
     result: bool,
     #[serde(default, deserialize_with = "is_there")]
@@ -67,7 +71,11 @@ pub fn classify(message: &[u8]) -> Result<Incoming<'_>, serde_json::Error> {
         ));
     }
     Ok(match (id, head.method) {
-        (Some(id), Some(method)) => Incoming::Request { id, method },
+        (Some(id), Some(method)) => Incoming::Request {
+            id,
+            method,
+            params: head.params,
+        },
         (None, Some(_)) => Incoming::Notification,
         (Some(id), None) => id
             .get()
@@ -79,7 +87,7 @@ pub fn classify(message: &[u8]) -> Result<Incoming<'_>, serde_json::Error> {
 
 /// Reads a JSON object into a struct; an array, which serde would take for one, is refused. A byte
 /// order mark is passed over, as RFC 8259 (8.1) lets a reader do and browsers do.
-fn from_object<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, serde_json::Error> {
+pub(super) fn from_object<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, serde_json::Error> {
     let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
     if bytes.trim_ascii_start().first() == Some(&b'{') {
         serde_json::from_slice(bytes)
@@ -112,6 +120,29 @@ pub struct RpcError<'a> {
     pub data: Option<Value>,
 }
 
+impl RpcError<'_> {
+    /// What it says, on one line.
+    #[must_use]
+    pub fn in_words(&self) -> String {
+        let mut words = format!("JSON-RPC error {}: {}", self.code, excerpt(&self.message));
+        let versions = self.versions();
+        if !versions.is_empty() {
+            words = format!("{words}; it speaks {}", excerpt(&versions.join(", ")));
+        }
+        words
+    }
+
+    /// The revisions that a server speaks which refused the one it was asked in.
+    #[must_use]
+    pub fn versions(&self) -> Vec<String> {
+        let named = self.data.as_ref().and_then(|data| data.get("supported"));
+        named
+            .filter(|_| self.code == UNSUPPORTED_VERSION)
+            .and_then(|named| Vec::deserialize(named).ok())
+            .unwrap_or_default()
+    }
+}
+
 /// The `error` of an answer, if the bytes are an answer that has one.
 #[must_use]
 pub fn rpc_error(body: &[u8]) -> Option<RpcError<'_>> {
@@ -130,10 +161,8 @@ pub fn read_result(body: &[u8], id: u64) -> Result<&RawValue, CallError> {
         )
     })?;
     if let Some(error) = answer.error {
-        return Err(CallError::new(
-            ErrorKind::ProtocolError,
-            format!("JSON-RPC error {}: {}", error.code, excerpt(&error.message)),
-        ));
+        let versions = error.versions();
+        return Err(CallError::new(ErrorKind::ProtocolError, error.in_words()).speaking(versions));
     }
     let answered = answer.id.map_or("none", RawValue::get);
     if answered.parse() != Ok(id) {
@@ -188,7 +217,8 @@ pub fn check_tool_answer(body: &[u8], id: u64, expected: Option<&str>) -> Result
     if result.result_type.as_deref() == Some("input_required") {
         return Err(CallError::new(
             ErrorKind::InputRequired,
-            "the tool asks for more input instead of answering; mcpgate has none to give",
+            "the tool asks for more input instead of answering; mcpgate has none to give beyond \
+             the defaults of forms, with elicitation = \"accept-defaults\" in [server]",
         ));
     }
     let texts = || {
@@ -233,6 +263,39 @@ pub fn check_tool_answer(body: &[u8], id: u64, expected: Option<&str>) -> Result
         }
     }
     Ok(())
+}
+
+/// What a tool asks for before it answers (2026-07-28).
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct InputRequired<'a> {
+    #[serde(borrow, default)]
+    result_type: Option<Cow<'a, str>>,
+    /// The questions, by the names that their answers are given under.
+    #[serde(borrow, default)]
+    pub input_requests: BTreeMap<String, InputRequest<'a>>,
+    /// To be sent back as it is, if it is there.
+    #[serde(borrow, default)]
+    pub request_state: Option<&'a RawValue>,
+}
+
+/// One such question.
+#[derive(Debug, Deserialize)]
+pub struct InputRequest<'a> {
+    /// What is asked for, such as `elicitation/create`.
+    #[serde(borrow)]
+    pub method: Cow<'a, str>,
+    /// Its parameters.
+    #[serde(borrow, default)]
+    pub params: Option<&'a RawValue>,
+}
+
+/// Reads what a tool asks for, where that is its answer.
+#[must_use]
+pub fn read_input_required(body: &[u8], id: u64) -> Option<InputRequired<'_>> {
+    let result = read_result(body, id).ok()?;
+    let asked: InputRequired<'_> = serde_json::from_str(result.get()).ok()?;
+    (asked.result_type.as_deref() == Some("input_required")).then_some(asked)
 }
 
 /// One page of `tools/list`.

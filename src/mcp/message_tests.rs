@@ -1,7 +1,7 @@
 //! Answers and requests, as tables and properties.
 
 use super::*;
-use crate::mcp::{request::*, revision::Revision};
+use crate::mcp::{elicitation::Elicitation, request::*, revision::Revision};
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -57,7 +57,8 @@ fn tool_answers_are_checked_whole() {
         ),
         (
             r#"{"id":7,"result":{"resultType":"input_required","inputRequests":[]}}"#,
-            "input-required: the tool asks for more input instead of answering; mcpgate has none to give",
+            "input-required: the tool asks for more input instead of answering; mcpgate has none to give beyond \
+             the defaults of forms, with elicitation = \"accept-defaults\" in [server]",
         ),
         (
             r#"{"id":7,"result":{}}"#,
@@ -79,7 +80,7 @@ fn messages_are_routed_by_what_they_are() {
     let kind = |message: &str| match classify(message.as_bytes()) {
         Ok(Incoming::Answer(id)) => format!("answer {id}"),
         Ok(Incoming::ForeignAnswer(id)) => format!("foreign {id}"),
-        Ok(Incoming::Request { id, method }) => format!("request {} {method}", id.get()),
+        Ok(Incoming::Request { id, method, .. }) => format!("request {} {method}", id.get()),
         Ok(Incoming::Notification) => "notification".to_owned(),
         Err(_) => "error".to_owned(),
     };
@@ -116,7 +117,8 @@ fn requests_are_valid_json_in_both_eras() {
     for (revision, meta) in [(Revision::NEWEST_LEGACY, false), (Revision::MODERN, true)] {
         for params in [&params[..], b""] {
             let mut out = Vec::new();
-            RequestWriter::new(revision).write(&mut out, 5, TOOLS_CALL, params);
+            RequestWriter::new(revision, Elicitation::Refused)
+                .write(&mut out, 5, TOOLS_CALL, params);
             let value: Value = serde_json::from_slice(&out).unwrap();
             assert_eq!(value["id"], 5);
             assert_eq!(value["method"], TOOLS_CALL);
@@ -132,11 +134,20 @@ fn requests_are_valid_json_in_both_eras() {
 #[test]
 fn server_requests_are_answered_or_refused_under_their_own_id() {
     let id = RawValue::from_string("\"s-1\"".to_owned()).unwrap();
-    let ping: Value = serde_json::from_slice(&answer_to_server_request(&id, "ping")).unwrap();
+    let answer = |method| {
+        let answer = answer_to_server_request(&id, method, None, Elicitation::Refused);
+        serde_json::from_slice::<Value>(&answer).unwrap()
+    };
+    let ping = answer("ping");
     assert_eq!(ping, json!({"jsonrpc": "2.0", "id": "s-1", "result": {}}));
-    let other: Value =
-        serde_json::from_slice(&answer_to_server_request(&id, "roots/list")).unwrap();
-    assert_eq!(other["error"]["code"], -32601);
+    for method in [
+        "roots/list",
+        "sampling/createMessage",
+        "elicitation/create",
+        "",
+    ] {
+        assert_eq!(answer(method)["error"]["code"], -32601, "{method}");
+    }
 }
 
 proptest! {

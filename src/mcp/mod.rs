@@ -5,6 +5,8 @@
 //! | `revision.rs` | pure | protocol revisions and the two eras |
 //! | `request.rs` | pure | requests to bytes |
 //! | `message.rs` | pure | bytes to checked answers |
+//! | `client_assertion.rs` | pure | a client's signed word in place of a secret |
+//! | `elicitation.rs` | pure | what is answered when a server asks the user |
 //! | `header_text.rs` | pure | any text as a header value |
 //! | `param_headers.rs` | pure | arguments that travel as headers, too |
 //! | `outcome.rs` | pure | the kinds of unsuccessful calls |
@@ -14,6 +16,8 @@
 //! | `stdio.rs` | shell | a child's pipes |
 //! | `stdio_input.rs` | shell | lines written to a child, never torn |
 //! | `sse_link.rs` | shell | HTTP+SSE: posts, and answers on one event stream |
+//! | `oauth.rs` | shell | access tokens by client credentials |
+//! | `listening.rs` | shell | what a server says outside of calls |
 //! | `tls.rs` | shell | encrypted connections |
 //! | `http_target.rs` | shell | where a server listens, and connecting to it |
 //! | `http.rs` | shell | one kept-alive connection for each virtual user |
@@ -27,8 +31,12 @@
 
 mod answer;
 pub mod client;
+pub mod client_assertion;
 #[cfg(test)]
 mod client_tests;
+pub mod elicitation;
+#[cfg(test)]
+mod elicitation_tests;
 pub mod handshake;
 mod header_text;
 pub mod http;
@@ -36,7 +44,11 @@ pub mod http_target;
 #[cfg(test)]
 mod http_tests;
 pub mod lines;
+mod listening;
+#[cfg(test)]
+mod listening_tests;
 pub mod message;
+pub mod oauth;
 #[cfg(test)]
 mod oracle_tests;
 pub mod outcome;
@@ -59,13 +71,17 @@ mod tool_list;
 
 use std::time::Duration;
 
-/// Bounds on what a server may make us wait for or hold.
+use elicitation::Elicitation;
+
+/// What a server may make us wait for, hold, and answer.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
     /// One call, from its start to its answer's last byte.
     pub call_timeout: Duration,
     /// One answer (a line, a body, or an event stream up to the answer).
     pub message_bytes: usize,
+    /// What it is answered when it asks the user.
+    pub elicitation: Elicitation,
 }
 
 impl Default for Limits {
@@ -73,6 +89,7 @@ impl Default for Limits {
         Self {
             call_timeout: Duration::from_secs(30),
             message_bytes: 64 << 20,
+            elicitation: Elicitation::Refused,
         }
     }
 }

@@ -123,7 +123,7 @@ async fn over_pipes_both_clients_see_the_same() {
             ours
         };
         let (read, write) = split(pipes());
-        let endpoint = Endpoint::Stdio(StdioLink::new(write, read, 1 << 20));
+        let endpoint = Endpoint::Stdio(StdioLink::new(write, read, Limits::default()));
         let wanted = Wanted::Exactly(revision);
         let opened = client::open(&endpoint, wanted, Limits::default())
             .await

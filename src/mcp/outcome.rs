@@ -67,6 +67,8 @@ pub struct CallError {
     pub kind: ErrorKind,
     /// What was said, printable and at most [`EXCERPT_CHARS`] characters of the server's own.
     pub message: String,
+    /// Revisions that the server says it speaks, where it refused the one it was asked in.
+    pub versions: Vec<String>,
 }
 
 impl CallError {
@@ -76,7 +78,14 @@ impl CallError {
         Self {
             kind,
             message: message.into(),
+            versions: Vec::new(),
         }
+    }
+
+    /// The same of a server that speaks these revisions.
+    #[must_use]
+    pub fn speaking(self, versions: Vec<String>) -> Self {
+        Self { versions, ..self }
     }
 }
 

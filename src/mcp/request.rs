@@ -2,7 +2,10 @@
 
 use serde_json::{Value, json, value::RawValue};
 
-use super::revision::{Era, Revision};
+use super::{
+    elicitation::{ELICIT, Elicitation},
+    revision::{Era, Revision},
+};
 
 /// The method of a tool call.
 pub const TOOLS_CALL: &str = "tools/call";
@@ -13,21 +16,21 @@ fn client_info() -> Value {
 
 /// The `_meta` that every request of the 2026-07-28 revision carries.
 #[must_use]
-pub fn modern_meta(revision: Revision) -> Value {
+pub fn modern_meta(revision: Revision, elicitation: Elicitation) -> Value {
     json!({
         "io.modelcontextprotocol/protocolVersion": revision.as_str(),
         "io.modelcontextprotocol/clientInfo": client_info(),
-        "io.modelcontextprotocol/clientCapabilities": {},
+        "io.modelcontextprotocol/clientCapabilities": elicitation.capabilities(),
     })
 }
 
-/// The parameters of `initialize`. No capability is declared, so that a server does not ask for
-/// one.
+/// The parameters of `initialize`. No capability is declared that is not there, so that a server
+/// does not ask for one.
 #[must_use]
-pub fn initialize_params(revision: Revision) -> Value {
+pub fn initialize_params(revision: Revision, elicitation: Elicitation) -> Value {
     json!({
         "protocolVersion": revision.as_str(),
-        "capabilities": {},
+        "capabilities": elicitation.capabilities(),
         "clientInfo": client_info(),
     })
 }
@@ -51,11 +54,11 @@ pub struct RequestWriter {
 impl RequestWriter {
     /// A writer for `revision`.
     #[must_use]
-    pub fn new(revision: Revision) -> Self {
+    pub fn new(revision: Revision, elicitation: Elicitation) -> Self {
         Self {
             meta: match revision.era() {
                 Era::Legacy => None,
-                Era::Modern => Some(modern_meta(revision).to_string()),
+                Era::Modern => Some(modern_meta(revision, elicitation).to_string()),
             },
         }
     }
@@ -108,14 +111,25 @@ pub fn cancelled(id: u64) -> Vec<u8> {
     )
 }
 
-/// The answer to a request that the server sends to us: `ping` is answered, everything else is
-/// refused, so that no server waits for ever.
+/// The answer to a request that the server sends to us: `ping` is answered, `elicitation/create` as
+/// `elicitation` says, and everything else is refused, so that no server waits for ever.
 #[must_use]
-pub fn answer_to_server_request(id: &RawValue, method: &str) -> Vec<u8> {
-    let tail = if method == "ping" {
-        "\"result\":{}}".to_owned()
-    } else {
-        "\"error\":{\"code\":-32601,\"message\":\"mcpgate offers no such method\"}}".to_owned()
+pub fn answer_to_server_request(
+    id: &RawValue,
+    method: &str,
+    params: Option<&RawValue>,
+    elicitation: Elicitation,
+) -> Vec<u8> {
+    let result = match method {
+        "ping" => Some(json!({})),
+        ELICIT => elicitation.result(params),
+        _ => None,
+    };
+    let tail = match result {
+        Some(result) => format!("\"result\":{result}}}"),
+        None => {
+            "\"error\":{\"code\":-32601,\"message\":\"mcpgate offers no such method\"}}".to_owned()
+        }
     };
     format!("{{\"jsonrpc\":\"2.0\",\"id\":{},{tail}", id.get()).into_bytes()
 }

@@ -18,6 +18,7 @@ use tokio::{
 };
 
 use super::{
+    elicitation::Elicitation,
     message::{self, Incoming},
     outcome::{CallError, ErrorKind, Strays, excerpt},
     request,
@@ -55,6 +56,7 @@ pub(super) struct Router {
     state: Mutex<State>,
     next_id: AtomicU64,
     replies: mpsc::Sender<Vec<u8>>,
+    elicitation: Elicitation,
 }
 
 /// A call until it is answered. Dropped before that, it leaves word that its answer may come late.
@@ -74,12 +76,13 @@ impl Drop for Asked<'_> {
 
 impl Router {
     /// A router, and the queue of what it says by itself: answers to the server's own requests.
-    pub(super) fn new() -> (Self, mpsc::Receiver<Vec<u8>>) {
+    pub(super) fn new(elicitation: Elicitation) -> (Self, mpsc::Receiver<Vec<u8>>) {
         let (replies, queue) = mpsc::channel(REPLY_QUEUE);
         let router = Self {
             state: Mutex::default(),
             next_id: AtomicU64::new(FIRST_ID),
             replies,
+            elicitation,
         };
         (router, queue)
     }
@@ -165,8 +168,14 @@ impl Router {
             Incoming::ForeignAnswer(id) => {
                 unknown_id(&mut self.state(), &excerpt(id), arrival);
             }
-            Incoming::Request { id, method } => {
-                self.say(request::answer_to_server_request(id, &method));
+            Incoming::Request { id, method, params } => {
+                let elicitation = self.elicitation;
+                self.say(request::answer_to_server_request(
+                    id,
+                    &method,
+                    params,
+                    elicitation,
+                ));
             }
             Incoming::Notification => {}
         }

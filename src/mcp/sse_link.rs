@@ -20,6 +20,7 @@ use tokio::{
 };
 
 use super::{
+    Limits,
     answer::{drained, is_event_stream},
     client::Exchange,
     http::{HttpConnection, reset, timed_out},
@@ -38,7 +39,7 @@ const REPLY_PATIENCE: Duration = Duration::from_secs(30);
 /// One client's stream and the connection that it posts on.
 pub(super) struct SseLink {
     target: Arc<HttpTarget>,
-    message_bytes: usize,
+    limits: Limits,
     router: Arc<Router>,
     /// Taken by the task that sends them.
     replies: Option<mpsc::Receiver<Vec<u8>>>,
@@ -57,11 +58,11 @@ impl Drop for SseLink {
 
 impl SseLink {
     /// A link that is opened by [`Self::make_ready`].
-    pub(super) fn new(target: Arc<HttpTarget>, message_bytes: usize) -> Self {
-        let (router, replies) = Router::new();
+    pub(super) fn new(target: Arc<HttpTarget>, limits: Limits) -> Self {
+        let (router, replies) = Router::new(limits.elicitation);
         Self {
             target,
-            message_bytes,
+            limits,
             router: Arc::new(router),
             replies: Some(replies),
             post: None,
@@ -74,7 +75,7 @@ impl SseLink {
     pub(super) fn share(&self) -> Option<Self> {
         Some(Self {
             target: Arc::clone(&self.target),
-            message_bytes: self.message_bytes,
+            limits: self.limits,
             router: Arc::clone(&self.router),
             replies: None,
             post: Some(self.post.as_ref()?.another()),
@@ -121,7 +122,7 @@ impl SseLink {
         let mut headers = headers.clone();
         headers.insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
         headers.remove(CONTENT_TYPE);
-        let mut stream = HttpConnection::new(Arc::clone(&self.target), self.message_bytes);
+        let mut stream = HttpConnection::new(Arc::clone(&self.target), self.limits);
         let response = stream.get(&headers, patience).await?;
         let status = response.status();
         if !status.is_success() || !is_event_stream(response.headers()) {
@@ -140,7 +141,7 @@ impl SseLink {
         let reader = Reader {
             router: Arc::clone(&self.router),
             told: Some(told),
-            limit: self.message_bytes,
+            limit: self.limits.message_bytes,
             stream,
         };
         self.tasks.push(tokio::spawn(reader.read(response)));
@@ -157,11 +158,11 @@ impl SseLink {
         })?;
         let messages = Arc::new(messages);
         if let Some(replies) = self.replies.take() {
-            let connection = HttpConnection::new(Arc::clone(&messages), self.message_bytes);
+            let connection = HttpConnection::new(Arc::clone(&messages), self.limits);
             self.tasks
                 .push(tokio::spawn(post_replies(connection, replies)));
         }
-        self.post = Some(HttpConnection::new(messages, self.message_bytes));
+        self.post = Some(HttpConnection::new(messages, self.limits));
         Ok(())
     }
 
@@ -195,6 +196,7 @@ impl SseLink {
         drop(asked);
         match answered {
             Ok(answered) => answered.map(|arrival| Exchange {
+                id,
                 sent,
                 first_byte: arrival.first_byte,
                 last_byte: arrival.last_byte,

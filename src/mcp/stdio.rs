@@ -15,6 +15,7 @@ use tokio::{
 };
 
 use super::{
+    Limits,
     client::Exchange,
     lines::LineFramer,
     outcome::{CallError, ErrorKind, Strays, excerpt_bytes},
@@ -72,15 +73,19 @@ impl StdioLink {
     pub fn new(
         input: impl AsyncWrite + Send + Unpin + 'static,
         output: impl AsyncRead + Send + Unpin + 'static,
-        message_bytes: usize,
+        limits: Limits,
     ) -> Self {
-        let (router, queue) = Router::new();
+        let (router, queue) = Router::new(limits.elicitation);
         let shared = Arc::new(Shared {
             input: tokio::sync::Mutex::new(Some(Input::new(input))),
             router,
         });
         let tasks = Tasks {
-            reader: tokio::spawn(read_output(Arc::clone(&shared), output, message_bytes)),
+            reader: tokio::spawn(read_output(
+                Arc::clone(&shared),
+                output,
+                limits.message_bytes,
+            )),
             replier: tokio::spawn(write_replies(Arc::clone(&shared), queue)),
         };
         Self {
@@ -134,6 +139,7 @@ impl StdioLink {
         drop(asked);
         match answered {
             Ok(Ok(arrival)) => Ok(Exchange {
+                id,
                 sent,
                 first_byte: arrival.first_byte,
                 last_byte: arrival.last_byte,

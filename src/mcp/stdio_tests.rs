@@ -6,7 +6,7 @@ use tokio::{
 };
 
 use super::{
-    message,
+    Limits, message,
     outcome::{ErrorKind, Strays},
     stdio::StdioLink,
     testing::{Step, say, stdio_server},
@@ -180,7 +180,11 @@ async fn stamps_are_those_of_the_bytes() {
 fn piped(pipe_bytes: usize) -> (StdioLink, DuplexStream, DuplexStream) {
     let (our_write, their_read) = duplex(pipe_bytes);
     let (their_write, our_read) = duplex(pipe_bytes);
-    let link = StdioLink::new(our_write, our_read, 1000);
+    let limits = Limits {
+        message_bytes: 1000,
+        ..Limits::default()
+    };
+    let link = StdioLink::new(our_write, our_read, limits);
     (link, their_read, their_write)
 }
 

@@ -15,6 +15,7 @@ use tokio::{
 };
 
 use super::{
+    Limits,
     http_target::{HttpTarget, in_memory},
     stdio::StdioLink,
 };
@@ -60,6 +61,19 @@ pub(crate) fn stdio_server(
     pipe_bytes: usize,
     script: impl Fn(usize, &str) -> Vec<Step> + Send + 'static,
 ) -> StdioLink {
+    let limits = Limits {
+        message_bytes: 1000,
+        ..Limits::default()
+    };
+    stdio_server_within(limits, pipe_bytes, script)
+}
+
+/// The same with a client that has these limits.
+pub(crate) fn stdio_server_within(
+    limits: Limits,
+    pipe_bytes: usize,
+    script: impl Fn(usize, &str) -> Vec<Step> + Send + 'static,
+) -> StdioLink {
     let (our_write, their_read) = duplex(pipe_bytes);
     let (mut their_write, our_read) = duplex(pipe_bytes);
     tokio::spawn(async move {
@@ -73,7 +87,7 @@ pub(crate) fn stdio_server(
             }
         }
     });
-    StdioLink::new(our_write, our_read, 1000)
+    StdioLink::new(our_write, our_read, limits)
 }
 
 /// A request as a scripted HTTP server sees it.

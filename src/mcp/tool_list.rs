@@ -33,7 +33,7 @@ impl Client {
     /// Any [`ErrorKind`]; `malformed` for a list that does not end, `timeout` for one that takes
     /// longer than `LIST_TIMEOUTS` calls may.
     pub async fn list_tools(&mut self) -> Result<Vec<Value>, CallError> {
-        let patience = self.call_timeout * LIST_TIMEOUTS;
+        let patience = self.limits.call_timeout * LIST_TIMEOUTS;
         timeout(patience, self.list_all_tools())
             .await
             .unwrap_or_else(|_| {

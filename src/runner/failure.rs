@@ -2,7 +2,11 @@
 
 use std::{process::ExitStatus, time::Duration};
 
-use crate::{error::Error, mcp::outcome::CallError, process::StartError};
+use crate::{
+    error::Error,
+    mcp::outcome::{CallError, ErrorKind},
+    process::StartError,
+};
 
 /// A server that could not be started, did not get ready, or was lost.
 #[derive(Debug)]
@@ -58,6 +62,8 @@ pub enum RunFailure {
         place: String,
         /// What was seen.
         problem: String,
+        /// Whether that is why mcpgate gave it up: an end of the process came after it.
+        is_cause: bool,
         /// How the process ended, if it did.
         status: Option<ExitStatus>,
         /// The end of its output; `None` for a server that the user started.
@@ -86,6 +92,7 @@ impl RunFailure {
             Self::NobodyListens { url, problem } => Self::Lost {
                 place,
                 problem: format!("no server answers at {url} any more: {problem}"),
+                is_cause: false,
                 status: None,
                 tail: None,
             },
@@ -103,11 +110,13 @@ impl RunFailure {
             Self::Lost {
                 place,
                 problem,
+                is_cause,
                 status,
                 tail,
             } if place.is_empty() => Self::Lost {
                 place: at.to_owned(),
                 problem,
+                is_cause,
                 status,
                 tail,
             },
@@ -121,6 +130,7 @@ impl RunFailure {
         Self::Lost {
             place: String::new(),
             problem: error.message.clone(),
+            is_cause: matches!(error.kind, ErrorKind::TooLarge | ErrorKind::Malformed),
             status: None,
             tail: None,
         }
@@ -196,10 +206,15 @@ impl std::fmt::Display for RunFailure {
             Self::Lost {
                 place,
                 problem,
+                is_cause,
                 status,
                 tail,
             } => {
                 let how = match status {
+                    Some(status) if *is_cause => format!(
+                        "the server was lost during {place}: {problem}; then it {}",
+                        ended(*status)
+                    ),
                     Some(status) => format!(
                         "the server {} during {place}{}",
                         ended(*status),

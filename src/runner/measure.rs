@@ -165,7 +165,7 @@ impl Bench {
                 Err(error) => Err(error),
             };
             let checked = answered.and_then(|exchange| {
-                check(&exchange.body, prepared.id, expected.as_deref()).map(|()| exchange)
+                check(&exchange.body, exchange.id, expected.as_deref()).map(|()| exchange)
             });
             match checked {
                 Ok(exchange) => {
@@ -301,7 +301,6 @@ struct Load {
 enum Done {
     Unchecked {
         exchange: Exchange,
-        id: u64,
         expected: Option<String>,
     },
     Checked(Exchange),
@@ -321,14 +320,12 @@ impl Done {
                 began,
                 ended,
             } => Err((error, began, ended)),
-            Self::Unchecked {
-                exchange,
-                id,
-                expected,
-            } => match message::check_tool_answer(&exchange.body, id, expected.as_deref()) {
-                Ok(()) => Ok(exchange),
-                Err(error) => Err((error, exchange.sent, exchange.last_byte)),
-            },
+            Self::Unchecked { exchange, expected } => {
+                match message::check_tool_answer(&exchange.body, exchange.id, expected.as_deref()) {
+                    Ok(()) => Ok(exchange),
+                    Err(error) => Err((error, exchange.sent, exchange.last_byte)),
+                }
+            }
         }
     }
 }
@@ -357,7 +354,6 @@ async fn virtual_user(load: Arc<Load>, mut client: Client, vu: u32) -> User {
                 timeouts_in_a_row = 0;
                 let held = load.held.fetch_add(exchange.body.len(), Ordering::Relaxed);
                 let unchecked = Done::Unchecked {
-                    id: prepared.id,
                     expected,
                     exchange: exchange.clone(),
                 };

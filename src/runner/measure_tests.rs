@@ -18,6 +18,7 @@ use crate::{
     mcp::{
         Limits,
         client::{self, Endpoint, Wanted},
+        elicitation::Elicitation,
         revision::Revision,
         stdio::StdioLink,
         testing::{Asked, Step, http, http_server, json_answer, say},
@@ -29,6 +30,7 @@ use crate::{
 const LIMITS: Limits = Limits {
     call_timeout: Duration::from_secs(30),
     message_bytes: 1 << 20,
+    elicitation: Elicitation::Refused,
 };
 const MS: u64 = 1_000_000;
 
@@ -90,7 +92,7 @@ fn server(
             });
         }
     });
-    StdioLink::new(our_write, our_read, 1 << 20)
+    StdioLink::new(our_write, our_read, LIMITS)
 }
 
 async fn bench(endpoint: Endpoint) -> Bench {
@@ -309,7 +311,7 @@ async fn a_server_that_dies_is_lost_and_one_that_drops_a_connection_is_not() {
                 .unwrap();
         }
     });
-    let mut bench = over_stdio(StdioLink::new(our_write, our_read, 1 << 20)).await;
+    let mut bench = over_stdio(StdioLink::new(our_write, our_read, LIMITS)).await;
     let failure = bench.sequential(&call("x"), 0, 10).await.err().unwrap();
     let text = failure.at("round 1, work").to_string();
     assert!(

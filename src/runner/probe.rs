@@ -194,7 +194,7 @@ impl Probe {
                 Err(error) => Err(error),
             };
             let checked = answered.and_then(|exchange| {
-                message::check_tool_answer(&exchange.body, prepared.id, expected.as_deref())?;
+                message::check_tool_answer(&exchange.body, exchange.id, expected.as_deref())?;
                 Ok(exchange.wall())
             });
             let error = match checked {

@@ -14,6 +14,7 @@ use crate::{
         Limits,
         client::{self, Endpoint, OpenError, Opened, Wanted},
         http_target::HttpTarget,
+        oauth::TokenSource,
         outcome::ErrorKind,
         stdio::StdioLink,
     },
@@ -51,6 +52,8 @@ pub struct Target {
     pub ca_file: Option<PathBuf>,
     /// Sent with every HTTP request.
     pub headers: Vec<(String, Secret)>,
+    /// Where the token for `Authorization` comes from, which each round asks for.
+    pub tokens: Option<Arc<TokenSource>>,
     /// The process of a server that the user started, where they named it.
     pub pid: Option<u32>,
     /// How long it may take to answer the protocol.
@@ -125,13 +128,20 @@ impl RunningServer {
 
     /// Completes a loss with what the process says.
     pub async fn explain_loss(&mut self, failure: RunFailure) -> RunFailure {
-        let RunFailure::Lost { place, problem, .. } = failure else {
+        let RunFailure::Lost {
+            place,
+            problem,
+            is_cause,
+            ..
+        } = failure
+        else {
             return failure;
         };
         let Some(process) = &mut self.process else {
             return RunFailure::Lost {
                 place,
                 problem,
+                is_cause,
                 status: None,
                 tail: None,
             };
@@ -142,6 +152,7 @@ impl RunningServer {
         RunFailure::Lost {
             place,
             problem,
+            is_cause,
             status,
             tail: Some(process.output_tail()),
         }
@@ -190,11 +201,15 @@ pub async fn start(target: &Target, wanted: Wanted) -> Result<Ready, RunFailure>
     };
     let http = match &target.url {
         Some(url) => {
-            let headers: Vec<_> = target
+            let mut headers: Vec<_> = target
                 .headers
                 .iter()
                 .map(|(name, value)| (name.clone(), value.expose().to_owned()))
                 .collect();
+            if let Some(tokens) = &target.tokens {
+                let token = tokens.token().await.map_err(RunFailure::Target)?;
+                headers.push(("Authorization".to_owned(), format!("Bearer {token}")));
+            }
             let target = HttpTarget::new(&fill(url), &headers, target.ca_file.as_deref())
                 .map_err(RunFailure::Target)?;
             Some(Arc::new(target))
@@ -232,7 +247,7 @@ pub async fn start(target: &Target, wanted: Wanted) -> Result<Ready, RunFailure>
             let (input, output) = process.take_pipes().ok_or_else(|| {
                 RunFailure::Target("the server was started without pipes".to_owned())
             })?;
-            let link = StdioLink::new(input, output, target.limits.message_bytes);
+            let link = StdioLink::new(input, output, target.limits);
             (Endpoint::Stdio(link.clone()), Some(link))
         }
         (None, None) => {

@@ -3,6 +3,7 @@
 mod accept;
 mod expand;
 mod gate;
+mod oauth;
 mod reader;
 mod secrets;
 mod server;

@@ -123,7 +123,12 @@ impl Config {
         let mut out: Vec<&str> = self
             .server
             .iter()
-            .flat_map(|server| server.env.values().chain(server.headers.values()))
+            .flat_map(|server| {
+                let oauth = server.oauth.as_ref();
+                let client = oauth.and_then(|oauth| oauth.client_secret.as_ref());
+                let given = server.env.values().chain(server.headers.values());
+                given.chain(client)
+            })
             .flat_map(Secret::from_variables)
             .filter(|value| value.chars().count() >= SHORTEST)
             .collect();
@@ -154,6 +159,13 @@ pub struct ServerConfig {
     pub ca_file: Option<PathBuf>,
     /// `headers`: sent with every HTTP request.
     pub headers: BTreeMap<String, Secret>,
+    /// `oauth`: where the bearer token of HTTP requests comes from.
+    pub oauth: Option<OAuthConfig>,
+    /// `elicitation`: whether forms that the server puts to the user are accepted with their
+    /// defaults. Otherwise they are refused.
+    pub accepts_defaults: bool,
+    /// `message-limit`: most bytes of one answer. Default 64 MiB.
+    pub message_limit_bytes: u64,
     /// `startup-timeout`: how long a server may take to answer the protocol. Default 60 s.
     pub startup_timeout: Duration,
     /// `call-timeout`: how long one call may take. Default 30 s.
@@ -175,12 +187,34 @@ impl Default for ServerConfig {
             env: BTreeMap::new(),
             ca_file: None,
             headers: BTreeMap::new(),
+            oauth: None,
+            accepts_defaults: false,
+            message_limit_bytes: 64 << 20,
             startup_timeout: Duration::from_mins(1),
             call_timeout: Duration::from_secs(30),
             setup: None,
             reset: None,
         }
     }
+}
+
+/// `[server.oauth]`: OAuth client credentials.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OAuthConfig {
+    /// `token-url`: where tokens are asked for.
+    pub token_url: String,
+    /// `client-id`.
+    pub client_id: String,
+    /// `client-secret`; absent where there is a key.
+    pub client_secret: Option<Secret>,
+    /// `private-key-file` (PEM), in place of a secret; relative to the configuration file.
+    pub private_key_file: Option<PathBuf>,
+    /// `audience` of what the key signs; the token URL where absent.
+    pub audience: Option<String>,
+    /// `scope`.
+    pub scope: Option<String>,
+    /// `resource`: the server's URL where absent; empty to send none.
+    pub resource: Option<String>,
 }
 
 /// `transport` in `[server]`.

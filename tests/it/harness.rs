@@ -139,6 +139,11 @@ impl Project {
         self
     }
 
+    /// What its processes carry in their environment.
+    pub(crate) fn marker(&self) -> &str {
+        &self.marker
+    }
+
     /// A path in the folder.
     pub(crate) fn path(&self, path: &str) -> PathBuf {
         self.directory.path().join(path)
@@ -285,6 +290,26 @@ impl Running<'_> {
         }
     }
 
+    /// As [`Self::wait`], with the most memory that `mcpgate` itself held at once, in bytes.
+    #[track_caller]
+    pub(crate) fn wait_with_peak(self) -> (Outcome, u64) {
+        let status = format!("/proc/{}/status", self.pid.as_raw_nonzero());
+        let watching = thread::spawn(move || {
+            let mut peak_kib = 0;
+            // Only a process that has not ended has memory.
+            while let Some(kib) = fs::read_to_string(&status)
+                .ok()
+                .and_then(|s| high_water(&s))
+            {
+                peak_kib = kib;
+                thread::sleep(Duration::from_millis(5));
+            }
+            peak_kib << 10
+        });
+        let outcome = self.wait();
+        (outcome, watching.join().expect("watch the memory"))
+    }
+
     /// Waits for the end, and checks that nothing is left behind.
     #[track_caller]
     pub(crate) fn wait(self) -> Outcome {
@@ -308,6 +333,14 @@ impl Running<'_> {
         assert!(survivors.is_empty(), "left behind {survivors:?}\n{outcome}");
         outcome
     }
+}
+
+/// `VmHWM`, in KiB.
+fn high_water(status: &str) -> Option<u64> {
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.trim().strip_suffix(" kB")?.parse().ok()
 }
 
 /// How a run ended and what it said.

@@ -8,13 +8,16 @@
 mod action;
 mod baseline;
 mod command_line;
+mod conformance;
 mod eras;
 mod exit_codes;
 mod faults;
 mod github;
 mod harness;
+mod hostile;
 mod losses;
 mod machine;
+mod matrix;
 mod pattern;
 mod process_care;
 mod readme;

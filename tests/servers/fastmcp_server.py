@@ -1,4 +1,4 @@
-"""A server on fastmcp (both protocol eras): `fastmcp_server.py stdio | http PORT`."""
+"""A server on fastmcp (both protocol eras): `fastmcp_server.py stdio | http PORT | sse PORT`."""
 
 import sys
 

@@ -1,5 +1,5 @@
 //! A test server on rmcp, the official Rust SDK (both protocol eras):
-//! `rmcp_server stdio | http PORT`.
+//! `rmcp_server stdio | http PORT | stateless PORT`.
 //!
 //! `MCPGATE_TEST_SLOW` (a factor, 1 when absent) multiplies the wait of the tool `work` alone.
 //! `MCPGATE_TEST_BLOAT_MB` (megabytes, none when absent) is kept, touched, from the start on.
@@ -19,7 +19,9 @@ use rmcp::{
     tool, tool_handler, tool_router,
     transport::{
         stdio,
-        streamable_http_server::{StreamableHttpService, session::local::LocalSessionManager},
+        streamable_http_server::{
+            StreamableHttpServerConfig, StreamableHttpService, session::local::LocalSessionManager,
+        },
     },
 };
 use tokio::net::{TcpListener, TcpStream};
@@ -81,11 +83,15 @@ impl ServerHandler for TestServer {
     }
 }
 
-async fn serve_http(server: TestServer, port: u16) -> Result<(), Box<dyn Error>> {
+async fn serve_http(
+    server: TestServer,
+    port: u16,
+    config: StreamableHttpServerConfig,
+) -> Result<(), Box<dyn Error>> {
     let mcp = StreamableHttpService::new(
         move || Ok(server.clone()),
         Arc::new(LocalSessionManager::default()),
-        Default::default(),
+        config,
     );
     let listener = TcpListener::bind(("127.0.0.1", port)).await?;
     loop {
@@ -116,7 +122,13 @@ async fn main() -> Result<(), Box<dyn Error>> {
             server.serve(stdio()).await?.waiting().await?;
             Ok(())
         }
-        ["http", port] => serve_http(server, port.parse()?).await,
-        _ => Err("usage: rmcp_server stdio | http PORT".into()),
+        ["http", port] => serve_http(server, port.parse()?, Default::default()).await,
+        ["stateless", port] => {
+            let config = StreamableHttpServerConfig::default()
+                .with_legacy_session_mode(false)
+                .with_json_response(true);
+            serve_http(server, port.parse()?, config).await
+        }
+        _ => Err("usage: rmcp_server stdio | http PORT | stateless PORT".into()),
     }
 }

@@ -22,11 +22,13 @@ def work() -> None:
 
 
 def transport_and_port(argv: list[str]) -> tuple[str, int]:
-    """Reads `stdio` or `http PORT` from a command line."""
+    """Reads `stdio`, `http PORT` or `sse PORT` from a command line."""
     match argv[1:]:
         case ["stdio"]:
             return "stdio", 0
         case ["http", port]:
             return "streamable-http", int(port)
+        case ["sse", port]:
+            return "sse", int(port)
         case _:
-            raise SystemExit(f"usage: {argv[0]} stdio | http PORT")
+            raise SystemExit(f"usage: {argv[0]} stdio | http PORT | sse PORT")

@@ -16,6 +16,7 @@ use crate::{Failure, prerequisites, shell};
 /// Installs all that the tests need.
 pub(crate) fn all(root: &Path) -> Result<(), Failure> {
     servers(root)?;
+    conformance(root)?;
     github(root)?;
     workflow_tools(root).map(|_| ())
 }
@@ -42,6 +43,15 @@ fn servers(root: &Path) -> Result<(), Failure> {
         .ensure(&versions)?;
     }
     Ok(())
+}
+
+/// Installs the official conformance suite into `tests/conformance/.installed/`.
+fn conformance(root: &Path) -> Result<(), Failure> {
+    let versions = prerequisites::check(
+        "installing the conformance suite",
+        &[prerequisites::NODE, prerequisites::NPM],
+    )?;
+    npm(&root.join("tests/conformance"), &versions)
 }
 
 /// Installs what stands in for GitHub in the tests into `tests/github/.installed/`.

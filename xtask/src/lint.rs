@@ -15,6 +15,7 @@ pub(crate) fn run(root: &Path) -> Result<(), Failure> {
         command
     };
     shell::run(root, &mut cargo("fmt --all --check"))?;
+    shell::run(&root.join("fuzz"), &mut cargo("fmt --check"))?;
     workflows::lint(root, &workflow_tools)?;
     shell::run(
         root,

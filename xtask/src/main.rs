@@ -12,6 +12,7 @@ use std::{
     process::ExitCode,
 };
 
+mod fuzz;
 mod install;
 mod lint;
 mod prerequisites;
@@ -28,6 +29,7 @@ Tasks of the mcpgate project:
   cargo xtask test [ARGS]   set up everything that is needed, then run every test
                             (ARGS go to `cargo test`)
   cargo xtask setup         only install what the end-to-end tests measure and run
+  cargo xtask fuzz SECONDS  build the fuzzers of the parsers, and run each for so long
   cargo xtask lint          formatting, clippy, rustdoc, dependencies (cargo-deny), the action and
                             the workflows
 ";
@@ -41,6 +43,7 @@ fn main() -> ExitCode {
         });
     let outcome = match (task, rest) {
         ("test", _) => test::run(&root(), rest),
+        ("fuzz", [seconds]) => fuzz::run(&root(), seconds),
         ("setup", []) => install::all(&root()),
         ("lint", []) => lint::run(&root()),
         ("help" | "--help" | "-h", []) => {

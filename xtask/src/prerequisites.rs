@@ -59,6 +59,14 @@ pub(crate) const CURL: Program = Program {
     how_to_get: "install it from a package manager (`apt-get install curl`)",
 };
 
+pub(crate) const CXX: Program = Program {
+    name: "a C++ compiler",
+    probe: &["c++", "--version"],
+    minimum: Version(5, 0),
+    how_to_get: "install it from a package manager (`xcode-select --install`, \
+                 `apt-get install g++`)",
+};
+
 pub(crate) const GIT: Program = Program {
     name: "git",
     probe: &["git", "--version"],

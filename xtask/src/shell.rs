@@ -24,6 +24,19 @@ pub(crate) fn run(directory: &Path, command: &mut Command) -> Result<(), Failure
     }
 }
 
+/// What a command prints.
+pub(crate) fn output(command: &mut Command) -> Result<String, Failure> {
+    let line = display(command);
+    let output = command
+        .output()
+        .map_err(|error| format!("could not start `{line}`: {error}"))?;
+    if output.status.success() {
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    } else {
+        Err(format!("`{line}` failed ({})", output.status))
+    }
+}
+
 /// The cargo that started us.
 pub(crate) fn cargo() -> Command {
     Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))

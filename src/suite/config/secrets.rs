@@ -113,7 +113,7 @@ fn is_header_name_usable(
 
 /// A value of `env` or `headers`, filled in. Values that look like secrets written out are kept
 /// out of everything that is shown.
-fn secret_value(entry: &Entry<'_, '_>) -> Option<Secret> {
+pub(super) fn secret_value(entry: &Entry<'_, '_>) -> Option<Secret> {
     let text = entry.string("write the value as a string, in quotes")?;
     if names_a_secret(entry.name()) && !text.contains("${") {
         entry.cx().mask(entry.span());

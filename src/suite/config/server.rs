@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use http::Uri;
 
 use super::{
-    expand, has_port,
+    expand, has_port, oauth,
     reader::{Entry, Table},
     refuse_nul, secrets,
     values::{self, Zero},
@@ -14,6 +14,10 @@ use crate::suite::{
     PROTOCOL_REVISIONS, ServerConfig, TransportChoice,
     diagnostics::{Diagnostic, shown},
 };
+
+const DEFAULT_LIMIT_BYTES: u64 = 64 << 20;
+const LEAST_LIMIT_BYTES: u64 = 64 << 10;
+const MOST_LIMIT_BYTES: u64 = 1 << 30;
 
 const COMMAND_HELP: &str =
     "write the program and its arguments as an array: command = [\"node\", \"server.js\"]";
@@ -27,6 +31,9 @@ pub(super) fn read(mut table: Table<'_, '_>) -> ServerConfig {
     let env = table.get("env");
     let ca_file = table.get("ca-file");
     let headers = table.get("headers");
+    let oauth = table.get("oauth");
+    let elicitation = table.get("elicitation");
+    let message_limit = table.get("message-limit");
     let startup_timeout = table.get("startup-timeout");
     let call_timeout = table.get("call-timeout");
     let setup = table.get("setup");
@@ -51,6 +58,13 @@ pub(super) fn read(mut table: Table<'_, '_>) -> ServerConfig {
             .as_ref()
             .map(secrets::read_headers)
             .unwrap_or_default(),
+        oauth: oauth.as_ref().and_then(oauth::read),
+        accepts_defaults: elicitation
+            .and_then(|entry| entry.choice(&[("refuse", false), ("accept-defaults", true)]))
+            .unwrap_or_default(),
+        message_limit_bytes: message_limit
+            .and_then(|entry| read_limit(&entry))
+            .unwrap_or(DEFAULT_LIMIT_BYTES),
         startup_timeout: startup_timeout
             .and_then(|entry| values::duration(&entry, Zero::Refused))
             .unwrap_or(Duration::from_mins(1)),
@@ -76,6 +90,9 @@ pub(super) fn read(mut table: Table<'_, '_>) -> ServerConfig {
             .help("write the `url` with https://, or take this line out"),
         );
     }
+    if let Some(oauth) = &oauth {
+        check_oauth(oauth, url.is_some(), headers.as_ref());
+    }
     if let (Some(headers), Some(_), None) = (&headers, &command, &url) {
         headers.cx().report(
             Diagnostic::new(
@@ -89,7 +106,46 @@ pub(super) fn read(mut table: Table<'_, '_>) -> ServerConfig {
     config
 }
 
-fn plain(entry: &Entry<'_, '_>, help: &str) -> Option<String> {
+/// A whole tool list must fit, and mcpgate must not be what fills the machine's memory.
+fn read_limit(entry: &Entry<'_, '_>) -> Option<u64> {
+    let bytes = values::bytes(entry, Zero::Refused)?;
+    if (LEAST_LIMIT_BYTES..=MOST_LIMIT_BYTES).contains(&bytes) {
+        return Some(bytes);
+    }
+    entry.refuse(
+        "`message-limit` is the most that one answer may hold",
+        "out of bounds",
+        "write a size from \"64 KiB\" to \"1 GiB\"; the default is \"64 MiB\"",
+    );
+    None
+}
+
+fn check_oauth(oauth: &Entry<'_, '_>, has_url: bool, headers: Option<&Entry<'_, '_>>) {
+    let report = |message: &str, label: &str, help: &str| {
+        let diagnostic = Diagnostic::new(oauth.key_span(), message, label).help(help);
+        oauth.cx().report(diagnostic);
+    };
+    if !has_url {
+        report(
+            "`oauth` is for HTTP only, and this server is reached over stdio",
+            "never used",
+            "hand secrets to a stdio server by `env`, or give the `url` where it listens",
+        );
+    }
+    let has_own = headers.and_then(|entry| entry.value().as_table());
+    if has_own.is_some_and(|table| {
+        let mut names = table.keys();
+        names.any(|name| name.get_ref().eq_ignore_ascii_case("authorization"))
+    }) {
+        report(
+            "both `oauth` and a header `Authorization` are given",
+            "sets Authorization, too",
+            "keep one of them",
+        );
+    }
+}
+
+pub(super) fn plain(entry: &Entry<'_, '_>, help: &str) -> Option<String> {
     let text = entry.filled_string(help)?;
     (!refuse_nul(entry, text)).then(|| text.to_owned())
 }
@@ -180,13 +236,13 @@ fn read_url(entry: &Entry<'_, '_>) -> Option<String> {
     Some(text)
 }
 
-fn has_scheme(url: &str, scheme: &str) -> bool {
+pub(super) fn has_scheme(url: &str, scheme: &str) -> bool {
     url.split_once("://")
         .is_some_and(|(written, _)| written.eq_ignore_ascii_case(scheme))
 }
 
 /// What stands before `@` in the authority of a URL.
-fn userinfo(url: &str) -> Option<&str> {
+pub(super) fn userinfo(url: &str) -> Option<&str> {
     let (_, rest) = url.split_once("://").unwrap_or(("", url));
     let authority = rest.split(['/', '?', '#']).next()?;
     authority.rsplit_once('@').map(|(userinfo, _)| userinfo)

@@ -44,6 +44,8 @@ protocol = "2025-11-25"
 cwd = "server"
 env = { PORT = "{port}", KEY = "${TOKEN}", LITERAL = "$${TOKEN}", SHORT = "${SHORT}" }
 headers = { Authorization = "Bearer ${TOKEN}", X-Trace = "on" }
+elicitation = "accept-defaults"
+message-limit = "1 MiB"
 startup-timeout = "10s"
 call-timeout = "1m 30s"
 setup = "createdb ${NAME}"
@@ -119,6 +121,8 @@ fn every_key_is_read() {
         ]
     );
     assert_eq!(server.ca_file.as_deref(), Some(Path::new("certs/ca.pem")));
+    assert!(server.accepts_defaults);
+    assert_eq!(server.message_limit_bytes, 1 << 20);
     assert_eq!(server.startup_timeout, Duration::from_secs(10));
     assert_eq!(server.call_timeout, Duration::from_secs(90));
     // Shell commands keep their own `${…}`.
@@ -423,6 +427,21 @@ fn single_mistakes() {
         "[server]\ncommand = [\"x\"]\nheaders = { A = \"b\" }",
         "[server]\nurl = \"http://h/\"\nca-file = \"ca.pem\"",
         "[server]\nurl = \"https://h/\"\nca-file = \"\"",
+        "[server]\nelicitation = \"yes\"",
+        "[server]\nmessage-limit = \"1 kB\"",
+        "[server]\nmessage-limit = \"2 GiB\"",
+        "[server]\nurl = \"http://h/\"\noauth = \"x\"",
+        "[server]\nurl = \"http://h/\"\n[server.oauth]\ntoken-url = \"https://a/t\"\nclient-id = \"c\"\n",
+        "[server]\nurl = \"http://h/\"\n[server.oauth]\ntoken-url = \"https://a/t\"\nclient-id = \"c\"\nclient-secret = \"${TOKEN}\"\nprivate-key-file = \"k.pem\"",
+        "[server]\nurl = \"http://h/\"\n[server.oauth]\ntoken-url = \"https://a/t\"\nclient-id = \"c\"\nclient-secret = \"${TOKEN}\"\naudience = \"a\"",
+        "[server]\nurl = \"http://h/\"\n[server.oauth]\ntoken-url = \"https://a/t\"\nclient-id = \"c\"\nclient-secret = \"${EMPTY}\"",
+        "[server]\nurl = \"http://h/\"\n[server.oauth]\ntoken-url = \"https://a/t\"\nclient-id = \"c\"\nclient-secret = \"${TOKEN}\"\nscopes = \"a\"",
+        "[server]\nurl = \"http://h/\"\n[server.oauth]\ntoken-url = \"http://a/t\"\nclient-id = \"c\"\nclient-secret = \"x\"",
+        "[server]\nurl = \"http://h/\"\n[server.oauth]\ntoken-url = \"https://u:p@a/t\"\nclient-id = \"c\"\nclient-secret = \"x\"",
+        "[server]\nurl = \"http://h/\"\n[server.oauth]\ntoken-url = \"a b\"\nclient-id = \"c\"\nclient-secret = \"x\"",
+        "[server]\ncommand = [\"x\"]\n[server.oauth]\ntoken-url = \"https://a/t\"\nclient-id = \"c\"\nclient-secret = \"x\"",
+        "[server]\nurl = \"http://h/\"\nheaders = { authorization = \"x\" }\n[server.oauth]\ntoken-url = \"https://a/t\"\nclient-id = \"c\"\nclient-secret = \"x\"",
+        "[server]\nurl = \"http://h/\"\n[server.oauth]\ntoken-url = \"https://a/t\"\nclient-id = \"\"\nclient-secret = \"x\"",
         "[server]\nprotocol = \"2025-11-26\"",
         "[server]\ncwd = \"\"",
         "[server]\nbuild = \"npm ci\"",
@@ -485,4 +504,21 @@ fn color_changes_only_the_look() {
     let colored = diagnostics.render(true);
     assert!(colored.contains("\u{1b}["), "{colored:?}");
     assert!(!diagnostics.render(false).contains('\u{1b}'));
+}
+
+#[test]
+fn tokens_come_from_where_oauth_says() {
+    let config = good(
+        "[server]\nurl = \"https://mcp.test/mcp\"\n[server.oauth]\n\
+         token-url = \"http://127.0.0.1:8080/token\"\nclient-id = \"ci\"\n\
+         client-secret = \"${TOKEN}\"\nscope = \"a b\"\nresource = \"\"",
+    );
+    assert_eq!(config.secrets(), [SECRET]);
+    let oauth = config.server.unwrap().oauth.unwrap();
+    assert_eq!(oauth.token_url, "http://127.0.0.1:8080/token");
+    assert_eq!(oauth.client_id, "ci");
+    assert_eq!(oauth.client_secret.unwrap().expose(), SECRET);
+    assert_eq!(oauth.scope.as_deref(), Some("a b"));
+    assert_eq!(oauth.resource.as_deref(), Some(""));
+    assert_eq!(oauth.audience, None);
 }

@@ -7,16 +7,16 @@ use serde_json::json;
 use super::{
     act::{Job, Run, Runner},
     hub::TOKEN,
-    job::{Commits, event, git, pull_request_in},
+    job::{Commits, event, git, pull_request_in, scaled},
 };
 use crate::{
     harness::{BASELINE, Project},
-    reference::{ECHO, MCPGATE, WAIT, healthy},
+    reference::{ECHO, MCPGATE, WAIT},
 };
 
 const CONFIG: &str = "mcpgate.toml";
 
-/// The configuration that [`healthy`] was measured with, but for the server's command.
+/// The configuration that the baseline was measured with, but for the server's command.
 fn config(command: &str) -> String {
     format!(
         "[server]\n\
@@ -34,6 +34,12 @@ fn config(command: &str) -> String {
 
 fn good() -> String {
     config(&format!("['{MCPGATE}', 'reference-server']"))
+}
+
+/// A baseline in which everything takes twice as long as when it was measured: how the machine is
+/// as the step measures is no matter of these tests, and `bad` is slower still.
+fn baseline() -> String {
+    to_stable_text(&scaled(200))
 }
 
 /// Slower, and curious about its environment.
@@ -82,7 +88,7 @@ fn run(runner: &Runner, number: u64, project: Project) -> (Project, Job) {
 
 #[test]
 fn a_regression_is_red_with_one_comment_that_turns_green_when_mended() {
-    let (runner, baseline) = (Runner::new(), to_stable_text(&healthy()));
+    let (runner, baseline) = (Runner::new(), baseline());
     let base = good();
     let base = [(CONFIG, base.as_str()), (BASELINE, baseline.as_str())];
     let (project, _) = pull_request(&base, &bad(), "acme/server");
@@ -144,7 +150,7 @@ fn a_regression_is_red_with_one_comment_that_turns_green_when_mended() {
 
 #[test]
 fn a_fork_keeps_its_verdict_without_a_comment_also_in_a_subfolder() {
-    let (runner, baseline) = (Runner::new(), to_stable_text(&healthy()));
+    let (runner, baseline) = (Runner::new(), baseline());
     let (path, baseline_path) = (format!("server/{CONFIG}"), format!("server/{BASELINE}"));
     let base = good();
     let base = [(&*path, &*base), (&*baseline_path, &*baseline)];
@@ -204,7 +210,7 @@ fn a_server_that_does_not_start_is_red_and_commands_nothing() {
 
 #[test]
 fn a_merge_group_is_judged_without_a_comment() {
-    let (runner, baseline) = (Runner::new(), to_stable_text(&healthy()));
+    let (runner, baseline) = (Runner::new(), baseline());
     let base = good();
     let base = [(CONFIG, base.as_str()), (BASELINE, baseline.as_str())];
     let (project, commits) = pull_request(&base, &good(), "acme/server");
@@ -274,7 +280,7 @@ fn the_first_use_is_green_and_says_how_to_make_a_baseline() {
 
 #[test]
 fn the_pair_for_forks_measures_without_rights_and_comments_without_the_code() {
-    let (runner, baseline) = (Runner::new(), to_stable_text(&healthy()));
+    let (runner, baseline) = (Runner::new(), baseline());
     let base = good();
     let base = [(CONFIG, base.as_str()), (BASELINE, baseline.as_str())];
     let (project, commits) = pull_request(&base, &bad(), "mallory/server");
