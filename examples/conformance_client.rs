@@ -4,6 +4,11 @@
 //! The suite starts a server for each scenario, names the scenario in the environment, and gives
 //! the server's URL as the last argument. What a scenario wants to see is done here by the same
 //! calls that a measurement makes.
+#![expect(
+    clippy::print_stderr,
+    clippy::disallowed_methods,
+    reason = "a program of its own, not a room of mcpgate: it reads its environment"
+)]
 
 use std::{env, process::ExitCode, time::Duration};
 
@@ -181,7 +186,7 @@ async fn token(url: &str, context: &Value) -> Result<String, Failure> {
     let proof = match context["private_key_pem"].as_str() {
         Some(pem) => {
             let key = PrivatePkcs8KeyDer::from_pem_slice(pem.as_bytes())?;
-            Proof::Key(SigningKey::new(&key)?)
+            Proof::Key(Box::new(SigningKey::new(&key)?))
         }
         None => Proof::Secret(text(context, "client_secret")?),
     };

@@ -16,7 +16,10 @@ const OWN_CHARS: usize = 300;
 
 fn hold<T>(read: Result<T, CallError>) -> Option<ErrorKind> {
     let error = read.err()?;
-    assert!(error.message.chars().count() <= 2 * EXCERPT_CHARS + OWN_CHARS, "{error}");
+    assert!(
+        error.message.chars().count() <= 2 * EXCERPT_CHARS + OWN_CHARS,
+        "{error}"
+    );
     assert!(!error.message.chars().any(char::is_control), "{error:?}");
     Some(error.kind)
 }

@@ -146,7 +146,7 @@ fn target(server: &ServerConfig, folder: Option<&Path>, pid: Option<u32>) -> Res
 fn token_source(oauth: &OAuthConfig, server: &ServerConfig) -> Result<TokenSource, String> {
     let proof = match (&oauth.client_secret, &oauth.private_key_file) {
         (Some(secret), _) => Proof::Secret(secret.expose().to_owned()),
-        (None, Some(file)) => Proof::Key(SigningKey::of(file)?),
+        (None, Some(file)) => Proof::Key(Box::new(SigningKey::of(file)?)),
         (None, None) => return Err("[server.oauth] names no secret and no key".to_owned()),
     };
     let own_url = server.url.as_deref().filter(|url| !url.contains("{port}"));

@@ -53,7 +53,7 @@ pub enum Proof {
     /// A secret, sent by HTTP Basic.
     Secret(String),
     /// An assertion, signed anew for each request.
-    Key(SigningKey),
+    Key(Box<SigningKey>),
 }
 
 /// Asks for tokens and keeps the last one.

@@ -116,16 +116,19 @@ pub const EXCERPT_CHARS: usize = 300;
 #[must_use]
 pub fn excerpt(text: &str) -> String {
     let mut out = String::new();
-    for (count, c) in text.trim().chars().enumerate() {
-        if count == EXCERPT_CHARS {
+    let mut left = EXCERPT_CHARS;
+    for c in text.trim().chars() {
+        let shown = match c {
+            '\n' | '\r' | '\t' => " ".to_owned(),
+            c if c.is_control() => c.escape_unicode().to_string(),
+            c => c.to_string(),
+        };
+        let Some(rest) = left.checked_sub(shown.chars().count()) else {
             out.push('…');
             break;
-        }
-        match c {
-            '\n' | '\r' | '\t' => out.push(' '),
-            c if c.is_control() => out.extend(c.escape_unicode()),
-            c => out.push(c),
-        }
+        };
+        left = rest;
+        out.push_str(&shown);
     }
     out
 }
@@ -135,4 +138,29 @@ pub fn excerpt(text: &str) -> String {
 pub fn excerpt_bytes(bytes: &[u8]) -> String {
     let head = &bytes[..bytes.len().min(4 * EXCERPT_CHARS + 4)];
     excerpt(&String::from_utf8_lossy(head))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_excerpt_is_short_and_printable() {
+        for (text, expected) in [
+            (" a\r\nb\tc ", "a  b c".to_owned()),
+            ("\u{1b}[31m", "\\u{1b}[31m".to_owned()),
+            (&"x".repeat(EXCERPT_CHARS), "x".repeat(EXCERPT_CHARS)),
+            (
+                &"ü".repeat(EXCERPT_CHARS + 1),
+                format!("{}…", "ü".repeat(EXCERPT_CHARS)),
+            ),
+            // Found by the fuzzer of messages: escapes are longer than what they stand for.
+            (
+                &"\0".repeat(EXCERPT_CHARS),
+                format!("{}…", "\\u{0}".repeat(EXCERPT_CHARS / 5)),
+            ),
+        ] {
+            assert_eq!(excerpt(text), expected, "{text:?}");
+        }
+    }
 }

@@ -206,3 +206,15 @@ fn a_server_that_changed_its_era_is_measured_and_not_compared() {
         .code(0)
         .says_nothing_of("nothing is comparable");
 }
+
+#[test]
+fn a_tool_that_asks_its_user_is_answered_where_that_is_wanted() {
+    for over in [Over::Stdio, Over::Http] {
+        let project = small(Project::new(), over, &["--fault", "input-required"])
+            .config("server.elicitation", "accept-defaults")
+            .tool(ECHO);
+        let results = speaks(&project, MODERN);
+        let sample = &results.jobs[0].rounds[0].scenarios["echo/concurrent"];
+        assert_eq!(sample.successes, sample.calls);
+    }
+}

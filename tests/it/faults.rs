@@ -244,7 +244,7 @@ const BROKEN_TOOLS: &[Row] = &[
         faults: &["input-required"],
         first: "failed: echo/sequential · not one of 6 calls succeeded; first error: \
                 input-required: the tool asks for more input instead of answering; mcpgate has \
-                none to give",
+                none to give beyond the defaults of forms, …",
         also: &["echo/sequential: 6 of 6 calls failed: input-required 6"],
         ..SILENT
     },

@@ -1,8 +1,14 @@
-//! Servers that are reached over TLS: by an authority of one's own, and never by way of a proxy.
+//! Servers that are reached over TLS or with a token: by an authority of one's own, by an issuer of
+//! tokens, and never by way of a proxy.
 
 use std::{
-    net::SocketAddr,
-    sync::{Arc, mpsc},
+    io::{self, Read as _, Write as _},
+    net::{self, Shutdown, SocketAddr},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+        mpsc,
+    },
     thread,
 };
 
@@ -16,6 +22,7 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 
 use crate::{
+    harness::{Project, RESULTS},
     process_care::{Started, attached},
     reference::ECHO,
 };
@@ -117,4 +124,135 @@ fn a_proxy_is_refused_in_words() {
         .code(2)
         .stderr_has("the environment sets a proxy for server.test")
         .stderr_has("add server.test to NO_PROXY");
+}
+
+const CLIENT_SECRET: &str = "the-secret-of-the-client";
+const TOKEN: &str = "the-token-that-was-issued";
+
+/// Hands each connection, with the first head that came on it, to `serve`, until the tests end.
+fn listening(serve: impl Fn(net::TcpStream, String) + Send + Sync + 'static) -> SocketAddr {
+    let listener = net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("its address");
+    let serve = Arc::new(serve);
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let Ok(mut stream) = stream else { continue };
+            let serve = Arc::clone(&serve);
+            thread::spawn(move || {
+                let mut head = Vec::new();
+                let mut buffer = [0; 4096];
+                while !head.windows(4).any(|end| end == b"\r\n\r\n") {
+                    match stream.read(&mut buffer) {
+                        Ok(0) | Err(_) => return,
+                        Ok(count) => head.extend_from_slice(&buffer[..count]),
+                    }
+                }
+                serve(stream, String::from_utf8_lossy(&head).into_owned());
+            });
+        }
+    });
+    address
+}
+
+fn answer(mut stream: &net::TcpStream, status: &str, body: &str) {
+    let length = body.len();
+    let head = format!(
+        "HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\
+         Connection: close\r\n\r\n"
+    );
+    let _ = stream.write_all(format!("{head}{body}").as_bytes());
+}
+
+/// Issues the token to who shows the secret; and how often it was asked.
+fn issuer() -> (SocketAddr, Arc<AtomicUsize>) {
+    let count = Arc::new(AtomicUsize::new(0));
+    let asked = Arc::clone(&count);
+    let address = listening(move |stream, head| {
+        asked.fetch_add(1, Ordering::Relaxed);
+        // `ci:` and the secret.
+        let basic = "authorization: basic Y2k6dGhlLXNlY3JldC1vZi10aGUtY2xpZW50\r\n";
+        if head.to_lowercase().contains(&basic.to_lowercase()) {
+            let body = format!("{{\"access_token\":\"{TOKEN}\",\"token_type\":\"Bearer\"}}");
+            answer(&stream, "200 OK", &body);
+        } else {
+            let body = r#"{"error":"invalid_client","error_description":"who are you?"}"#;
+            answer(&stream, "401 Unauthorized", body);
+        }
+    });
+    (address, count)
+}
+
+/// Lets through to a server who shows the token, and says to others what they showed.
+fn guard(server: &Started, token: &'static str) -> SocketAddr {
+    let (_, rest) = server.url.split_once("://").expect("a URL");
+    let (behind, _) = rest.split_once('/').expect("a path");
+    let behind: SocketAddr = behind.parse().expect("an address");
+    listening(move |outer, head| {
+        if !head.contains(&format!("Bearer {token}")) && !head.contains(&format!("bearer {token}"))
+        {
+            let shown = head.lines().find(|line| line.contains("earer"));
+            let body = format!("no entry with: {}", shown.unwrap_or_default());
+            return answer(&outer, "403 Forbidden", &body);
+        }
+        let Ok(mut inner) = net::TcpStream::connect(behind) else {
+            return;
+        };
+        if inner.write_all(head.as_bytes()).is_err() {
+            return;
+        }
+        let (Ok(mut from), Ok(mut to)) = (outer.try_clone(), inner.try_clone()) else {
+            return;
+        };
+        let upwards = thread::spawn(move || {
+            let _ = io::copy(&mut from, &mut to);
+            let _ = to.shutdown(Shutdown::Write);
+        });
+        let _ = io::copy(&mut inner, &mut &outer);
+        let _ = outer.shutdown(Shutdown::Both);
+        let _ = upwards.join();
+    })
+}
+
+fn with_oauth(guard: SocketAddr, issuer: SocketAddr) -> Project {
+    attached()
+        .tool(ECHO)
+        .config("server.url", format!("http://{guard}/mcp"))
+        .config("server.oauth.token-url", format!("http://{issuer}/token"))
+        .config("server.oauth.client-id", "ci")
+        .config("server.oauth.client-secret", "${CLIENT_SECRET}")
+}
+
+#[test]
+fn a_token_is_fetched_and_shown_to_nobody_else() {
+    let started = Started::new(&[]);
+    let (issuer, asked) = issuer();
+    let project = with_oauth(guard(&started, TOKEN), issuer).env("CLIENT_SECRET", CLIENT_SECRET);
+    let outcome = project.run(&["run"]).code(0).stdout_has("no errors");
+    assert_eq!(asked.load(Ordering::Relaxed), 1, "it does not end");
+    let written = project.read(RESULTS);
+    for secret in [TOKEN, CLIENT_SECRET] {
+        let outcome = format!("{outcome}");
+        assert!(!outcome.contains(secret) && !written.contains(secret));
+    }
+}
+
+#[test]
+fn a_token_that_is_not_given_or_not_taken_is_told_in_words() {
+    let started = Started::new(&[]);
+    let (issuer, _) = issuer();
+    let guard = guard(&started, "another");
+    with_oauth(guard, issuer)
+        .env("CLIENT_SECRET", "wrong-one")
+        .run(&["run"])
+        .code(3)
+        .stderr_has("no access token from http://127.0.0.1:")
+        .stderr_has("HTTP 401 Unauthorized: invalid_client who are you?; check [server.oauth]")
+        .says_nothing_of("wrong-one");
+    with_oauth(guard, issuer)
+        .env("CLIENT_SECRET", CLIENT_SECRET)
+        .run(&["run"])
+        .code(3)
+        .stderr_has("no entry with: ")
+        .stderr_has("earer ***")
+        .says_nothing_of(TOKEN);
 }

@@ -112,11 +112,8 @@ fn read_url(entry: &Entry<'_, '_>) -> Option<String> {
         entry.refuse("`token-url` is not a URL", "not a URL", URL_HELP);
         return None;
     };
-    let is_here = host == "localhost"
-        || host
-            .trim_matches(['[', ']'])
-            .parse::<std::net::IpAddr>()
-            .is_ok_and(|ip| ip.is_loopback());
+    let is_number = host.chars().all(|c| c.is_ascii_digit() || c == '.');
+    let is_here = matches!(host, "localhost" | "[::1]") || (is_number && host.starts_with("127."));
     if has_scheme(&text, "https") || (has_scheme(&text, "http") && is_here) {
         return Some(text);
     }

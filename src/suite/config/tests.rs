@@ -442,6 +442,7 @@ fn single_mistakes() {
         "[server]\ncommand = [\"x\"]\n[server.oauth]\ntoken-url = \"https://a/t\"\nclient-id = \"c\"\nclient-secret = \"x\"",
         "[server]\nurl = \"http://h/\"\nheaders = { authorization = \"x\" }\n[server.oauth]\ntoken-url = \"https://a/t\"\nclient-id = \"c\"\nclient-secret = \"x\"",
         "[server]\nurl = \"http://h/\"\n[server.oauth]\ntoken-url = \"https://a/t\"\nclient-id = \"\"\nclient-secret = \"x\"",
+        "[server]\nurl = \"http://h/\"\n[server.oauth]\ntoken-url = \"http://127.evil.test/t\"\nclient-id = \"c\"\nclient-secret = \"x\"",
         "[server]\nprotocol = \"2025-11-26\"",
         "[server]\ncwd = \"\"",
         "[server]\nbuild = \"npm ci\"",
