@@ -77,6 +77,19 @@ pub fn read_text(path: &Path) -> Result<Option<String>, Error> {
     }
 }
 
+/// Reads the text of a file of rows, of at most `limit` bytes.
+///
+/// # Errors
+/// Why it cannot be read, in words.
+pub fn read_rows(path: &Path, limit: u64) -> Result<String, String> {
+    let bytes = read_bounded(path, limit).map_err(|error| match error.kind() {
+        io::ErrorKind::FileTooLarge => format!("it is larger than {} MiB", limit >> 20),
+        io::ErrorKind::NotFound => format!("there is no {}", path.display()),
+        _ => error.to_string(),
+    })?;
+    String::from_utf8(bytes).map_err(|_| "it is not UTF-8 text".to_owned())
+}
+
 fn read_bounded(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     let file = File::open(path)?;
     if file.metadata()?.is_dir() {

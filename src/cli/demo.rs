@@ -120,6 +120,7 @@ async fn one_run(
             contains: Some(contains.to_owned()),
         },
         kind: ToolKind::Compute,
+        data: None,
     };
     let mut loaded = Loaded {
         config: Config {

@@ -6,7 +6,7 @@ use crate::{
     error::Error,
     results::Results,
     store,
-    suite::{Config, SuiteConfig, config},
+    suite::{Config, SuiteConfig, config, data},
 };
 
 /// Where the configuration is looked for.
@@ -43,16 +43,23 @@ pub(super) fn load_config(named: Option<&Path>) -> Result<Loaded, Error> {
             folder: None,
         });
     };
-    let config = config::parse(&path.display().to_string(), &text, &|name| {
-        crate::environment::variable(name)
-    })
-    .map_err(|diagnostics| Error::Config {
-        rendered: diagnostics.render(colored_stderr()),
-    })?;
     let folder = path
         .parent()
         .filter(|folder| !folder.as_os_str().is_empty())
         .map(Path::to_owned);
+    let outside = config::Outside {
+        variable: &crate::environment::variable,
+        file: &|name| {
+            let path = folder.as_deref().unwrap_or(Path::new("")).join(name);
+            store::read_rows(&path, data::LARGEST_FILE_BYTES)
+        },
+    };
+    let config =
+        config::parse(&path.display().to_string(), &text, outside).map_err(|diagnostics| {
+            Error::Config {
+                rendered: diagnostics.render(colored_stderr()),
+            }
+        })?;
     Ok(Loaded { config, folder })
 }
 

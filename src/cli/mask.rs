@@ -150,10 +150,15 @@ mod tests {
         for number in 0..secrets.len() {
             text.push_str(&format!("V{number} = \"${{V{number}}}\"\n"));
         }
-        let config = crate::suite::config::parse("mcpgate.toml", &text, &|name| {
+        let variable = |name: &str| {
             let number: usize = name.strip_prefix('V')?.parse().ok()?;
             secrets.get(number).map(|secret| (*secret).to_owned())
-        });
+        };
+        let outside = crate::suite::config::Outside {
+            variable: &variable,
+            ..crate::suite::config::Outside::NOTHING
+        };
+        let config = crate::suite::config::parse("mcpgate.toml", &text, outside);
         Mask::of(&config.unwrap())
     }
 

@@ -31,12 +31,13 @@ impl CompiledCall {
         let wrong = |problem| Error::Usage(format!("tool `{}`: {problem}", call.name));
         Ok(Self {
             tool: call.name.clone(),
-            arguments: CompiledArguments::new(&call.arguments).map_err(|e| wrong(e.to_string()))?,
+            arguments: CompiledArguments::new(&call.arguments, call.data.as_deref())
+                .map_err(|e| wrong(e.to_string()))?,
             expected: call
                 .expect
                 .contains
                 .as_deref()
-                .map(CompiledText::new)
+                .map(|text| CompiledText::new(text, call.data.as_deref()))
                 .transpose()
                 .map_err(|e| wrong(e.to_string()))?,
             seed: CallSeed::new(seed, scenario),

@@ -42,6 +42,7 @@ fn call(message: &str) -> Arc<CompiledCall> {
             contains: Some(message.to_owned()),
         },
         kind: ToolKind::Compute,
+        data: None,
     };
     Arc::new(CompiledCall::new(&call, 1, "scenario").unwrap())
 }

@@ -29,24 +29,22 @@ use super::{
 };
 use reader::{Context, Entry, Table};
 
+pub use reader::Outside;
+
 /// Larger files are refused unread: no configuration is that long.
 const LARGEST_FILE_BYTES: usize = 1 << 20;
 
 /// Reads a configuration file.
 ///
-/// `file_name` is only shown. `env` looks up the variables of `${NAME}`; the values it gives are
-/// kept in [`Secret`](super::Secret)s and never shown.
+/// `file_name` is only shown. The values of variables are kept in [`Secret`](super::Secret)s and
+/// never shown.
 ///
 /// # Errors
 ///
 /// Every mistake of the file, in the order of their places: of syntax, of names, of values, and of
 /// values that contradict each other. Where the syntax is broken, what can still be read is still
 /// checked.
-pub fn parse(
-    file_name: &str,
-    text: &str,
-    env: &dyn Fn(&str) -> Option<String>,
-) -> Result<Config, Diagnostics> {
+pub fn parse(file_name: &str, text: &str, outside: Outside<'_>) -> Result<Config, Diagnostics> {
     if text.len() > LARGEST_FILE_BYTES {
         let problem = Diagnostic::new(0..0, "the file is larger than 1 MiB", "")
             .help("is this the right file? `--config FILE` names another");
@@ -54,7 +52,7 @@ pub fn parse(
     }
     let (root, errors) = DeTable::parse_recoverable(text);
     let broken = syntax::mistakes(text, root.get_ref(), &errors);
-    let cx = Context::new(text, env);
+    let cx = Context::new(text, outside);
     let config = read(&cx, root.get_ref());
     let (mut problems, masked) = cx.into_found();
     if !broken.is_empty() {
@@ -106,8 +104,7 @@ fn parse_part<T>(
     }
     let (root, errors) = DeTable::parse_recoverable(text);
     let broken = syntax::mistakes(text, root.get_ref(), &errors);
-    let no_variables = |_: &str| None;
-    let cx = Context::new(text, &no_variables);
+    let cx = Context::new(text, Outside::NOTHING);
     let part = read(&mut Table::new(&cx, "the file", 0..0, root.get_ref()));
     let (mut problems, masked) = cx.into_found();
     problems.extend(broken.into_iter().map(|broken| broken.problem));

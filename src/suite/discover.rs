@@ -141,6 +141,7 @@ fn consider<'t>(
                 name: name.to_owned(),
                 arguments,
                 expect: Expect::default(),
+                data: None,
                 kind: if external {
                     ToolKind::External
                 } else {

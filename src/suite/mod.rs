@@ -4,19 +4,21 @@
 //! |---|---|
 //! | [`config`] | `mcpgate.toml` → [`Config`], or every mistake in it at once |
 //! | [`diagnostics`] | mistakes shown with file, line, caret and help |
-//! | [`template`] | `{{i}}`, `{{vu}}`, `{{uuid}}`: filled in for each call |
+//! | [`template`] | `{{i}}`, `{{vu}}`, `{{uuid}}` and the like: filled in for each call |
+//! | [`data`] | rows of a CSV or JSON-lines file |
 //! | [`discover`] | a server's tool list → tools and arguments, where nothing was configured |
 //! | [`standard`] | tools and what was learnt of the server → a [`Suite`] that fits the time |
 //! | [`hash`] | short hashes of definitions and tool lists |
 
 pub mod config;
+pub mod data;
 pub mod diagnostics;
 pub mod discover;
 pub mod hash;
 pub mod standard;
 pub mod template;
 
-use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
 use crate::results::Sessions;
 
@@ -277,13 +279,14 @@ impl std::fmt::Debug for Secret {
 pub struct ToolCall {
     /// The tool's name.
     pub name: String,
-    /// Template of the arguments: a JSON object whose strings may hold `{{i}}`, `{{vu}}`,
-    /// `{{uuid}}`.
+    /// Template of the arguments: a JSON object whose strings may hold placeholders.
     pub arguments: serde_json::Map<String, serde_json::Value>,
     /// What a right answer must hold.
     pub expect: Expect,
     /// `kind`: chooses default budgets.
     pub kind: ToolKind,
+    /// `data`: the rows of `{{data.column}}`.
+    pub data: Option<Arc<data::DataRows>>,
 }
 
 /// What a right answer must hold, besides its id and the absence of errors.

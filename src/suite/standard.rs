@@ -269,6 +269,9 @@ fn scenario(
     if sessions == Sessions::Shared {
         definition["sessions"] = json!("shared");
     }
+    if let Some(data) = tool.and_then(|tool| tool.data.as_ref()) {
+        definition["data"] = data.to_json();
+    }
     Scenario {
         record: ScenarioRecord {
             name: tool.map_or_else(

@@ -1,4 +1,5 @@
-//! `{{i}}`, `{{vu}}` and `{{uuid}}` in arguments and expectations.
+//! `{{i}}`, `{{vu}}`, `{{uuid}}`, `{{random 1 100}}` and `{{data.column}}` in arguments and
+//! expectations.
 //!
 //! A template is compiled once; each call is then a concatenation of ready bytes, so that filling
 //! in costs the engine next to nothing between timed calls.
@@ -13,11 +14,12 @@ use rand_chacha::{
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
-use super::diagnostics::shown;
+use super::{data::DataRows, diagnostics::shown};
 
 /// The placeholders, as help shows them.
-pub const PLACEHOLDERS: &str =
-    "{{i}} (number of the call, from 0), {{vu}} (number of the caller), {{uuid}}";
+pub const PLACEHOLDERS: &str = "{{i}} (number of the call, from 0), {{vu}} (number of the caller), {{uuid}}, \
+     {{random 1 100}} (a whole number, both ends included), {{data.column}} (of the tool's `data` \
+     file)";
 
 /// Stands for the characters `{{`.
 const ESCAPE: &str = "{{{{";
@@ -64,35 +66,57 @@ impl CallContext<'_> {
         random.fill_bytes(&mut bytes);
         uuid::Builder::from_random_bytes(bytes).into_uuid()
     }
+
+    /// A whole number from `low` to `high`, each as likely: the same wherever a call names the
+    /// same bounds, so that an expectation can name what the arguments sent.
+    #[must_use]
+    pub fn random(&self, low: i64, high: i64) -> i64 {
+        // Streams of its own: apart from the UUIDs', and for each pair of bounds.
+        let mut seed = self.seed.0;
+        let bounds = [low.to_le_bytes(), high.to_le_bytes()];
+        for (byte, mixed) in seed.iter_mut().zip(bounds.as_flattened()) {
+            *byte ^= mixed;
+        }
+        let mut random = ChaCha8Rng::from_seed(seed);
+        random.set_stream((1 << 32) | u64::from(self.vu));
+        random.set_word_pos(u128::from(self.i) * 2);
+        let span = u128::from(low.abs_diff(high)) + 1;
+        // The bias is below the span times 2^-64: none that a test could see.
+        let above = u64::try_from((u128::from(random.next_u64()) * span) >> 64);
+        low.saturating_add_unsigned(above.unwrap_or(0))
+    }
 }
 
 /// A placeholder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Placeholder {
+enum Placeholder<'t> {
     Call,
     Caller,
     Uuid,
+    Random { low: i64, high: i64 },
+    Data(&'t str),
 }
 
-impl Placeholder {
-    fn from_name(name: &str) -> Option<Self> {
-        match name {
-            "i" => Some(Self::Call),
-            "vu" => Some(Self::Caller),
-            "uuid" => Some(Self::Uuid),
-            _ => None,
-        }
+impl<'t> Placeholder<'t> {
+    /// `None` for a name that is none of [`PLACEHOLDERS`].
+    fn read(inner: &'t str) -> Option<Self> {
+        let mut words = inner.split_ascii_whitespace();
+        let found = match words.next()? {
+            "i" => Self::Call,
+            "vu" => Self::Caller,
+            "uuid" => Self::Uuid,
+            "random" => Self::Random {
+                low: words.next()?.parse().ok()?,
+                high: words.next()?.parse().ok()?,
+            },
+            name => Self::Data(name.strip_prefix("data.").filter(|it| !it.is_empty())?),
+        };
+        words.next().is_none().then_some(found)
     }
 
-    /// Digits, letters a to f and `-` only: needs no escaping in JSON.
-    fn write(self, call: CallContext<'_>, out: &mut Vec<u8>) {
-        use std::io::Write as _;
-        // Writing to a vector cannot fail.
-        let _ = match self {
-            Self::Call => write!(out, "{}", call.i),
-            Self::Caller => write!(out, "{}", call.vu),
-            Self::Uuid => write!(out, "{}", call.uuid()),
-        };
+    /// Whether a string that holds nothing else becomes a value that is no string.
+    fn is_value(self) -> bool {
+        !matches!(self, Self::Uuid)
     }
 }
 
@@ -102,6 +126,15 @@ pub enum TemplateError {
     /// `{{…}}` with a name that is none of [`PLACEHOLDERS`].
     #[error("unknown placeholder `{}`", shown(.0))]
     Unknown(String),
+    /// `{{random 5 1}}`.
+    #[error("`{}` has no number to give: its first bound is above its second", shown(.0))]
+    Empty(String),
+    /// `{{data.column}}` where there is no `data` file.
+    #[error("`{}` needs a file of rows", shown(.0))]
+    NoData(String),
+    /// `{{data.column}}` with a column that the `data` file does not have.
+    #[error("the rows of `data` have no `{}`", shown(.1))]
+    NoColumn(String, String),
     /// `{{` without `}}`.
     #[error("placeholder `{}` is not closed by `}}}}`", shown(.0))]
     Unclosed(String),
@@ -112,7 +145,11 @@ impl TemplateError {
     #[must_use]
     pub fn place(&self) -> &str {
         match self {
-            Self::Unknown(place) | Self::Unclosed(place) => place,
+            Self::Unknown(place)
+            | Self::Empty(place)
+            | Self::NoData(place)
+            | Self::NoColumn(place, _)
+            | Self::Unclosed(place) => place,
         }
     }
 }
@@ -120,11 +157,18 @@ impl TemplateError {
 #[derive(Debug, PartialEq, Eq)]
 enum Part<'t> {
     Text(&'t str),
-    Filled(Placeholder),
+    Filled {
+        placeholder: Placeholder<'t>,
+        /// The column of a [`Placeholder::Data`].
+        column: usize,
+    },
 }
 
 /// Splits a template; the first mistake ends it.
-fn parts(text: &str) -> impl Iterator<Item = Result<Part<'_>, TemplateError>> {
+fn parts<'t>(
+    text: &'t str,
+    data: Option<&'t DataRows>,
+) -> impl Iterator<Item = Result<Part<'t>, TemplateError>> {
     let mut rest = text;
     std::iter::from_fn(move || {
         if rest.is_empty() {
@@ -147,22 +191,41 @@ fn parts(text: &str) -> impl Iterator<Item = Result<Part<'_>, TemplateError>> {
             return Some(Err(TemplateError::Unclosed(whole.to_owned())));
         };
         rest = &whole[end + 2..];
-        let name = whole[2..end].trim();
-        Some(
-            Placeholder::from_name(name)
-                .map(Part::Filled)
-                .ok_or_else(|| TemplateError::Unknown(whole[..end + 2].to_owned())),
-        )
+        Some(filled(&whole[..end + 2], data))
     })
 }
 
-/// Whether a text is a right template.
+/// A whole placeholder, with its braces.
+fn filled<'t>(whole: &'t str, data: Option<&'t DataRows>) -> Result<Part<'t>, TemplateError> {
+    let inner = &whole[2..whole.len() - 2];
+    let placeholder =
+        Placeholder::read(inner).ok_or_else(|| TemplateError::Unknown(whole.to_owned()))?;
+    let mut column = 0;
+    match placeholder {
+        Placeholder::Random { low, high } if low > high => {
+            return Err(TemplateError::Empty(whole.to_owned()));
+        }
+        Placeholder::Data(name) => {
+            let data = data.ok_or_else(|| TemplateError::NoData(whole.to_owned()))?;
+            column = data
+                .column(name)
+                .ok_or_else(|| TemplateError::NoColumn(whole.to_owned(), name.to_owned()))?;
+        }
+        _ => {}
+    }
+    Ok(Part::Filled {
+        placeholder,
+        column,
+    })
+}
+
+/// Whether a text is a right template for a tool with these rows.
 ///
 /// # Errors
 ///
 /// The first placeholder that is unknown or not closed.
-pub fn check(text: &str) -> Result<(), TemplateError> {
-    parts(text).try_for_each(|part| part.map(|_| ()))
+pub fn check(text: &str, data: Option<&DataRows>) -> Result<(), TemplateError> {
+    parts(text, data).try_for_each(|part| part.map(|_| ()))
 }
 
 /// The template that gives `text` itself.
@@ -175,23 +238,6 @@ pub fn escape(text: &str) -> String {
 #[must_use]
 pub fn escape_value(value: &Value) -> Value {
     map_strings(value, &|text| Value::String(escape(text)))
-}
-
-/// Fills in a text. A wrong template, which [`check`] refuses, stays as it is.
-#[must_use]
-pub fn fill_text(text: &str, call: CallContext<'_>) -> String {
-    CompiledText::new(text).map_or_else(|_| text.to_owned(), |compiled| compiled.render(call))
-}
-
-/// Fills in every string of a JSON value. A string that is exactly `{{i}}` or `{{vu}}` becomes a
-/// number. A wrong template, which [`check`] refuses, stays as it is.
-#[must_use]
-pub fn fill(value: &Value, call: CallContext<'_>) -> Value {
-    map_strings(value, &|text| match lone_number(text) {
-        Some(Placeholder::Call) => call.i.into(),
-        Some(Placeholder::Caller) => call.vu.into(),
-        Some(Placeholder::Uuid) | None => Value::String(fill_text(text, call)),
-    })
 }
 
 /// Recursion is bounded by whoever made the value: TOML and JSON readers both stop at a depth.
@@ -208,34 +254,112 @@ fn map_strings(value: &Value, change: &dyn Fn(&str) -> Value) -> Value {
     }
 }
 
-/// The placeholder of a string that becomes a JSON number.
-fn lone_number(text: &str) -> Option<Placeholder> {
-    let mut parts = parts(text);
+/// The placeholder of a string that becomes a value which is no string.
+fn lone_value<'t>(text: &'t str, data: Option<&'t DataRows>) -> Option<(Placeholder<'t>, usize)> {
+    let mut parts = parts(text, data);
     match (parts.next(), parts.next()) {
-        (Some(Ok(Part::Filled(it @ (Placeholder::Call | Placeholder::Caller)))), None) => Some(it),
+        (
+            Some(Ok(Part::Filled {
+                placeholder,
+                column,
+            })),
+            None,
+        ) if placeholder.is_value() => Some((placeholder, column)),
         _ => None,
     }
+}
+
+/// What is written for a call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Filling {
+    Call,
+    Caller,
+    Uuid,
+    Random {
+        low: i64,
+        high: i64,
+    },
+    /// By row.
+    Row(Vec<Box<[u8]>>),
+}
+
+impl Filling {
+    /// `written` turns a cell into what stands in the place of the placeholder.
+    fn new(
+        placeholder: Placeholder<'_>,
+        column: usize,
+        data: Option<&DataRows>,
+        written: fn(&Value) -> String,
+    ) -> Self {
+        match placeholder {
+            Placeholder::Call => Self::Call,
+            Placeholder::Caller => Self::Caller,
+            Placeholder::Uuid => Self::Uuid,
+            Placeholder::Random { low, high } => Self::Random { low, high },
+            Placeholder::Data(_) => Self::Row(
+                data.map(|data| data.cells(column))
+                    .into_iter()
+                    .flatten()
+                    .map(|cell| written(cell).into_bytes().into())
+                    .collect(),
+            ),
+        }
+    }
+
+    /// All but rows are digits, letters a to f and `-` only: they need no escaping in JSON.
+    fn write(&self, call: CallContext<'_>, out: &mut Vec<u8>) {
+        use std::io::Write as _;
+        // Writing to a vector cannot fail.
+        let _ = match self {
+            Self::Call => write!(out, "{}", call.i),
+            Self::Caller => write!(out, "{}", call.vu),
+            Self::Uuid => write!(out, "{}", call.uuid()),
+            Self::Random { low, high } => write!(out, "{}", call.random(*low, *high)),
+            Self::Row(cells) => {
+                let rows = u64::try_from(cells.len()).unwrap_or(u64::MAX).max(1);
+                let row = usize::try_from(call.i % rows).unwrap_or(0);
+                out.write_all(cells.get(row).map(|cell| &**cell).unwrap_or_default())
+            }
+        };
+    }
+}
+
+/// A cell in the midst of a text.
+fn plain(cell: &Value) -> String {
+    match cell {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+/// A cell in the midst of a JSON string.
+fn quoted(cell: &Value) -> String {
+    let quoted = Value::from(plain(cell)).to_string();
+    quoted
+        .get(1..quoted.len() - 1)
+        .unwrap_or_default()
+        .to_owned()
 }
 
 /// Ready bytes and placeholders in turn.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 struct Segments {
     /// Each with the ready bytes before it.
-    filled: Vec<(Vec<u8>, Placeholder)>,
+    filled: Vec<(Vec<u8>, Filling)>,
     /// The ready bytes behind the last one.
     tail: Vec<u8>,
 }
 
 impl Segments {
-    fn push(&mut self, placeholder: Placeholder) {
+    fn push(&mut self, filling: Filling) {
         let before = std::mem::take(&mut self.tail);
-        self.filled.push((before, placeholder));
+        self.filled.push((before, filling));
     }
 
     fn write(&self, call: CallContext<'_>, out: &mut Vec<u8>) {
-        for (before, placeholder) in &self.filled {
+        for (before, filling) in &self.filled {
             out.extend_from_slice(before);
-            placeholder.write(call, out);
+            filling.write(call, out);
         }
         out.extend_from_slice(&self.tail);
     }
@@ -251,12 +375,15 @@ impl CompiledText {
     /// # Errors
     ///
     /// As [`check`].
-    pub fn new(text: &str) -> Result<Self, TemplateError> {
+    pub fn new(text: &str, data: Option<&DataRows>) -> Result<Self, TemplateError> {
         let mut segments = Segments::default();
-        for part in parts(text) {
+        for part in parts(text, data) {
             match part? {
                 Part::Text(text) => segments.tail.extend_from_slice(text.as_bytes()),
-                Part::Filled(placeholder) => segments.push(placeholder),
+                Part::Filled {
+                    placeholder,
+                    column,
+                } => segments.push(Filling::new(placeholder, column, data, plain)),
             }
         }
         Ok(Self(segments))
@@ -272,6 +399,9 @@ impl CompiledText {
 }
 
 /// The arguments of a tool call, ready to be filled in many times.
+///
+/// A string that is exactly `{{i}}`, `{{vu}}` or `{{random 1 9}}` becomes a number, one that is
+/// exactly `{{data.column}}` the value that stands in the row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CompiledArguments(Segments);
 
@@ -281,9 +411,12 @@ impl CompiledArguments {
     /// # Errors
     ///
     /// As [`check`], for the first string that is wrong.
-    pub fn new(arguments: &Map<String, Value>) -> Result<Self, TemplateError> {
+    pub fn new(
+        arguments: &Map<String, Value>,
+        data: Option<&DataRows>,
+    ) -> Result<Self, TemplateError> {
         let mut segments = Segments::default();
-        compile_object(arguments, &mut segments)?;
+        compile_object(arguments, data, &mut segments)?;
         Ok(Self(segments))
     }
 
@@ -293,7 +426,11 @@ impl CompiledArguments {
     }
 }
 
-fn compile_object(map: &Map<String, Value>, segments: &mut Segments) -> Result<(), TemplateError> {
+fn compile_object(
+    map: &Map<String, Value>,
+    data: Option<&DataRows>,
+    segments: &mut Segments,
+) -> Result<(), TemplateError> {
     segments.tail.push(b'{');
     for (n, (key, value)) in map.iter().enumerate() {
         if n > 0 {
@@ -301,28 +438,35 @@ fn compile_object(map: &Map<String, Value>, segments: &mut Segments) -> Result<(
         }
         push_json(&Value::String(key.clone()), segments);
         segments.tail.push(b':');
-        compile(value, segments)?;
+        compile(value, data, segments)?;
     }
     segments.tail.push(b'}');
     Ok(())
 }
 
-fn compile(value: &Value, segments: &mut Segments) -> Result<(), TemplateError> {
+fn compile(
+    value: &Value,
+    data: Option<&DataRows>,
+    segments: &mut Segments,
+) -> Result<(), TemplateError> {
     match value {
         Value::String(text) => {
-            if let Some(placeholder) = lone_number(text) {
-                segments.push(placeholder);
+            if let Some((placeholder, column)) = lone_value(text, data) {
+                let filling = Filling::new(placeholder, column, data, Value::to_string);
+                segments.push(filling);
                 return Ok(());
             }
             segments.tail.push(b'"');
-            for part in parts(text) {
+            for part in parts(text, data) {
                 match part? {
                     Part::Text(text) => {
-                        let quoted = Value::from(text).to_string();
-                        let inner = quoted.get(1..quoted.len() - 1).unwrap_or_default();
+                        let inner = quoted(&Value::from(text));
                         segments.tail.extend_from_slice(inner.as_bytes());
                     }
-                    Part::Filled(placeholder) => segments.push(placeholder),
+                    Part::Filled {
+                        placeholder,
+                        column,
+                    } => segments.push(Filling::new(placeholder, column, data, quoted)),
                 }
             }
             segments.tail.push(b'"');
@@ -333,11 +477,11 @@ fn compile(value: &Value, segments: &mut Segments) -> Result<(), TemplateError> 
                 if n > 0 {
                     segments.tail.push(b',');
                 }
-                compile(item, segments)?;
+                compile(item, data, segments)?;
             }
             segments.tail.push(b']');
         }
-        Value::Object(map) => compile_object(map, segments)?,
+        Value::Object(map) => compile_object(map, data, segments)?,
         Value::Null | Value::Bool(_) | Value::Number(_) => push_json(value, segments),
     }
     Ok(())

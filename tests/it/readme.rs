@@ -25,8 +25,11 @@ fn the_configuration_is_accepted_as_it_stands_and_with_every_line_switched_on() 
         .collect();
     assert_ne!(shown, all);
     for text in [shown, all] {
-        let variable = |_: &str| Some("a value".to_owned());
-        if let Err(mistakes) = config::parse("README.md", &text, &variable) {
+        let outside = config::Outside {
+            variable: &|_| Some("a value".to_owned()),
+            file: &|_| Ok("query\nfirst\n".to_owned()),
+        };
+        if let Err(mistakes) = config::parse("README.md", &text, outside) {
             panic!("{}", mistakes.render(false));
         }
     }

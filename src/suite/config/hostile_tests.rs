@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::{
     parse,
-    tests::{SECRET, WHOLE, env, good},
+    tests::{SECRET, WHOLE, good, outside},
 };
 
 /// Texts that look enough like a configuration to get far into the reader.
@@ -65,7 +65,7 @@ fn nearly_a_config() -> impl Strategy<Value = String> {
 }
 
 fn survives(text: &str) -> Result<(), TestCaseError> {
-    if let Err(diagnostics) = parse("mcpgate.toml", text, &env) {
+    if let Err(diagnostics) = parse("mcpgate.toml", text, outside()) {
         prop_assert!(!diagnostics.problems().is_empty());
         for shown in [
             diagnostics.render(false),
@@ -117,7 +117,7 @@ fn endless_dotted_keys_do_not_exhaust_the_stack() {
         format!("[[tool]]\nname = \"a\"\narguments.{deep}b = 1\n"),
         format!("[[tool]]\nname = \"a\"\n[tool.arguments.{deep}b]\nx = 1\n"),
     ] {
-        let diagnostics = parse("mcpgate.toml", &text, &env).unwrap_err();
+        let diagnostics = parse("mcpgate.toml", &text, outside()).unwrap_err();
         assert!(
             diagnostics.problems()[0]
                 .message

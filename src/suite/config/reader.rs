@@ -12,10 +12,27 @@ use crate::suite::diagnostics::{Diagnostic, shown};
 /// Mistakes that are kept.
 const MOST_PROBLEMS: usize = 500;
 
+/// What a configuration may name outside of itself.
+#[derive(Clone, Copy)]
+pub struct Outside<'c> {
+    /// The variables of `${NAME}`.
+    pub variable: &'c dyn Fn(&str) -> Option<String>,
+    /// The text of a file, relative to the configuration's folder; or why there is none.
+    pub file: &'c dyn Fn(&str) -> Result<String, String>,
+}
+
+impl Outside<'_> {
+    /// Nothing is there.
+    pub const NOTHING: Self = Self {
+        variable: &|_| None,
+        file: &|_| Err("no file is read here".to_owned()),
+    };
+}
+
 /// What the readers share: the text, the environment, and what was found so far.
 pub(super) struct Context<'c> {
     text: &'c str,
-    env: &'c dyn Fn(&str) -> Option<String>,
+    outside: Outside<'c>,
     found: RefCell<Found>,
 }
 
@@ -26,10 +43,10 @@ struct Found {
 }
 
 impl<'c> Context<'c> {
-    pub(super) fn new(text: &'c str, env: &'c dyn Fn(&str) -> Option<String>) -> Self {
+    pub(super) fn new(text: &'c str, outside: Outside<'c>) -> Self {
         Self {
             text,
-            env,
+            outside,
             found: RefCell::default(),
         }
     }
@@ -50,7 +67,12 @@ impl<'c> Context<'c> {
 
     /// A variable of the environment.
     pub(super) fn variable(&self, name: &str) -> Option<String> {
-        (self.env)(name)
+        (self.outside.variable)(name)
+    }
+
+    /// The text of a file, or why it cannot be read.
+    pub(super) fn file(&self, path: &str) -> Result<String, String> {
+        (self.outside.file)(path)
     }
 
     /// Where `needle` stands inside `span`; `span` itself if it is not there as written (a TOML

@@ -2,7 +2,7 @@ use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use serde_json::json;
 
-use super::{parse, parse_accepted, parse_policy};
+use super::{Outside, parse, parse_accepted, parse_policy};
 use crate::{
     results::Sessions,
     suite::{
@@ -13,7 +13,7 @@ use crate::{
 
 pub(super) const SECRET: &str = "s3cr3t-token";
 
-pub(super) fn env(name: &str) -> Option<String> {
+fn env(name: &str) -> Option<String> {
     match name {
         "TOKEN" => Some(SECRET.to_owned()),
         "SHORT" => Some("abc".to_owned()),
@@ -23,15 +23,32 @@ pub(super) fn env(name: &str) -> Option<String> {
     }
 }
 
+fn file(name: &str) -> Result<String, String> {
+    match name {
+        "rows.csv" => Ok("query,limit\nfirst,1\nsecond,2\n".to_owned()),
+        "rows.jsonl" => Ok("{\"query\": \"first\", \"limit\": 1}\n".to_owned()),
+        "torn.jsonl" => Ok("{\"query\": \"first\"}\n{\"que".to_owned()),
+        "empty.csv" => Ok("query\n".to_owned()),
+        _ => Err(format!("there is no {name}")),
+    }
+}
+
+pub(super) fn outside() -> Outside<'static> {
+    Outside {
+        variable: &env,
+        file: &file,
+    }
+}
+
 fn mistakes(text: &str) -> String {
-    match parse("mcpgate.toml", text, &env) {
+    match parse("mcpgate.toml", text, outside()) {
         Ok(config) => panic!("no mistake found, but read {config:#?}"),
         Err(diagnostics) => diagnostics.render(false),
     }
 }
 
 pub(super) fn good(text: &str) -> Config {
-    parse("mcpgate.toml", text, &env).unwrap_or_else(|diagnostics| panic!("{diagnostics}"))
+    parse("mcpgate.toml", text, outside()).unwrap_or_else(|diagnostics| panic!("{diagnostics}"))
 }
 
 pub(super) const WHOLE: &str = r#"
@@ -203,6 +220,55 @@ fn dollar_braces_reach_a_shell_in_a_command() {
 }
 
 #[test]
+fn rows_of_a_file_fill_arguments() {
+    for name in ["rows.csv", "rows.jsonl"] {
+        let text = format!(
+            "[[tool]]\nname = \"a\"\ndata = \"{name}\"\narguments = {{ q = \"{{{{data.query}}}}\" }}\n"
+        );
+        let config = good(&text);
+        let data = config.tools[0].data.as_ref().unwrap();
+        let limits: Vec<String> = data
+            .cells(data.column("limit").unwrap())
+            .map(ToString::to_string)
+            .collect();
+        assert!(limits[0].contains('1'), "{limits:?}");
+    }
+}
+
+#[test]
+fn mistakes_about_rows() {
+    insta::assert_snapshot!(mistakes(
+        r#"[[tool]]
+name = "no column"
+data = "rows.csv"
+arguments = { q = "{{data.qury}}", n = "{{random 9 1}}" }
+
+[[tool]]
+name = "no file"
+data = "missing.csv"
+arguments = { q = "{{data.query}}" }
+
+[[tool]]
+name = "no kind"
+data = "rows.txt"
+
+[[tool]]
+name = "torn"
+data = "torn.jsonl"
+
+[[tool]]
+name = "empty"
+data = "empty.csv"
+
+[[tool]]
+name = "without"
+arguments = { q = "{{data.query}}" }
+expect = { contains = "{{data.query}}" }
+"#
+    ));
+}
+
+#[test]
 fn missing_key() {
     insta::assert_snapshot!(mistakes("[[tool]]\narguments = {}\n"));
 }
@@ -268,7 +334,7 @@ fn mistakes_in_accepted_regressions() {
 fn a_part_is_read_from_a_file_that_cannot_be_read_whole() {
     let text = "[server]\nenv = { A = \"${NOT_SET}\" }\n[new-section]\n\
                 [gate.tolerance]\nlatency_p50 = \"30%\"\n";
-    assert!(parse("mcpgate.toml", text, &env).is_err());
+    assert!(parse("mcpgate.toml", text, outside()).is_err());
     let policy = parse_policy("mcpgate.toml", text).unwrap();
     assert!((policy.tolerance.latency_p50 - 0.3).abs() < 1e-9);
     assert_eq!(parse_accepted("mcpgate.toml", text).unwrap(), []);
@@ -325,7 +391,7 @@ fn an_open_array_in_a_section_of_many_is_one_mistake() {
 
 #[test]
 fn what_broken_syntax_may_hide_is_not_called_missing() {
-    let diagnostics = parse("mcpgate.toml", "[[tool]]\nna me = \"a\"\n", &env).unwrap_err();
+    let diagnostics = parse("mcpgate.toml", "[[tool]]\nna me = \"a\"\n", outside()).unwrap_err();
     let [problem] = diagnostics.problems() else {
         panic!("one mistake is wanted, not:\n{diagnostics}");
     };
@@ -482,7 +548,7 @@ fn single_mistakes() {
     ];
     let mut out = String::new();
     for text in cases {
-        let diagnostics = parse("mcpgate.toml", text, &env).expect_err(text);
+        let diagnostics = parse("mcpgate.toml", text, outside()).expect_err(text);
         let [problem] = diagnostics.problems() else {
             panic!("one mistake is wanted in {text:?}, not:\n{diagnostics}");
         };
@@ -501,7 +567,7 @@ fn single_mistakes() {
 
 #[test]
 fn color_changes_only_the_look() {
-    let diagnostics = parse("mcpgate.toml", "a = 1", &env).unwrap_err();
+    let diagnostics = parse("mcpgate.toml", "a = 1", outside()).unwrap_err();
     let colored = diagnostics.render(true);
     assert!(colored.contains("\u{1b}["), "{colored:?}");
     assert!(!diagnostics.render(false).contains('\u{1b}'));

@@ -1,6 +1,6 @@
 //! `[[tool]]`.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use serde_json::{Map, Number, Value};
 use toml::de::DeValue;
@@ -8,8 +8,9 @@ use toml::de::DeValue;
 use super::reader::{Context, Entry, Table};
 use crate::suite::{
     Expect, LONGEST_TOOL_NAME, ToolCall, ToolKind,
+    data::DataRows,
     diagnostics::{Diagnostic, shown},
-    template,
+    template::{self, TemplateError},
 };
 
 const TOOL_HELP: &str = "write each tool as a [[tool]] section with a `name` and `arguments`";
@@ -55,12 +56,19 @@ fn read_tool<'c, 't>(mut table: Table<'c, 't>) -> Option<(ToolCall, Entry<'c, 't
     let arguments = table.get("arguments");
     let expect = table.get("expect");
     let kind = table.get("kind");
+    let data = table.get("data");
     table.finish(&[]);
 
-    let arguments = arguments.as_ref().map(read_arguments).unwrap_or_default();
+    let rows = data.as_ref().map_or(Rows::None, |entry| {
+        read_data(entry).map_or(Rows::Unreadable, Rows::Read)
+    });
+    let arguments = arguments
+        .as_ref()
+        .map(|entry| read_arguments(entry, &rows))
+        .unwrap_or_default();
     let expect = expect
         .and_then(|entry| entry.table("`expect`", "write it as expect = { contains = \"text\" }"))
-        .map(read_expect)
+        .map(|table| read_expect(table, &rows))
         .unwrap_or_default();
     let kind = kind
         .and_then(|entry| {
@@ -78,6 +86,10 @@ fn read_tool<'c, 't>(mut table: Table<'c, 't>) -> Option<(ToolCall, Entry<'c, 't
             arguments,
             expect,
             kind,
+            data: match rows {
+                Rows::Read(rows) => Some(rows),
+                Rows::None | Rows::Unreadable => None,
+            },
         },
         entry,
     ))
@@ -98,7 +110,55 @@ fn read_name(entry: &Entry<'_, '_>) -> Option<String> {
     Some(name.to_owned())
 }
 
-fn read_expect(mut table: Table<'_, '_>) -> Expect {
+/// The rows of a tool, as far as they are known.
+enum Rows {
+    None,
+    /// They are there, but which columns they have is not known.
+    Unreadable,
+    Read(Arc<DataRows>),
+}
+
+fn read_data(entry: &Entry<'_, '_>) -> Option<Arc<DataRows>> {
+    let help = "write the path of a file of rows, relative to this one: data = \"queries.csv\"";
+    let path = entry.filled_string(help)?;
+    let is_file = |ending: &str| {
+        std::path::Path::new(path)
+            .extension()
+            .is_some_and(|it| it.eq_ignore_ascii_case(ending))
+    };
+    let read: fn(&str) -> _ = if is_file("csv") {
+        DataRows::from_csv
+    } else if is_file("jsonl") || is_file("ndjson") {
+        DataRows::from_json_lines
+    } else {
+        entry.refuse(
+            "`data` names a file of an unknown kind",
+            "neither .csv nor .jsonl",
+            "write comma-separated values with a first line of names to a .csv file, or one JSON \
+             object a line to a .jsonl file",
+        );
+        return None;
+    };
+    let text = match entry.cx().file(path) {
+        Ok(text) => text,
+        Err(problem) => {
+            let problem = format!("the rows of `data` cannot be read: {}", shown(&problem));
+            entry.refuse(problem, "named here", help);
+            return None;
+        }
+    };
+    match read(&text) {
+        Ok(rows) => Some(Arc::new(rows)),
+        Err(error) => {
+            let problem = format!("the rows of `data` cannot be used: {error}");
+            let help = "every row needs the columns that the first line or the first row names";
+            entry.refuse(problem, "named here", help);
+            None
+        }
+    }
+}
+
+fn read_expect(mut table: Table<'_, '_>, rows: &Rows) -> Expect {
     let contains = table.get("contains");
     table.finish(&[]);
     Expect {
@@ -112,29 +172,34 @@ fn read_expect(mut table: Table<'_, '_>) -> Expect {
                 );
                 return None;
             }
-            check_template(entry.cx(), &entry.span(), text);
+            check_template(entry.cx(), &entry.span(), text, rows);
             Some(text.to_owned())
         }),
     }
 }
 
-fn read_arguments(entry: &Entry<'_, '_>) -> Map<String, Value> {
+fn read_arguments(entry: &Entry<'_, '_>, rows: &Rows) -> Map<String, Value> {
     let help = "write it as arguments = { query = \"text {{i}}\", limit = 5 }";
     if entry.value().as_table().is_none() {
         entry.wrong_type("a table", help);
         return Map::new();
     }
-    match to_json(entry.cx(), &entry.span(), entry.value()) {
+    match to_json(entry.cx(), &entry.span(), entry.value(), rows) {
         Value::Object(map) => map,
         _ => Map::new(),
     }
 }
 
 /// TOML as JSON: dates become strings in RFC 3339. What JSON cannot say is reported.
-fn to_json(cx: &Context<'_>, span: &std::ops::Range<usize>, value: &DeValue<'_>) -> Value {
+fn to_json(
+    cx: &Context<'_>,
+    span: &std::ops::Range<usize>,
+    value: &DeValue<'_>,
+    rows: &Rows,
+) -> Value {
     match value {
         DeValue::String(text) => {
-            check_template(cx, span, text);
+            check_template(cx, span, text, rows);
             Value::String(text.as_ref().to_owned())
         }
         DeValue::Integer(number) => {
@@ -160,13 +225,13 @@ fn to_json(cx: &Context<'_>, span: &std::ops::Range<usize>, value: &DeValue<'_>)
         DeValue::Datetime(time) => Value::String(time.to_string()),
         DeValue::Array(array) => array
             .iter()
-            .map(|item| to_json(cx, &item.span(), item.get_ref()))
+            .map(|item| to_json(cx, &item.span(), item.get_ref(), rows))
             .collect(),
         DeValue::Table(table) => Value::Object(
             table
                 .iter()
                 .map(|(key, item)| {
-                    let json = to_json(cx, &item.span(), item.get_ref());
+                    let json = to_json(cx, &item.span(), item.get_ref(), rows);
                     (key.get_ref().as_ref().to_owned(), json)
                 })
                 .collect(),
@@ -186,16 +251,32 @@ fn no_such_number(cx: &Context<'_>, span: &std::ops::Range<usize>, allowed: &str
     Value::Null
 }
 
-fn check_template(cx: &Context<'_>, span: &std::ops::Range<usize>, text: &str) {
-    if let Err(error) = template::check(text) {
-        cx.report(
-            Diagnostic::new(
-                cx.narrow(span, error.place()),
-                error.to_string(),
-                "not a placeholder",
-            )
+fn check_template(cx: &Context<'_>, span: &std::ops::Range<usize>, text: &str, rows: &Rows) {
+    let data = match rows {
+        Rows::Read(rows) => Some(&**rows),
+        Rows::None | Rows::Unreadable => None,
+    };
+    let Err(error) = template::check(text, data) else {
+        return;
+    };
+    if matches!((&error, rows), (TemplateError::NoData(_), Rows::Unreadable)) {
+        return;
+    }
+    let problem = Diagnostic::new(
+        cx.narrow(span, error.place()),
+        error.to_string(),
+        "not a placeholder",
+    );
+    cx.report(match &error {
+        TemplateError::Unknown(_) | TemplateError::Unclosed(_) => problem
             .help(format!("allowed: {}", template::PLACEHOLDERS))
             .help("write `{{{{` for the characters `{{`"),
-        );
-    }
+        TemplateError::Empty(_) => problem.help("write the smaller number first"),
+        TemplateError::NoData(_) => problem.help("add data = \"rows.csv\" to this tool"),
+        TemplateError::NoColumn(..) => {
+            let columns = data.map(DataRows::columns).unwrap_or_default();
+            let shown: Vec<_> = columns.iter().take(20).map(|name| shown(name)).collect();
+            problem.help(format!("its columns: {}", shown.join(", ")))
+        }
+    });
 }

@@ -533,7 +533,7 @@ proptest! {
         let found = discover(&[reading("tool", &schema)], 1);
         prop_assert_eq!(found.chosen.len() + found.left_out.len(), 1);
         for chosen in found.chosen {
-            prop_assert!(template::CompiledArguments::new(&chosen.call.arguments).is_ok());
+            prop_assert!(template::CompiledArguments::new(&chosen.call.arguments, None).is_ok());
         }
     }
 }

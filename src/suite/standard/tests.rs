@@ -15,6 +15,7 @@ fn tool(name: &str) -> ToolCall {
         arguments: serde_json::Map::new(),
         expect: Expect::default(),
         kind: ToolKind::Compute,
+        data: None,
     }
 }
 
