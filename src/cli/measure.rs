@@ -14,6 +14,7 @@ use super::{
     mask::Mask,
     options::{Measuring, Size},
     progress::Progress,
+    samples::Samples,
     session::Session,
     signal::Interrupts,
 };
@@ -181,6 +182,8 @@ pub(super) async fn prepare(
     loaded: &Loaded,
     base: Option<&Results>,
 ) -> Result<Session, Error> {
+    let samples = measuring.samples.as_deref().map(Samples::create);
+    let samples = samples.transpose()?;
     let mut progress = Progress::new(measuring.quiet);
     progress.event(&Event::Probing);
     let mut interrupts = Interrupts::listen();
@@ -299,6 +302,7 @@ pub(super) async fn prepare(
         began,
         deadline,
         output: measuring.output.clone(),
+        samples,
         progress,
         mask,
         interrupts,

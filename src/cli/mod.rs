@@ -15,6 +15,7 @@ mod measure;
 mod options;
 mod progress;
 mod run;
+mod samples;
 mod schema;
 mod session;
 mod signal;

@@ -24,6 +24,9 @@ pub(super) struct Measuring {
         default_value = "mcpgate-results.json"
     )]
     pub output: PathBuf,
+    /// Where every single latency goes, besides: a line of JSON for each scenario and round.
+    #[arg(long, value_name = "FILE")]
+    pub samples: Option<PathBuf>,
     /// URL of the server: with a command, where it listens (`{port}`: a free port); alone, a server
     /// that you started.
     #[arg(long, value_name = "URL")]

@@ -1,37 +1,31 @@
-//! Progress on standard error: a bar on a terminal, one line a round elsewhere.
+//! Progress on standard error: a bar on a terminal, one line a scenario elsewhere.
 
-use std::io::IsTerminal as _;
+use std::{fmt::Write, io::IsTerminal as _, time::Duration};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 use super::options::say;
-use crate::{results::Phase, runner::event::Event};
+use crate::{report, results::Phase, runner::event::Event};
 
 /// Shows a run's events.
 pub(super) struct Progress {
     bar: Option<ProgressBar>,
     is_quiet: bool,
     current: String,
+    scenario: String,
+    /// What the scenario before gave.
+    before: String,
+    /// Unsuccessful calls so far.
+    errors: u64,
 }
 
-impl Progress {
-    /// Shows nothing if `is_quiet`.
-    pub(super) fn new(is_quiet: bool) -> Self {
-        let is_terminal = std::io::stderr().is_terminal();
-        let bar = (is_terminal && !is_quiet).then(|| {
-            let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(4));
-            let style = ProgressStyle::with_template("{prefix} {bar:20} {pos}/{len}  {wide_msg}")
-                .unwrap_or_else(|_| ProgressStyle::default_bar());
-            bar.set_style(style);
-            bar
-        });
-        Self {
-            bar,
-            is_quiet,
-            current: String::new(),
-        }
-    }
+/// Says something beside the events.
+pub(super) struct Voice {
+    bar: Option<ProgressBar>,
+    is_quiet: bool,
+}
 
+impl Voice {
     /// Says something that stays.
     pub(super) fn say(&self, text: &str) {
         if self.is_quiet {
@@ -42,14 +36,59 @@ impl Progress {
             None => say(text),
         }
     }
+}
+
+impl Progress {
+    /// Shows nothing if `is_quiet`.
+    pub(super) fn new(is_quiet: bool) -> Self {
+        let is_terminal = std::io::stderr().is_terminal();
+        let bar = (is_terminal && !is_quiet).then(|| {
+            let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(4));
+            let template = "{prefix} {bar:20} {pos}/{len}{left}  {wide_msg}";
+            let style = ProgressStyle::with_template(template)
+                .unwrap_or_else(|_| ProgressStyle::default_bar())
+                .with_key("left", |state: &ProgressState, text: &mut dyn Write| {
+                    let _ = text.write_str(&time_left(state));
+                });
+            bar.set_style(style);
+            bar
+        });
+        Self {
+            bar,
+            is_quiet,
+            current: String::new(),
+            scenario: String::new(),
+            before: String::new(),
+            errors: 0,
+        }
+    }
+
+    /// Says something that stays.
+    pub(super) fn say(&self, text: &str) {
+        self.voice().say(text);
+    }
+
+    /// What can say something while the events go on.
+    pub(super) fn voice(&self) -> Voice {
+        Voice {
+            bar: self.bar.clone(),
+            is_quiet: self.is_quiet,
+        }
+    }
 
     fn begin(&mut self, what: &str, number: u32, of: u32) {
         self.current = format!("{what} {number}/{of}");
+        self.scenario.clear();
         if let Some(bar) = &self.bar {
+            if number == 1 {
+                // Rounds tell nothing of how long soaks take.
+                bar.reset();
+            }
             bar.set_prefix(what.to_owned());
             bar.set_length(u64::from(of));
             bar.set_position(u64::from(number.saturating_sub(1)));
         }
+        self.show();
     }
 
     /// Takes an event.
@@ -69,16 +108,41 @@ impl Progress {
             }
             Event::Soak { number, of } => self.begin("soak", *number, *of),
             Event::Scenario { name } => {
-                if let Some(bar) = &self.bar {
-                    bar.set_message(crate::mcp::outcome::excerpt(name));
-                }
+                self.scenario = crate::mcp::outcome::excerpt(name);
+                self.show();
             }
-            Event::Measured { .. } => {}
+            Event::Latencies(_) => {}
+            Event::Measured { sample, .. } => {
+                let errors: u64 = sample.errors.values().map(|n| u64::from(*n)).sum();
+                self.errors += errors;
+                let given = report::sample_in_words(sample);
+                if self.bar.is_none() {
+                    let errors = errors_in_words(errors);
+                    self.say(&format!(
+                        "{}  {}  {given}{errors}",
+                        self.current, self.scenario
+                    ));
+                }
+                self.before = format!("  ({}: {given})", self.scenario);
+                self.show();
+            }
             Event::RoundEnded { elapsed } => match &self.bar {
                 Some(bar) => bar.inc(1),
                 None => self.say(&format!("{}  {:.1} s", self.current, elapsed.as_secs_f64())),
             },
             Event::Note(text) => self.say(&format!("note: {text}")),
+        }
+    }
+
+    fn show(&self) {
+        if let Some(bar) = &self.bar {
+            let errors = errors_in_words(self.errors);
+            let now = if self.scenario.is_empty() {
+                "starting"
+            } else {
+                &self.scenario
+            };
+            bar.set_message(format!("{now}{}{errors}", self.before));
         }
     }
 
@@ -88,6 +152,24 @@ impl Progress {
             bar.finish_and_clear();
         }
     }
+}
+
+/// Nothing where there are none.
+fn errors_in_words(errors: u64) -> String {
+    match errors {
+        0 => String::new(),
+        1 => ", 1 error".to_owned(),
+        errors => format!(", {errors} errors"),
+    }
+}
+
+/// By the rounds before; nothing in the first.
+fn time_left(state: &ProgressState) -> String {
+    if state.pos() == 0 {
+        return String::new();
+    }
+    let left = Duration::from_secs(state.eta().as_secs());
+    format!(", {} left", humantime::format_duration(left))
 }
 
 impl Drop for Progress {

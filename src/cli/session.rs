@@ -4,7 +4,13 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use tokio::time::{Duration, Instant};
 
-use super::{files, mask::Mask, progress::Progress, signal::Interrupts};
+use super::{
+    files,
+    mask::Mask,
+    progress::Progress,
+    samples::Samples,
+    signal::{Ended, Interrupts},
+};
 use crate::{
     error::Error,
     process::Guard,
@@ -26,6 +32,8 @@ pub(super) struct Session {
     pub deadline: Deadline,
     /// Where the results go.
     pub output: PathBuf,
+    /// Where every single latency goes.
+    pub samples: Option<Samples>,
     /// How the run is shown.
     pub progress: Progress,
     /// Hides secrets in what the server says.
@@ -68,7 +76,7 @@ impl Session {
     ) -> Result<Early, Error> {
         for number in 1..=count {
             let early = self
-                .until_interrupted(phase, Part::Round { number, of: count })
+                .measure(phase, Part::Round { number, of: count })
                 .await?;
             if early.is_some() || self.is_incomplete() {
                 return Ok(early);
@@ -79,24 +87,42 @@ impl Session {
 
     /// Measures the soaks of the suite.
     pub(super) async fn measure_soaks(&mut self, phase: Phase) -> Result<Early, Error> {
-        if self.is_incomplete() {
-            return Ok(None);
+        let of = match self.plan.suite.soaks.len() {
+            0 => 0,
+            _ => self.plan.suite.soak_rounds,
+        };
+        for number in 1..=of {
+            if self.is_incomplete() {
+                break;
+            }
+            let early = self.measure(phase, Part::Soak { number, of }).await?;
+            if early.is_some() {
+                return Ok(early);
+            }
         }
-        self.until_interrupted(phase, Part::Soaks).await
+        Ok(None)
     }
 
     fn is_incomplete(&self) -> bool {
         self.results.jobs.iter().any(|job| job.incomplete.is_some())
     }
 
-    async fn until_interrupted(&mut self, phase: Phase, part: Part) -> Result<Early, Error> {
+    async fn measure(&mut self, phase: Phase, part: Part) -> Result<Early, Error> {
         let Some(job) = self.results.jobs.first_mut() else {
             return Ok(None);
         };
+        let before = job.rounds.len();
+        let voice = self.progress.voice();
         let progress = &mut self.progress;
         let mask = &self.mask;
+        let samples = &mut self.samples;
         let mut listener = |event: Event<'_>| match event {
             Event::Note(text) => progress.event(&Event::Note(&mask.text(text))),
+            Event::Latencies(latencies) => {
+                if let Some(samples) = samples {
+                    samples.add(latencies);
+                }
+            }
             other => progress.event(&other),
         };
         let work = async {
@@ -112,12 +138,26 @@ impl Session {
                     )
                     .await
                 }
-                Part::Soaks => {
-                    runner::run_soaks(&self.plan, phase, self.deadline, job, &mut listener).await
+                Part::Soak { number, of } => {
+                    runner::run_soak(
+                        &self.plan,
+                        phase,
+                        (number, of),
+                        self.deadline,
+                        job,
+                        &mut listener,
+                    )
+                    .await
                 }
             }
         };
-        let outcome = self.interrupts.until(work).await;
+        let what = part.name();
+        let asked = || {
+            voice.say(&format!(
+                "interrupted: finishing this {what}; once more stops at once"
+            ));
+        };
+        let ended = self.interrupts.whole(work, asked).await;
         if let Some(first) = job.rounds.first_mut() {
             for (name, sample) in &self.failed {
                 first
@@ -130,15 +170,16 @@ impl Session {
             1 => "1 round".to_owned(),
             rounds => format!("{rounds} rounds"),
         };
-        let problem = match outcome {
-            Some(Ok(())) => None,
-            Some(Err(failure)) => Some(failure.to_string()),
-            None => {
+        let problem = match ended {
+            Ended::Done(Ok(())) => None,
+            Ended::Done(Err(failure)) | Ended::Last(Err(failure)) => Some(failure.to_string()),
+            Ended::Last(Ok(())) | Ended::Stopped => {
                 job.incomplete = Some(format!("interrupted after {rounds}"));
                 Some(format!("interrupted after {rounds}"))
             }
         };
         self.mask.hide_in_job(job);
+        let has_round = job.rounds.len() > before;
         let kept = if job.rounds.is_empty() {
             files::still_there(&self.output)
         } else {
@@ -148,6 +189,9 @@ impl Session {
                 self.output.display()
             )
         };
+        if let Some(samples) = &mut self.samples {
+            samples.keep(has_round)?;
+        }
         Ok(problem.map(|problem| {
             self.mask
                 .error(Error::NotMeasured(format!("{problem}{kept}")))
@@ -162,5 +206,14 @@ impl Session {
 
 enum Part {
     Round { number: u32, of: u32 },
-    Soaks,
+    Soak { number: u32, of: u32 },
+}
+
+impl Part {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Round { .. } => "round",
+            Self::Soak { .. } => "soak",
+        }
+    }
 }

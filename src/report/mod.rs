@@ -52,12 +52,30 @@ pub use run_markdown::run_markdown;
 pub use run_text::run_text;
 pub use text::text;
 
-use crate::{gate::Judgement, results::Results};
+use crate::{
+    gate::{Judgement, Unit},
+    results::{Results, Sample},
+};
 
 /// Foreign prose for a sentence in Markdown.
 #[must_use]
 pub fn prose(text: &str) -> String {
     escape::markdown_prose(text)
+}
+
+/// What one scenario gave in one round, while the run goes on: `p95 1.20 ms, 812/s`.
+#[must_use]
+pub fn sample_in_words(sample: &Sample) -> String {
+    let Some(wall) = sample.wall else {
+        return "no successful call".to_owned();
+    };
+    let (name, ns) = match wall.p95_ns {
+        Some(p95_ns) => ("p95", p95_ns),
+        None => ("p50", wall.p50_ns),
+    };
+    let time = figure::figure(ns as f64, Unit::Nanoseconds);
+    let rate = figure::figure(sample.throughput_per_s(), Unit::CallsPerSecond);
+    format!("{name} {time}, {rate}").replace(figure::GAP, " ")
 }
 
 /// Everything a report is made of; the same for every format.

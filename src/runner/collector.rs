@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use tokio::time::{Duration, Instant};
 
+use super::event::Latencies;
 use crate::{
     mcp::{
         client::Exchange,
         outcome::{CallError, ErrorKind, Strays},
     },
-    results::{ErrorSample, Latency, Sample, TIMEOUTS_IN_A_ROW},
+    results::{ErrorSample, Latency, Phase, Sample, TIMEOUTS_IN_A_ROW},
     stats::quantile,
 };
 
@@ -132,6 +133,23 @@ impl Collector {
     #[must_use]
     pub fn errors(&self) -> &BTreeMap<String, u32> {
         &self.errors
+    }
+
+    /// The single latencies, as they came.
+    #[must_use]
+    pub fn latencies<'a>(
+        &'a self,
+        (phase, round): (Phase, u32),
+        scenario: &'a str,
+    ) -> Latencies<'a> {
+        Latencies {
+            phase,
+            round,
+            scenario,
+            wall_ns: &self.wall_ns,
+            first_byte_ns: &self.first_byte_ns,
+            adjusted_ns: &self.adjusted_ns,
+        }
     }
 
     /// Whether going on would only wait for more time-outs.

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde::Serialize;
+
 use crate::results::{Phase, Sample};
 
 /// Something happened.
@@ -30,6 +32,8 @@ pub enum Event<'a> {
         /// Its name.
         name: &'a str,
     },
+    /// What a scenario's figures are taken from, before they are.
+    Latencies(&'a Latencies<'a>),
     /// A scenario has ended.
     Measured {
         /// Its name.
@@ -44,6 +48,24 @@ pub enum Event<'a> {
     },
     /// Something that the user should know at once.
     Note(&'a str),
+}
+
+/// The single latencies of one scenario in one round: a line of a samples file.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct Latencies<'a> {
+    /// Why the round was measured.
+    pub phase: Phase,
+    /// The round's index in the results.
+    pub round: u32,
+    /// The scenario's name.
+    pub scenario: &'a str,
+    /// Wall time of each successful call: in order, where calls go one after another; caller
+    /// after caller, where several are in flight.
+    pub wall_ns: &'a [u64],
+    /// Of the same calls, from the request's start to the answer's first byte; none for handshakes.
+    pub first_byte_ns: &'a [u64],
+    /// Of the same calls, wall time less scheduler wait; none where it is not known.
+    pub adjusted_ns: &'a [u64],
 }
 
 /// Takes events; must return quickly, since it runs on the measuring thread.

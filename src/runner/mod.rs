@@ -116,53 +116,48 @@ pub async fn run_round(
     Ok(())
 }
 
-/// Measures the suite's soaks and adds them to `job`; see [`run_round`].
+/// Measures one soak, number `of.0` of `of.1`, and adds it to `job`; see [`run_round`].
 ///
 /// # Errors
 /// As [`run_round`].
-pub async fn run_soaks(
+pub async fn run_soak(
     plan: &Plan,
     phase: Phase,
+    (number, of): (u32, u32),
     deadline: Deadline,
     job: &mut Job,
     listener: Listener<'_>,
 ) -> Result<(), RunFailure> {
-    if plan.suite.soaks.is_empty() {
+    let began = Instant::now();
+    if deadline.is_over() {
+        job.incomplete = Some(format!(
+            "max-time was used up after {} of {of} soaks",
+            number - 1
+        ));
         return Ok(());
     }
-    let of = plan.suite.soak_rounds;
-    for number in 1..=of {
-        let began = Instant::now();
-        if deadline.is_over() {
-            job.incomplete = Some(format!(
-                "max-time was used up after {} of {of} soaks",
-                number - 1
-            ));
+    listener(Event::Soak { number, of });
+    let index = u32::try_from(job.soaks.len()).unwrap_or(u32::MAX);
+    let mut findings = Findings::default();
+    let given_up = GivenUp::so_far(&plan.suite, job);
+    let work = soak::run(plan, phase, index, given_up, &mut findings, listener);
+    let outcome = deadline.cut(work).await;
+    let place = format!("soak {}, {}", index + 1, findings.place());
+    take_findings(job, findings, listener);
+    match outcome.unwrap_or(Err(RunFailure::OutOfTime { place })) {
+        Ok(soak) => job.soaks.push(soak),
+        Err(failure @ RunFailure::OutOfTime { .. }) => {
+            drop(fail(job, failure));
             return Ok(());
         }
-        listener(Event::Soak { number, of });
-        let index = u32::try_from(job.soaks.len()).unwrap_or(u32::MAX);
-        let mut findings = Findings::default();
-        let given_up = GivenUp::so_far(&plan.suite, job);
-        let work = soak::run(plan, phase, index, given_up, &mut findings, listener);
-        let outcome = deadline.cut(work).await;
-        let place = format!("soak {}, {}", index + 1, findings.place());
-        take_findings(job, findings, listener);
-        match outcome.unwrap_or(Err(RunFailure::OutOfTime { place })) {
-            Ok(soak) => job.soaks.push(soak),
-            Err(failure @ RunFailure::OutOfTime { .. }) => {
-                drop(fail(job, failure));
-                return Ok(());
-            }
-            Err(failure) => {
-                let place = format!("the start of soak {}", index + 1);
-                return Err(fail(job, failure.later(place)));
-            }
+        Err(failure) => {
+            let place = format!("the start of soak {}", index + 1);
+            return Err(fail(job, failure.later(place)));
         }
-        listener(Event::RoundEnded {
-            elapsed: began.elapsed(),
-        });
     }
+    listener(Event::RoundEnded {
+        elapsed: began.elapsed(),
+    });
     Ok(())
 }
 

@@ -200,6 +200,8 @@ pub async fn run(
             .await
             .map_err(|failure| failure.at(&place))?;
         keep_error(findings, name, &mut collector);
+        let latencies = collector.latencies((phase, index), name);
+        listener(Event::Latencies(&latencies));
         let sample = collector.into_sample();
         if sample.was_given_up(scenario.record.calls) {
             given_up.add(&scenario.record);

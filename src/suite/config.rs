@@ -12,6 +12,8 @@ mod tools;
 mod values;
 
 #[cfg(test)]
+mod data_tests;
+#[cfg(test)]
 mod hostile_tests;
 #[cfg(test)]
 mod tests;

@@ -1,5 +1,5 @@
 //! Servers as they come: behind wrappers, started by someone else, in need of hooks and secrets;
-//! and mcpgate interrupted while it measures them. Every run is checked for what it left behind.
+//! and mcpgate killed while it measures them. Every run is checked for what it left behind.
 
 use std::{
     io::{BufRead as _, BufReader},
@@ -11,16 +11,17 @@ use rustix::process::Signal;
 
 use crate::{
     harness::{Project, RESULTS, Running},
+    interrupts::changed_in_round_2,
     reference::{ECHO, MCPGATE, Over, WAIT, command, reached, shell_line, small},
 };
 
 /// A run that goes on until it is ended.
-fn endless(over: Over) -> Project {
+pub(crate) fn endless(over: Over) -> Project {
     small(Project::new(), over, &[]).tool(WAIT)
 }
 
 /// Started, and past its first round.
-fn measuring(project: &Project) -> Running<'_> {
+pub(crate) fn measuring(project: &Project) -> Running<'_> {
     let running = project.start(&["run", "--rounds", "200"]);
     let results = project.path(RESULTS);
     running.until("past the first round", || results.is_file());
@@ -28,44 +29,8 @@ fn measuring(project: &Project) -> Running<'_> {
 }
 
 #[test]
-fn a_signal_ends_a_run_and_keeps_its_rounds() {
-    for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
-        for over in [Over::Stdio, Over::Http] {
-            let project = endless(over);
-            let running = measuring(&project);
-            running.signal(signal);
-            let outcome = running
-                .wait()
-                .code(3)
-                .stdout_has("ended early: ")
-                .stderr_has("error: interrupted after ")
-                .stderr_has(&format!("measured before are kept in {RESULTS}"));
-            let job = &project.results().jobs[0];
-            let rounds = job.rounds.len();
-            assert!((1..200).contains(&rounds), "{signal:?}\n{outcome}");
-            let said = match rounds {
-                1 => "interrupted after 1 round".to_owned(),
-                rounds => format!("interrupted after {rounds} rounds"),
-            };
-            assert_eq!(job.incomplete.as_deref(), Some(said.as_str()));
-            outcome.stderr_has(&said);
-        }
-    }
-}
-
-#[test]
 fn rounds_are_kept_when_the_time_is_used_up_in_a_later_one() {
-    let healthy = shell_line(&command(Over::Stdio, &[]));
-    let hanging = shell_line(&command(Over::Stdio, &["--fault", "hang-on-call=15"]));
-    // The first start is the one that asks for the tools, the third that of round 2.
-    let script = format!(
-        "echo >> starts; if [ $(wc -l < starts) -lt 3 ]; then exec {healthy}; fi; exec {hanging}"
-    );
-    let project = small(Project::new(), Over::Stdio, &[])
-        .config(
-            "server.command",
-            vec!["sh".to_owned(), "-c".to_owned(), script],
-        )
+    let project = changed_in_round_2(&["--fault", "hang-on-call=15"])
         .config("server.call-timeout", "60s")
         .config("suite.max-time", "4s")
         .tool(ECHO);
@@ -80,23 +45,6 @@ fn rounds_are_kept_when_the_time_is_used_up_in_a_later_one() {
         .run(&["baseline", "update"])
         .code(2)
         .stderr_has(&format!("the run is incomplete: {why}"));
-}
-
-#[test]
-fn a_signal_before_the_first_round_says_that_nothing_was_measured() {
-    let project = small(
-        Project::new(),
-        Over::Stdio,
-        &["--fault", "hang-on-initialize"],
-    );
-    let running = project.start(&["run"]);
-    running.until_processes(3);
-    running.signal(Signal::INT);
-    running
-        .wait()
-        .code(3)
-        .stderr_has("error: interrupted before the first round");
-    assert!(!project.path(RESULTS).exists());
 }
 
 #[test]

@@ -40,7 +40,7 @@ pub(super) fn outside() -> Outside<'static> {
     }
 }
 
-fn mistakes(text: &str) -> String {
+pub(super) fn mistakes(text: &str) -> String {
     match parse("mcpgate.toml", text, outside()) {
         Ok(config) => panic!("no mistake found, but read {config:#?}"),
         Err(diagnostics) => diagnostics.render(false),
@@ -217,55 +217,6 @@ fn dollar_braces_reach_a_shell_in_a_command() {
         config.server.unwrap().command.unwrap(),
         ["sh", "-c", "exec ${PROGRAM} $HOME"]
     );
-}
-
-#[test]
-fn rows_of_a_file_fill_arguments() {
-    for name in ["rows.csv", "rows.jsonl"] {
-        let text = format!(
-            "[[tool]]\nname = \"a\"\ndata = \"{name}\"\narguments = {{ q = \"{{{{data.query}}}}\" }}\n"
-        );
-        let config = good(&text);
-        let data = config.tools[0].data.as_ref().unwrap();
-        let limits: Vec<String> = data
-            .cells(data.column("limit").unwrap())
-            .map(ToString::to_string)
-            .collect();
-        assert!(limits[0].contains('1'), "{limits:?}");
-    }
-}
-
-#[test]
-fn mistakes_about_rows() {
-    insta::assert_snapshot!(mistakes(
-        r#"[[tool]]
-name = "no column"
-data = "rows.csv"
-arguments = { q = "{{data.qury}}", n = "{{random 9 1}}" }
-
-[[tool]]
-name = "no file"
-data = "missing.csv"
-arguments = { q = "{{data.query}}" }
-
-[[tool]]
-name = "no kind"
-data = "rows.txt"
-
-[[tool]]
-name = "torn"
-data = "torn.jsonl"
-
-[[tool]]
-name = "empty"
-data = "empty.csv"
-
-[[tool]]
-name = "without"
-arguments = { q = "{{data.query}}" }
-expect = { contains = "{{data.query}}" }
-"#
-    ));
 }
 
 #[test]
