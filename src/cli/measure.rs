@@ -182,7 +182,8 @@ pub(super) async fn prepare(
     loaded: &Loaded,
     base: Option<&Results>,
 ) -> Result<Session, Error> {
-    let samples = measuring.samples.as_deref().map(Samples::create);
+    let samples = measuring.samples.as_deref();
+    let samples = samples.map(|path| Samples::create(path, &measuring.output));
     let samples = samples.transpose()?;
     let mut progress = Progress::new(measuring.quiet);
     progress.event(&Event::Probing);

@@ -9,15 +9,29 @@ pub(super) struct Samples {
     path: PathBuf,
     /// Lines of the round that is being measured.
     lines: Vec<u8>,
+    /// Whether the file is this run's already.
+    is_begun: bool,
 }
 
 impl Samples {
-    /// Begins an empty file, so that a path that cannot be written is known before the run.
-    pub(super) fn create(path: &Path) -> Result<Self, Error> {
-        store::write_atomic(path, b"")?;
+    /// So that a path that cannot be written is known before the run. What an earlier run left
+    /// there stays until this one has something to put in its place.
+    pub(super) fn create(path: &Path, output: &Path) -> Result<Self, Error> {
+        if path == output {
+            let path = path.display();
+            return Err(Error::Usage(format!(
+                "--samples and --output both name {path}: give the samples a file of their own"
+            )));
+        }
+        if path.exists() {
+            store::append(path, b"")?;
+        } else {
+            store::write_atomic(path, b"")?;
+        }
         Ok(Self {
             path: path.to_owned(),
             lines: Vec::new(),
+            is_begun: false,
         })
     }
 
@@ -35,9 +49,13 @@ impl Samples {
     /// Writes what was taken if its round is among the results, and forgets it otherwise.
     pub(super) fn keep(&mut self, is_whole: bool) -> Result<(), Error> {
         let lines = std::mem::take(&mut self.lines);
-        if is_whole {
-            store::append(&self.path, &lines)?;
+        if !is_whole {
+            return Ok(());
         }
-        Ok(())
+        if self.is_begun {
+            return store::append(&self.path, &lines);
+        }
+        self.is_begun = true;
+        store::write_atomic(&self.path, &lines)
     }
 }

@@ -111,7 +111,7 @@ impl Session {
         let Some(job) = self.results.jobs.first_mut() else {
             return Ok(None);
         };
-        let before = job.rounds.len();
+        let rounds_before = job.rounds.len();
         let voice = self.progress.voice();
         let progress = &mut self.progress;
         let mask = &self.mask;
@@ -179,7 +179,7 @@ impl Session {
             }
         };
         self.mask.hide_in_job(job);
-        let has_round = job.rounds.len() > before;
+        let has_round = job.rounds.len() > rounds_before;
         let kept = if job.rounds.is_empty() {
             files::still_there(&self.output)
         } else {

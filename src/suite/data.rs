@@ -3,6 +3,8 @@
 //! Call number *i* uses row *i* modulo the number of rows: the same calls every time, and every
 //! row as often as any other.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 /// Largest file of rows, in bytes.
@@ -69,8 +71,9 @@ impl DataRows {
             .iter()
             .map(|name| name.trim_start_matches('\u{feff}').trim().to_owned())
             .collect();
-        for (n, name) in columns.iter().enumerate() {
-            if columns.iter().take(n).any(|other| other == name) {
+        let mut seen = BTreeSet::new();
+        for name in &columns {
+            if !seen.insert(name) {
                 let twice = crate::suite::diagnostics::shown(name);
                 return Err(at(1, format!("the column `{twice}` is there twice")));
             }

@@ -100,6 +100,10 @@ enum Placeholder<'t> {
 impl<'t> Placeholder<'t> {
     /// `None` for a name that is none of [`PLACEHOLDERS`].
     fn read(inner: &'t str) -> Option<Self> {
+        // The name of a column may hold spaces.
+        if let Some(column) = inner.trim().strip_prefix("data.") {
+            return Some(Self::Data(column)).filter(|_| !column.is_empty());
+        }
         let mut words = inner.split_ascii_whitespace();
         let found = match words.next()? {
             "i" => Self::Call,
@@ -109,7 +113,7 @@ impl<'t> Placeholder<'t> {
                 low: words.next()?.parse().ok()?,
                 high: words.next()?.parse().ok()?,
             },
-            name => Self::Data(name.strip_prefix("data.").filter(|it| !it.is_empty())?),
+            _ => return None,
         };
         words.next().is_none().then_some(found)
     }

@@ -188,9 +188,9 @@ impl Report {
 /// change about nineteen times in twenty, and less often above.
 const SCATTER: f64 = 0.1;
 
-/// Factor between the two sides of an unchanged figure from which on no noise is so small that the
-/// tolerance of 20 % could be excluded by two sides of six and twelve rounds.
-const MOVED: f64 = 1.1;
+/// Student's t at 95 % on one side, with the fifteen degrees of freedom of six rounds against
+/// eleven.
+const T: f64 = 1.75;
 
 /// Factor in the time of one and the same work from which on the machine was not the same for both
 /// sides: it changed its pace, or came under a neighbour for longer than a side was measured.
@@ -213,18 +213,19 @@ fn holds(mut project: Project, tools: &Tools, twice: &str) {
     let (unchanged, outcome) = compare(&project);
     let (base, candidate) = (rounds(&project, BASELINE), rounds(&project, RESULTS));
     let is_one_speed = is_one_speed(&base, &candidate);
-    let rounds_of_both = [base.clone(), candidate].concat();
+    let rounds_of_both = [base.clone(), candidate.clone()].concat();
     for open in unchanged
         .comparisons
         .iter()
         .filter(|c| c.verdict == "inconclusive")
     {
         let scatter = scatter(&rounds_of_both, open);
-        let has_moved = open
-            .ratio
-            .is_some_and(|ratio| ratio.max(1.0 / ratio) > MOVED);
+        let reaches = scatter.zip(open.ratio).is_some_and(|(scatter, ratio)| {
+            let rounds = 1.0 / base.len() as f64 + 1.0 / candidate.len() as f64;
+            ratio.ln().abs() + T * scatter * rounds.sqrt() > 1.2_f64.ln()
+        });
         assert!(
-            !is_one_speed || has_moved || scatter.is_some_and(|scatter| scatter > SCATTER),
+            !is_one_speed || reaches || scatter.is_some_and(|scatter| scatter > SCATTER),
             "{open:?} is undecided, and its rounds scatter by {scatter:?}\n{outcome}"
         );
     }

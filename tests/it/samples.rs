@@ -7,7 +7,7 @@ use rustix::process::Signal;
 use serde::Deserialize;
 
 use crate::{
-    harness::Project,
+    harness::{Project, RESULTS},
     reference::{ECHO, Over, WAIT, small},
 };
 
@@ -68,15 +68,27 @@ fn the_figures_of_the_results_are_those_of_the_samples() {
 
 #[test]
 fn a_file_that_cannot_be_written_is_known_before_the_run() {
-    let project = small(Project::new(), Over::Stdio, &[]).tool(ECHO);
+    let project = small(Project::new(), Over::Stdio, &[])
+        .tool(ECHO)
+        .file("folder/a.txt", "");
     project
-        .run(&["run", "--samples", "samples.jsonl/in-a-file"])
-        .code(0);
-    // The folder was made; now there is something in the way.
-    project
-        .run(&["run", "--samples", "samples.jsonl"])
+        .run(&["run", "--samples", "folder"])
         .code(5)
-        .stderr_has("samples.jsonl");
+        .stderr_has("folder");
+    assert!(!project.path(RESULTS).exists());
+}
+
+#[test]
+fn an_earlier_file_stays_until_there_is_something_to_put_in_its_place() {
+    let project = Project::new()
+        .config("server.command", vec!["mcpgate-no-such-program"])
+        .file("samples.jsonl", "of an earlier run");
+    project.run(&["run", "--samples", "samples.jsonl"]).code(3);
+    assert_eq!(project.read("samples.jsonl"), "of an earlier run");
+    project
+        .run(&["run", "--samples", "same.json", "--output", "same.json"])
+        .code(2)
+        .stderr_has("same.json");
 }
 
 #[test]

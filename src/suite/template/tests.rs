@@ -13,8 +13,8 @@ fn seed() -> CallSeed {
 
 fn rows() -> DataRows {
     DataRows::from_json_lines(
-        r#"{"q": "a \"b\"", "n": 5, "deep": {"at": [null]}}
-           {"q": "{{i}}", "n": 6, "deep": true}"#,
+        r#"{"q": "a \"b\"", "n": 5, "deep": {"at": [null]}, "two words": 1}
+           {"q": "{{i}}", "n": 6, "deep": true, "two words": 2}"#,
     )
     .unwrap()
 }
@@ -56,6 +56,7 @@ fn texts() {
         ("{{{{{{i}}", "{{12"),
         ("{\"a\":{\"b\":{{i}}}}", "{\"a\":{\"b\":12}}"),
         ("{{random 7 7}} {{random -3 -3}}", "7 -3"),
+        ("{{data.two words}} {{ data.two words }}", "1 1"),
         (
             "{{data.q}} {{ data.n }} {{data.deep}}",
             "a \"b\" 5 {\"at\":[null]}",
