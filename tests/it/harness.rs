@@ -205,11 +205,15 @@ impl Project {
         let mut child = command.spawn().expect("start mcpgate");
         let pid = Pid::from_child(&child);
         let (ended, end) = mpsc::channel();
-        thread::spawn(move || ended.send(child.wait()));
+        let waiting = thread::spawn(move || {
+            // Nobody listens if the test failed meanwhile.
+            let _ = ended.send(child.wait());
+        });
         Running {
             project: self,
             arguments: arguments.join(" "),
             pid,
+            waiting,
             end,
             _machine: machine,
         }
@@ -244,6 +248,7 @@ pub(crate) struct Running<'a> {
     project: &'a Project,
     arguments: String,
     pid: Pid,
+    waiting: thread::JoinHandle<()>,
     end: mpsc::Receiver<std::io::Result<ExitStatus>>,
     _machine: Option<Machine>,
 }
@@ -252,6 +257,12 @@ impl Running<'_> {
     /// Sends a signal, to `mcpgate` alone.
     pub(crate) fn signal(&self, signal: Signal) {
         kill_process(self.pid, signal).expect("signal mcpgate");
+    }
+
+    /// Asked of the process itself: its environment, by which survivors are known, is empty for a
+    /// moment after its start, until the kernel has laid it out.
+    fn is_running(&self) -> bool {
+        !self.waiting.is_finished()
     }
 
     /// Waits until `mcpgate` and its servers are so many processes.
@@ -263,9 +274,8 @@ impl Running<'_> {
             if processes.len() >= count {
                 return;
             }
-            // Without any, mcpgate itself has ended.
             assert!(
-                !processes.is_empty() && Instant::now() < deadline,
+                self.is_running() && Instant::now() < deadline,
                 "`mcpgate {}` never was {count} processes but {processes:?}\n{}",
                 self.arguments,
                 self.project.read(STDERR)
@@ -279,9 +289,8 @@ impl Running<'_> {
     pub(crate) fn until(&self, what: &str, holds: impl Fn() -> bool) {
         let deadline = Instant::now() + self.project.timeout;
         while !holds() {
-            let is_running = !survivors::now(&self.project.marker).is_empty();
             assert!(
-                is_running && Instant::now() < deadline,
+                self.is_running() && Instant::now() < deadline,
                 "`mcpgate {}`: not {what}\n{}",
                 self.arguments,
                 self.project.read(STDERR)
