@@ -8,8 +8,10 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+mod load;
 mod machine;
 
+pub use load::{ExecutorName, LoadRecord, LoadSample, StageRecord, StageSample};
 pub use machine::Environment;
 
 /// The schema version this build writes and reads.
@@ -106,16 +108,17 @@ pub struct Skipped {
 #[serde(deny_unknown_fields)]
 pub struct ScenarioRecord {
     /// Unique in the suite: `handshake`, `list-tools`, `search/sequential`, `search/concurrent`,
-    /// `search/soak`.
+    /// `search/soak`, `ramp`.
     pub name: String,
     /// Which workload of the standard suite it is.
     pub kind: ScenarioKind,
     /// The tool called, where one is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tool: Option<String>,
-    /// Measured calls a round (for a soak: calls per fresh server).
+    /// Measured calls a round (for a soak: calls per fresh server; for a load: in all, 0 where time
+    /// decides how many).
     pub calls: u32,
-    /// Calls in flight at once.
+    /// Calls in flight at once; of a load at most.
     pub concurrency: u32,
     /// SHA-256 (first 16 hex digits) of what is sent and expected (tool, arguments template,
     /// expectation, concurrency), without `calls`. Two records with different hashes are not
@@ -124,9 +127,12 @@ pub struct ScenarioRecord {
     /// `true` for tools that call an outside service: reported, never gated.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub report_only: bool,
-    /// How many sessions the calls of `concurrent` go over.
+    /// How many sessions the calls of `concurrent` or of a load go over.
     #[serde(default, skip_serializing_if = "Sessions::is_each")]
     pub sessions: Sessions,
+    /// Of a load: how it is applied.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub load: Option<LoadRecord>,
 }
 
 /// Who has a session over HTTP. On stdio there is one, and in the 2026-07-28 revision none.
@@ -139,6 +145,8 @@ pub enum Sessions {
     /// All virtual users share one, as one agent with parallel calls does; each on its own
     /// connection.
     Shared,
+    /// Each call has one of its own, opened before it and ended after it.
+    PerCall,
 }
 
 impl Sessions {
@@ -166,6 +174,8 @@ pub enum ScenarioKind {
     Concurrent,
     /// Many calls on a fresh server, for memory growth.
     Soak,
+    /// A load of its own, once a run, on a fresh server.
+    Load,
 }
 
 impl ScenarioKind {
@@ -174,7 +184,7 @@ impl ScenarioKind {
     pub fn is_one_at_a_time(self) -> bool {
         match self {
             Self::Handshake | Self::ListTools | Self::Sequential => true,
-            Self::Concurrent | Self::Soak => false,
+            Self::Concurrent | Self::Soak | Self::Load => false,
         }
     }
 }
@@ -203,6 +213,9 @@ pub struct Job {
     pub rounds: Vec<Round>,
     /// Fresh servers for memory growth.
     pub soaks: Vec<Soak>,
+    /// Loads, by scenario name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub loads: BTreeMap<String, LoadSample>,
     /// For each scenario with errors, the first one seen (at most 300 characters, made printable).
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub error_samples: BTreeMap<String, ErrorSample>,
@@ -210,6 +223,42 @@ pub struct Job {
     /// had to be killed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
+}
+
+/// The calls of one scenario in one round, soak or load.
+#[derive(Debug, Clone, Copy)]
+pub struct CallCounts<'a> {
+    /// Calls made.
+    pub calls: u32,
+    /// Calls answered and validated.
+    pub successes: u32,
+    /// Unsuccessful calls by kind.
+    pub errors: &'a BTreeMap<String, u32>,
+}
+
+impl Job {
+    /// Every count of a scenario's calls: one a round, soak or load that made some.
+    pub fn counts_of<'a>(&'a self, scenario: &'a str) -> impl Iterator<Item = CallCounts<'a>> {
+        let of = |sample: &'a Sample| CallCounts {
+            calls: sample.calls,
+            successes: sample.successes,
+            errors: &sample.errors,
+        };
+        let rounds = self
+            .rounds
+            .iter()
+            .filter_map(move |round| round.scenarios.get(scenario).map(of));
+        let soaks = self.soaks.iter().filter_map(move |soak| {
+            soak.scenarios.get(scenario).map(|sample| CallCounts {
+                calls: sample.calls,
+                successes: sample.successes,
+                errors: &sample.errors,
+            })
+        });
+        let load = self.loads.get(scenario);
+        let load = load.into_iter().map(move |load| of(&load.whole));
+        rounds.chain(soaks).chain(load)
+    }
 }
 
 /// How something was measured, or why it was not.
@@ -319,9 +368,17 @@ pub struct Sample {
     /// From the request's start to the answer's first byte.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first_byte: Option<Latency>,
+    /// Answers whose last byte came 39 to 46 ms after their first: about as long as Linux delays an
+    /// acknowledgement.
+    #[serde(default, skip_serializing_if = "load::is_zero")]
+    pub delayed_last_bytes: u32,
     /// CPU time of the server's tree for each call.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cpu_per_call_ns: Option<u64>,
+    /// Where several calls are in flight: CPU time of mcpgate's measuring thread. Near
+    /// `duration_ns`, mcpgate itself set the pace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_cpu_ns: Option<u64>,
 }
 
 /// After so many time-outs in a row a scenario is given up, and its tool is not called again in

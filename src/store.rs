@@ -30,7 +30,7 @@ const MOST_SCENARIOS: usize = 10_000;
 const MOST_SCENARIO_ROUNDS: usize = 10_000_000;
 
 /// Lists whose elements are one line each, so that a baseline's diff can be read in review.
-const ONE_LINE_EACH: [&str; 2] = ["rounds", "soaks"];
+const ONE_LINE_EACH: [&str; 3] = ["rounds", "soaks", "stages"];
 
 /// Reads a results or baseline file.
 ///
@@ -161,11 +161,14 @@ pub fn parse_results(bytes: &[u8]) -> Result<Results, String> {
         format!("not a results file that this version can read (written by {writer}): {error}")
     })?;
     let scenarios = results.suite.scenarios.len();
-    let rounds = results.jobs.iter().map(|j| j.rounds.len() + j.soaks.len());
+    let rounds = results
+        .jobs
+        .iter()
+        .map(|j| j.rounds.len() + j.soaks.len() + j.loads.len());
     let rounds: usize = rounds.sum();
     if scenarios > MOST_SCENARIOS || scenarios.saturating_mul(rounds) > MOST_SCENARIO_ROUNDS {
         return Err(format!(
-            "it declares {scenarios} scenarios in {rounds} rounds and soaks, which is more than any \
+            "it declares {scenarios} scenarios in {rounds} rounds, soaks and loads, which is more than any \
              suite has: was it made by mcpgate?"
         ));
     }

@@ -27,6 +27,8 @@ fn sample(p50_ns: u64) -> Sample {
         adjusted: Some(latency),
         first_byte: None,
         cpu_per_call_ns: Some(700_000),
+        delayed_last_bytes: 0,
+        client_cpu_ns: None,
     }
 }
 
@@ -86,6 +88,7 @@ fn results(tool: &str, load: f64, growth: Option<f64>, p50_ns: u64) -> Results {
                 definition_hash: "22".to_owned(),
                 report_only: false,
                 sessions: Sessions::Each,
+                load: None,
             }],
             skipped: Vec::new(),
         },
@@ -109,6 +112,7 @@ fn results(tool: &str, load: f64, growth: Option<f64>, p50_ns: u64) -> Results {
             incomplete: None,
             rounds: vec![round(0), round(1)],
             soaks: vec![soak(0)],
+            loads: BTreeMap::new(),
             error_samples: BTreeMap::new(),
             notes: Vec::new(),
         }],
@@ -211,7 +215,7 @@ fn each_unusable_file_says_what_to_do() {
     its `schema_version` is none that ever was; this is mcpgate 0.1.0, schema 1: write the file again with `mcpgate run` or `mcpgate baseline update`
     its `schema_version` is none that ever was; this is mcpgate 0.1.0, schema 1: write the file again with `mcpgate run` or `mcpgate baseline update`
     not a results file that this version can read (written by mcpgate 0.1.0): missing field `server` at line 1 column 49
-    not a results file that this version can read (written by mcpgate 0.1.0): unknown field `sead`, expected one of `started_at`, `commit`, `seed`, `environment`, `memory_measure`, `adjusted_measure`, `incomplete`, `rounds`, `soaks`, `error_samples`, `notes` at line 26 column 12
+    not a results file that this version can read (written by mcpgate 0.1.0): unknown field `sead`, expected one of `started_at`, `commit`, `seed`, `environment`, `memory_measure`, `adjusted_measure`, `incomplete`, `rounds`, `soaks`, `loads`, `error_samples`, `notes` at line 26 column 12
     not JSON: expected value at line 1 column 1
     not JSON: recursion limit exceeded at line 1 column 128
     ");

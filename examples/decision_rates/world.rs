@@ -153,6 +153,8 @@ impl<'a> Machine<'a> {
                 calls: record.calls,
                 successes: record.calls,
                 errors: BTreeMap::new(),
+                delayed_last_bytes: 0,
+                client_cpu_ns: None,
                 duration_ns: if is_alone { ns(1e9) } else { tail_figure * 10 },
                 wall: Some(if is_alone {
                     wall
@@ -264,6 +266,7 @@ impl<'a> Machine<'a> {
                 incomplete: None,
                 rounds: Vec::new(),
                 soaks: Vec::new(),
+                loads: BTreeMap::new(),
                 error_samples: BTreeMap::new(),
                 notes: Vec::new(),
             }],
@@ -282,6 +285,7 @@ fn scenarios(world: &World) -> Vec<ScenarioRecord> {
         definition_hash: String::new(),
         report_only: false,
         sessions: Sessions::Each,
+        load: None,
     };
     let mut all = vec![
         record(

@@ -98,7 +98,7 @@ pub(super) fn leave_out_failing(
             .and_then(|tool| trials.get(tool))
             .and_then(|trial| match trial {
                 Trial::Fails { sample, error } => Some((sample, error)),
-                Trial::Works(_) => None,
+                Trial::Works { .. } => None,
             })
     };
     for scenario in &suite.scenarios {

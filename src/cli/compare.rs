@@ -167,6 +167,9 @@ pub(super) async fn measure_against(
     if early.is_none() {
         early = session.measure_soaks(Phase::Measure).await?;
     }
+    if early.is_none() {
+        early = session.measure_loads().await?;
+    }
     let Some(base) = base.filter(|_| early.is_none()) else {
         return Ok(early);
     };

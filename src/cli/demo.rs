@@ -136,8 +136,10 @@ async fn one_run(
                 rounds: Some(arguments.rounds),
                 // Enough for a leak of this size, on a slow machine, too.
                 soak_calls: Some(500),
+                loads: false,
                 ..SuiteConfig::default()
             },
+            loads: Vec::new(),
             gate: GateConfig::default(),
             accept: Vec::new(),
         },

@@ -36,6 +36,7 @@ pub(super) fn load_config(named: Option<&Path>) -> Result<Loaded, Error> {
             config: Config {
                 server: None,
                 tools: Vec::new(),
+                loads: Vec::new(),
                 suite: SuiteConfig::default(),
                 gate: crate::suite::GateConfig::default(),
                 accept: Vec::new(),

@@ -36,12 +36,13 @@ use crate::{
         deadline::Deadline,
         event::Event,
         hooks::Hooks,
+        load,
         probe::{self, Probe, Trial},
         round,
         target::{Launch, Target},
     },
     suite::{
-        OAuthConfig, ServerConfig, SuiteSize, TransportChoice,
+        OAuthConfig, ServerConfig, SuiteSize, ToolCall, TransportChoice, loads,
         standard::{ServerFacts, standard, standard_like},
     },
 };
@@ -245,7 +246,14 @@ pub(super) async fn prepare(
         typical_call: trials
             .iter()
             .filter_map(|(tool, trial)| match trial {
-                Trial::Works(typical) => Some((tool.clone(), *typical)),
+                Trial::Works { typical, .. } => Some((tool.clone(), *typical)),
+                Trial::Fails { .. } => None,
+            })
+            .collect(),
+        answer_bytes: trials
+            .iter()
+            .filter_map(|(tool, trial)| match trial {
+                Trial::Works { answer_bytes, .. } => Some((tool.clone(), *answer_bytes)),
                 Trial::Fails { .. } => None,
             })
             .collect(),
@@ -256,8 +264,23 @@ pub(super) async fn prepare(
         None => standard(config, &tools, &facts),
     };
     suite.skipped.extend(left_out);
+    let working: Vec<ToolCall> = tools
+        .iter()
+        .filter(|tool| facts.typical_call.contains_key(&tool.name))
+        .cloned()
+        .collect();
+    let base_suite = base.map(|base| &base.suite);
+    loads::add(
+        &mut suite,
+        base_suite,
+        config,
+        &loaded.config.loads,
+        &working,
+        &facts,
+    );
     let record = suite.record();
     let (failed, error_samples) = leave_out_failing(&mut suite, &trials, &mask, &progress);
+    let loads = load::compile(&suite, &about.mirrored)?;
     let calls = {
         let mut calls = round::compile(&suite.scenarios, suite.seed, &about.mirrored)?;
         calls.extend(round::compile(&suite.soaks, suite.seed, &about.mirrored)?);
@@ -286,6 +309,7 @@ pub(super) async fn prepare(
                 incomplete: None,
                 rounds: Vec::new(),
                 soaks: Vec::new(),
+                loads: BTreeMap::new(),
                 error_samples,
                 notes: Vec::new(),
             }],
@@ -297,6 +321,7 @@ pub(super) async fn prepare(
             suite,
             revision: about.revision,
             calls,
+            loads,
             attached_pid: about.attached_pid,
         },
         failed,

@@ -107,6 +107,7 @@ impl Progress {
                 self.begin(what, *number, *of);
             }
             Event::Soak { number, of } => self.begin("soak", *number, *of),
+            Event::Load { number, of } => self.begin("load", *number, *of),
             Event::Scenario { name } => {
                 self.scenario = crate::mcp::outcome::excerpt(name);
                 self.show();

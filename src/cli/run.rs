@@ -35,6 +35,9 @@ pub(super) async fn run(arguments: Arguments) -> Result<u8, Error> {
     if early.is_none() {
         early = session.measure_soaks(Phase::Measure).await?;
     }
+    if early.is_none() {
+        early = session.measure_loads().await?;
+    }
     session.end_progress();
     let results = &session.results;
     let judgement = gate::judge_alone(results, &loaded.config.gate);

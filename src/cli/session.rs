@@ -103,6 +103,23 @@ impl Session {
         Ok(None)
     }
 
+    /// Applies the loads of the suite, each group once.
+    pub(super) async fn measure_loads(&mut self) -> Result<Early, Error> {
+        let of = u32::try_from(self.plan.loads.len()).unwrap_or(u32::MAX);
+        for number in 1..=of {
+            if self.is_incomplete() {
+                break;
+            }
+            let early = self
+                .measure(Phase::Measure, Part::Load { number, of })
+                .await?;
+            if early.is_some() {
+                return Ok(early);
+            }
+        }
+        Ok(None)
+    }
+
     fn is_incomplete(&self) -> bool {
         self.results.jobs.iter().any(|job| job.incomplete.is_some())
     }
@@ -111,7 +128,7 @@ impl Session {
         let Some(job) = self.results.jobs.first_mut() else {
             return Ok(None);
         };
-        let rounds_before = job.rounds.len();
+        let parts_before = job.rounds.len() + job.loads.len();
         let voice = self.progress.voice();
         let progress = &mut self.progress;
         let mask = &self.mask;
@@ -149,6 +166,10 @@ impl Session {
                     )
                     .await
                 }
+                Part::Load { number, of } => {
+                    runner::run_loads(&self.plan, (number, of), self.deadline, job, &mut listener)
+                        .await
+                }
             }
         };
         let what = part.name();
@@ -179,7 +200,7 @@ impl Session {
             }
         };
         self.mask.hide_in_job(job);
-        let has_round = job.rounds.len() > rounds_before;
+        let has_more = job.rounds.len() + job.loads.len() > parts_before;
         let kept = if job.rounds.is_empty() {
             files::still_there(&self.output)
         } else {
@@ -190,7 +211,7 @@ impl Session {
             )
         };
         if let Some(samples) = &mut self.samples {
-            samples.keep(has_round)?;
+            samples.keep(has_more)?;
         }
         Ok(problem.map(|problem| {
             self.mask
@@ -207,6 +228,7 @@ impl Session {
 enum Part {
     Round { number: u32, of: u32 },
     Soak { number: u32, of: u32 },
+    Load { number: u32, of: u32 },
 }
 
 impl Part {
@@ -214,6 +236,7 @@ impl Part {
         match self {
             Self::Round { .. } => "round",
             Self::Soak { .. } => "soak",
+            Self::Load { .. } => "load",
         }
     }
 }

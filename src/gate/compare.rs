@@ -7,6 +7,7 @@ use super::{
     evidence::{self, Source},
     growth,
     guard::{self, Surroundings},
+    overload,
     policy::{Machines, floor_in_words, gross, terms, tolerance},
     rule::{Call, Evidence, ROUNDS_NEEDED, Ruling, rule},
 };
@@ -57,7 +58,7 @@ pub(super) fn scenario(ctx: &Context<'_>, record: &ScenarioRecord) -> Vec<Compar
         }
     }
     rows.push(errors::compare(ctx, record));
-    if record.report_only {
+    if record.report_only || record.kind == ScenarioKind::Load {
         for row in &mut rows {
             row.role = Role::Reported;
         }
@@ -92,6 +93,8 @@ fn plan(kind: ScenarioKind, adjusted: bool) -> Vec<(Metric, Role)> {
             (Metric::CpuPerCall, Role::Reported),
         ],
         ScenarioKind::Soak => vec![(Metric::MemoryGrowth, Role::Gates)],
+        // Once a run: one figure on each side proves nothing.
+        ScenarioKind::Load => Vec::new(),
     }
 }
 
@@ -153,6 +156,7 @@ fn timed(
     let mut row = judged(ctx, &record.name, metric, role, &evidence, gate_regressed);
     row.tool.clone_from(&record.tool);
     show_as_throughput(&mut row, record.concurrency);
+    overload::excuse(&mut row, &ctx.ground.candidate_jobs, record);
     if matches!(metric, Metric::LatencyP95 | Metric::LatencyP95Adjusted) {
         support(ctx, record, &mut row);
     }

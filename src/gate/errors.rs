@@ -17,7 +17,7 @@ const REFERENCE_ALPHA: f64 = 0.05;
 /// A single failed call proves nothing.
 const ERRORS_NEEDED: u64 = 2;
 
-/// Calls of one scenario over all rounds and soaks.
+/// Calls of one scenario over all rounds, soaks and loads.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Tally {
     pub(super) calls: u64,
@@ -27,23 +27,11 @@ pub(super) struct Tally {
 
 impl Tally {
     pub(super) fn of(results: &Results, scenario: &str) -> Self {
-        let rounds = results.jobs.iter().flat_map(|j| {
-            let rounds = j
-                .rounds
-                .iter()
-                .filter_map(|r| r.scenarios.get(scenario))
-                .map(|s| (s.calls, s.successes));
-            let soaks = j
-                .soaks
-                .iter()
-                .filter_map(|s| s.scenarios.get(scenario))
-                .map(|s| (s.calls, s.successes));
-            rounds.chain(soaks).collect::<Vec<_>>()
-        });
+        let counts = results.jobs.iter().flat_map(|j| j.counts_of(scenario));
         let mut tally = Self::default();
-        for (calls, successes) in rounds.filter(|(calls, _)| *calls > 0) {
-            tally.calls += u64::from(calls);
-            tally.failed += u64::from(calls.saturating_sub(successes));
+        for counts in counts.filter(|counts| counts.calls > 0) {
+            tally.calls += u64::from(counts.calls);
+            tally.failed += u64::from(counts.calls.saturating_sub(counts.successes));
             tally.rounds += 1;
         }
         tally

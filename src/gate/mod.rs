@@ -9,6 +9,8 @@
 //! | `server.rs` | start-up and peak memory |
 //! | `evidence.rs` | from rounds to the figures that are weighed |
 //! | `rule.rs` | the rule for one metric: figures in, verdict out |
+//! | `hints.rs` | what the figures say about the server beside how fast it is |
+//! | `overload.rs` | where mcpgate itself set the pace |
 //! | `guard.rs` | noisy metrics beside the one that gates |
 //! | `policy.rs` | tolerances, floors and the stated constants |
 //! | `errors.rs`, `growth.rs` | error rate and memory growth, compared by difference |
@@ -32,7 +34,9 @@ mod errors;
 mod evidence;
 mod growth;
 mod guard;
+mod hints;
 mod judge;
+mod overload;
 mod policy;
 mod presence;
 pub mod renewal;

@@ -6,8 +6,9 @@ use super::{
     Finding, Severity,
     comparability::{about, about_all, shortened, tool_list_differs},
     errors::{Tally, first_error},
+    hints, overload,
 };
-use crate::results::{Results, ScenarioRecord, Skipped};
+use crate::results::{Results, ScenarioKind, ScenarioRecord, Skipped};
 
 /// Whether no call was made at all.
 pub(super) fn nothing_measured(results: &Results) -> bool {
@@ -34,7 +35,11 @@ pub(super) fn of_results(results: &Results) -> Vec<Finding> {
         .scenarios
         .iter()
         .filter_map(|record| of_scenario(results, record, &broken));
-    scenarios.chain(notes).collect()
+    scenarios
+        .chain(overload::of_results(results))
+        .chain(hints::of_results(results))
+        .chain(notes)
+        .collect()
 }
 
 fn of_scenario(
@@ -50,10 +55,15 @@ fn of_scenario(
     };
     let error = || first_error(results, &record.name);
     let (severity, text) = if tally.calls == 0 {
-        match record.tool.as_deref().filter(|tool| broken.contains(tool)) {
+        let is_incomplete = results.jobs.iter().any(|job| job.incomplete.is_some());
+        match broken_tool(record, broken) {
             Some(tool) => (
                 Severity::Note,
                 format!("not called: {} does not work", shortened(tool, 80)),
+            ),
+            None if record.kind == ScenarioKind::Load && is_incomplete => (
+                Severity::Doubt,
+                "not one call was made: the run ended before it".to_owned(),
             ),
             None => (
                 Severity::Failure,
@@ -63,7 +73,7 @@ fn of_scenario(
     } else if tally.all_failed() {
         let text = format!("not one of {} calls succeeded{}", tally.calls, error());
         (failure, text)
-    } else if was_given_up(results, record) {
+    } else if record.kind != ScenarioKind::Load && was_given_up(results, record) {
         let text = format!(
             "calls only timed out in the end, so it was given up: {} of {} failed{}",
             tally.failed,
@@ -85,10 +95,19 @@ fn of_scenario(
     Some(about(severity, &record.name, text))
 }
 
+/// The tool for which a scenario was not run: its own, or all of a load's.
+fn broken_tool<'a>(record: &'a ScenarioRecord, broken: &BTreeSet<&str>) -> Option<&'a str> {
+    let mixed = record.load.iter().flat_map(|load| load.tools.keys());
+    let mut tools = record.tool.iter().chain(mixed).map(String::as_str);
+    let first = tools.next().filter(|tool| broken.contains(tool))?;
+    tools.all(|tool| broken.contains(tool)).then_some(first)
+}
+
 /// Tools with a scenario that already fails: what else was planned with them was not called.
 fn broken_tools(results: &Results) -> BTreeSet<&str> {
     let scenarios = results.suite.scenarios.iter();
     scenarios
+        .filter(|s| s.kind != ScenarioKind::Load)
         .filter(|s| Tally::of(results, &s.name).all_failed() || was_given_up(results, s))
         .filter_map(|s| s.tool.as_deref())
         .collect()

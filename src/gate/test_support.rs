@@ -53,6 +53,7 @@ impl Fixture {
                 .map(|i| round(i, Phase::Measure, spread))
                 .collect(),
             soaks: (0..3).map(|i| soak(i, Phase::Measure)).collect(),
+            loads: BTreeMap::new(),
             error_samples: BTreeMap::new(),
             notes: Vec::new(),
         };
@@ -268,6 +269,7 @@ pub(crate) fn record(
         definition_hash: format!("hash of {name}"),
         report_only: false,
         sessions: Sessions::Each,
+        load: None,
     }
 }
 
@@ -319,6 +321,8 @@ fn round(index: u32, phase: Phase, spread: f64) -> Round {
             adjusted: (name != CONCURRENT).then(|| latency(p50, p95)),
             first_byte: None,
             cpu_per_call_ns: Some(ns(v(level * 0.6 * MS, i + 1, spread))),
+            delayed_last_bytes: 0,
+            client_cpu_ns: None,
         };
         scenarios.insert(name.to_owned(), sample);
     }

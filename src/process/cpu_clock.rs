@@ -12,6 +12,17 @@ pub struct EndedChildren {
     pub page_faults: u64,
 }
 
+/// CPU time of the calling thread: mcpgate's own, since one thread measures.
+#[must_use]
+pub fn own_cpu_ns() -> u64 {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
+    let nanoseconds = u64::try_from(time.tv_nsec).unwrap_or(0);
+    seconds
+        .saturating_mul(1_000_000_000)
+        .saturating_add(nanoseconds)
+}
+
 #[cfg(not(target_os = "linux"))]
 pub(super) use elsewhere::{ProcessClock, ended_children};
 #[cfg(target_os = "linux")]

@@ -54,7 +54,7 @@ pub(crate) use elsewhere::{cpu_model, machine_memory_bytes};
 
 pub use self::{
     belongings::Orphan,
-    cpu_clock::EndedChildren,
+    cpu_clock::{EndedChildren, own_cpu_ns},
     guard::Guard,
     machine::{MachineDelta, MachineReading},
     memory::{MemoryReading, MemorySampler, MemorySummary},

@@ -66,6 +66,14 @@ pub enum Fault {
         /// Calls answered before.
         after: u64,
     },
+    /// Stands still for so long, once, after so many answered calls: no call is answered until
+    /// then, as where a runtime collects garbage or a lock is held.
+    Freeze {
+        /// Calls answered before.
+        after: u64,
+        /// How long.
+        lasting: Duration,
+    },
     /// stdio: a line that is not JSON before each answer.
     GarbageLine,
     /// stdio: only lines that are not JSON, never the protocol.
@@ -181,6 +189,7 @@ impl Fault {
             Self::Bloat { .. } => "bloat",
             Self::HangOnInitialize => "hang-on-initialize",
             Self::HangOnCall { .. } => "hang-on-call",
+            Self::Freeze { .. } => "freeze",
             Self::GarbageLine => "garbage-line",
             Self::GarbageOnly => "garbage-only",
             Self::WrongId => "wrong-id",
@@ -232,6 +241,9 @@ impl fmt::Display for Fault {
             Self::HangOnCall { after }
             | Self::CloseMidCall { after }
             | Self::CrashAfter { calls: after } => write!(f, "{name}={after}"),
+            Self::Freeze { after, lasting } => {
+                write!(f, "{name}={after}:{}", lasting.as_millis())
+            }
             Self::ToolError { every }
             | Self::RpcError { every }
             | Self::Http500 { every }
@@ -272,6 +284,7 @@ mod tests {
                 "=BYTES" => &["=4096"],
                 "[=BYTES]" => &["=4096"],
                 "=N" => &["=0", "=7"],
+                "=AFTER_N:MS" => &["=100:1000"],
                 "[=AFTER_N]" | "[=EVERY_N]" => &["=3"],
                 "[=always]" => &["", "=always"],
                 "[=detached]" => &["", "=detached"],
@@ -332,6 +345,8 @@ mod tests {
             "wrong-id=1",
             "mixed-up=sometimes",
             "crash-after",
+            "freeze=1000",
+            "freeze=wait:1",
         ];
         let mut text = String::new();
         for mistake in mistakes {

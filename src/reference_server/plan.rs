@@ -23,6 +23,8 @@ pub(crate) struct CallPlan {
     pub(crate) factor: f64,
     /// Waited off the CPU before the work.
     pub(crate) delay: Duration,
+    /// The server stands still for so long; counted from the first such call.
+    pub(crate) frozen: Option<Duration>,
     /// Kept for good.
     pub(crate) leak_bytes: u64,
     /// Written to stderr.
@@ -115,6 +117,7 @@ impl Plan {
         let mut plan = CallPlan {
             factor: 1.0,
             delay: Duration::ZERO,
+            frozen: None,
             leak_bytes: 0,
             stderr_bytes: 0,
             answer: Answer::Tool,
@@ -139,6 +142,9 @@ impl Plan {
                 Fault::Leak { tool, bytes } if applies(tool) => plan.leak_bytes += bytes,
                 Fault::StderrFlood { bytes } => plan.stderr_bytes += bytes,
                 Fault::HangOnCall { after } if number > *after => answers(Answer::Hang),
+                Fault::Freeze { after, lasting } if number > *after => {
+                    plan.frozen = Some(*lasting);
+                }
                 Fault::WrongId => plan.wrong_id = true,
                 Fault::DuplicateAnswer => plan.duplicate = true,
                 Fault::MixedUp { always: true } => plan.mix = Mix::Previous,

@@ -1,9 +1,9 @@
 //! What both transports share: the rules, the tools, the faults, and how one call runs.
 
-use std::{io::Write as _, time::Duration};
+use std::{io::Write as _, sync::OnceLock, time::Duration};
 
 use serde_json::{Value, json};
-use tokio::sync::watch;
+use tokio::{sync::watch, time::Instant};
 
 use super::{
     Options,
@@ -21,6 +21,7 @@ pub(crate) struct Server {
     pub(crate) plan: Plan,
     pub(crate) sse: bool,
     tools: Toolbox,
+    thaw: OnceLock<Instant>,
     exit: watch::Sender<Option<u8>>,
 }
 
@@ -31,6 +32,7 @@ impl Server {
             plan: Plan::new(options.fault.clone(), options.seed),
             sse: options.sse,
             tools: Toolbox::default(),
+            thaw: OnceLock::new(),
             exit: watch::Sender::new(None),
         }
     }
@@ -55,6 +57,10 @@ impl Server {
         self.plan.keep(plan.leak_bytes);
         if plan.delay > Duration::ZERO {
             tokio::time::sleep(plan.delay).await;
+        }
+        if let Some(lasting) = plan.frozen {
+            let thaw = self.thaw.get_or_init(|| Instant::now() + lasting);
+            tokio::time::sleep_until(*thaw).await;
         }
         let outcome = match plan.answer {
             Answer::Hang => return None,

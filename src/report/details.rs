@@ -129,20 +129,11 @@ pub(crate) fn error_rows(results: &Results) -> Vec<ErrorRow<'_>> {
 
 fn samples<'a>(
     results: &'a Results,
-    scenario: &str,
+    scenario: &'a str,
 ) -> impl Iterator<Item = (u32, &'a BTreeMap<String, u32>)> {
-    results.jobs.iter().flat_map(move |job| {
-        let rounds = job.rounds.iter().filter_map(move |round| {
-            round
-                .scenarios
-                .get(scenario)
-                .map(|sample| (sample.calls, &sample.errors))
-        });
-        let soaks = job.soaks.iter().filter_map(move |soak| {
-            soak.scenarios
-                .get(scenario)
-                .map(|sample| (sample.calls, &sample.errors))
-        });
-        rounds.chain(soaks)
-    })
+    let counts = results
+        .jobs
+        .iter()
+        .flat_map(move |job| job.counts_of(scenario));
+    counts.map(|counts| (counts.calls, counts.errors))
 }

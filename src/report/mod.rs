@@ -12,6 +12,7 @@
 //! | `chart.rs` | the rounds behind the first cause, as a picture |
 //! | `provenance.rs` | what was compared with what, on which machine, how closely |
 //! | `run_model.rs` | the rows of results without a judgement |
+//! | `load_model.rs` | the rows of loads |
 //! | `remarks.rs` | what failed, one remark a tool |
 //! | `line.rs`, `escape.rs`, `figure.rs` | sentences, foreign text, figures with units |
 //! | `text.rs`, `run_text.rs`, `markdown.rs`, `run_markdown.rs`, `json.rs` | the formats |
@@ -25,6 +26,7 @@ mod headline;
 mod json;
 mod layout;
 mod line;
+mod load_model;
 mod markdown;
 mod markdown_table;
 mod model;
@@ -35,6 +37,8 @@ mod remarks;
 mod run_markdown;
 mod run_model;
 mod run_text;
+#[cfg(test)]
+mod test_loads;
 #[cfg(test)]
 mod test_results;
 #[cfg(test)]

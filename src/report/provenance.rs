@@ -83,7 +83,9 @@ pub(crate) fn server(results: &Results) -> Line {
         let users = figure::count(concurrent.concurrency as usize, "concurrent caller");
         text = text.then(match (server.transport, concurrent.sessions) {
             (Transport::Stdio, _) => format!(" ({users} on its one pipe)"),
-            (_, Sessions::Each) => format!(" ({users}, each a client of its own)"),
+            (_, Sessions::Each | Sessions::PerCall) => {
+                format!(" ({users}, each a client of its own)")
+            }
             (_, Sessions::Shared) => format!(" ({users} of one client)"),
         });
     }

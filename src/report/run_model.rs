@@ -6,6 +6,7 @@ use super::{
     figure,
     headline::Tone,
     line::Line,
+    load_model::{self, LoadView},
     model,
     provenance::{self, Fact},
 };
@@ -23,6 +24,8 @@ pub(crate) struct RunView<'a> {
     pub(crate) reason: Line,
     /// Scenarios of the rounds, in suite order.
     pub(crate) rows: Vec<RunRow<'a>>,
+    /// Loads of their own, in suite order.
+    pub(crate) loads: Vec<LoadView<'a>>,
     /// The server as a whole.
     pub(crate) server: Vec<Fact>,
     pub(crate) errors: Vec<ErrorRow<'a>>,
@@ -62,6 +65,7 @@ impl<'a> RunView<'a> {
             word,
             reason,
             rows: rows(results),
+            loads: load_model::loads(results),
             server: server(results),
             errors,
             budgets,
@@ -126,7 +130,7 @@ fn rows(results: &Results) -> Vec<RunRow<'_>> {
     let rounds: Vec<&Round> = results.jobs.iter().flat_map(|job| &job.rounds).collect();
     let scenarios = results.suite.scenarios.iter();
     scenarios
-        .filter(|scenario| scenario.kind != ScenarioKind::Soak)
+        .filter(|scenario| !matches!(scenario.kind, ScenarioKind::Soak | ScenarioKind::Load))
         .map(|scenario| {
             let samples = rounds
                 .iter()

@@ -65,6 +65,7 @@ fn scenario(name: &str, kind: ScenarioKind, tool: Option<&str>) -> ScenarioRecor
         definition_hash: "0123456789abcdef".to_owned(),
         report_only: false,
         sessions: Sessions::Each,
+        load: None,
     }
 }
 
@@ -96,6 +97,7 @@ fn job(commit: &str, started_at: &str, scenarios: &[ScenarioRecord], rounds: u32
         rounds: (0..rounds)
             .map(|index| round(index, samples.clone()))
             .collect(),
+        loads: BTreeMap::new(),
         soaks: (0..3)
             .map(|index| Soak {
                 index,
@@ -138,7 +140,7 @@ fn sample(kind: ScenarioKind) -> Sample {
     let wall = match kind {
         ScenarioKind::ListTools | ScenarioKind::Handshake => 350_000,
         ScenarioKind::Sequential | ScenarioKind::Soak => 2_100_000,
-        ScenarioKind::Concurrent => 12_400_000,
+        ScenarioKind::Concurrent | ScenarioKind::Load => 12_400_000,
     };
     Sample {
         calls: 100,
@@ -149,6 +151,8 @@ fn sample(kind: ScenarioKind) -> Sample {
         adjusted: kind.is_one_at_a_time().then(|| latency(wall * 9 / 10)),
         first_byte: Some(latency(wall * 8 / 10)),
         cpu_per_call_ns: Some(1_200_000),
+        delayed_last_bytes: 0,
+        client_cpu_ns: None,
     }
 }
 

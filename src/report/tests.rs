@@ -3,6 +3,7 @@
 
 use super::{
     MARKDOWN_LIMIT_BYTES, TextStyle, json, markdown, run_markdown, run_text,
+    test_loads::with_loads,
     test_support::{self as made, Fixture, HOSTILE},
     text,
 };
@@ -91,8 +92,12 @@ fn runs() {
     let clean = made::pass();
     let errors = made::not_measured();
     let hostile = hostile();
+    let loads = with_loads(clean.candidate.clone(), "search-burst");
+    let hostile_load = with_loads(clean.candidate.clone(), HOSTILE[0]);
     for (name, results, judgement) in [
         ("clean", &clean.candidate, None),
+        ("loads", &loads, None),
+        ("hostile_load", &hostile_load, None),
         ("errors", &errors.candidate, None),
         (
             "budgets",

@@ -11,7 +11,7 @@ use crate::{
         outcome::{CallError, ErrorKind, Strays},
     },
     results::{ErrorSample, Latency, Phase, Sample, TIMEOUTS_IN_A_ROW},
-    stats::quantile,
+    stats::{Summary, quantile},
 };
 
 /// What one scenario gave, while it runs.
@@ -26,8 +26,11 @@ pub struct Collector {
     timeouts_in_a_row: u32,
     began: Option<Instant>,
     ended: Option<Instant>,
+    delayed_last_bytes: u32,
     /// CPU time of the server's tree over the calls.
     server_cpu_ns: Option<u64>,
+    /// CPU time of mcpgate's measuring thread over the calls.
+    client_cpu_ns: Option<u64>,
 }
 
 /// Whole nanoseconds of a duration; 584 years and more count as that.
@@ -44,6 +47,9 @@ impl Collector {
         self.wall_ns.push(nanoseconds(exchange.wall()));
         self.first_byte_ns
             .push(nanoseconds(exchange.first_byte - exchange.sent));
+        if is_acknowledgement_delay(exchange) {
+            self.delayed_last_bytes += 1;
+        }
         self.span(exchange.sent, exchange.last_byte);
     }
 
@@ -97,9 +103,15 @@ impl Collector {
             .map(|(before, after)| after.saturating_sub(before));
     }
 
+    /// Takes the CPU time that mcpgate's measuring thread used over the calls.
+    pub fn client_cpu(&mut self, client_cpu_ns: u64) {
+        self.client_cpu_ns = Some(client_cpu_ns);
+    }
+
     /// Adds what a later part of the same scenario gave.
     pub fn absorb(&mut self, mut later: Self) {
         self.calls += later.calls;
+        self.delayed_last_bytes += later.delayed_last_bytes;
         self.wall_ns.append(&mut later.wall_ns);
         self.first_byte_ns.append(&mut later.first_byte_ns);
         self.adjusted_ns.append(&mut later.adjusted_ns);
@@ -139,7 +151,7 @@ impl Collector {
     #[must_use]
     pub fn latencies<'a>(
         &'a self,
-        (phase, round): (Phase, u32),
+        (phase, round): (Phase, Option<u32>),
         scenario: &'a str,
     ) -> Latencies<'a> {
         Latencies {
@@ -184,6 +196,8 @@ impl Collector {
                 .server_cpu_ns
                 .filter(|_| self.calls > 0)
                 .map(|cpu| cpu / u64::from(self.calls)),
+            delayed_last_bytes: self.delayed_last_bytes,
+            client_cpu_ns: self.client_cpu_ns,
             wall: latency(&mut self.wall_ns),
             adjusted: if is_complete {
                 latency(&mut self.adjusted_ns)
@@ -196,11 +210,44 @@ impl Collector {
     }
 }
 
+/// Linux delays an acknowledgement by 40 ms; what a timer and a busy machine add is allowed for.
+fn is_acknowledgement_delay(exchange: &Exchange) -> bool {
+    let lag = exchange.last_byte - exchange.first_byte;
+    (Duration::from_millis(39)..Duration::from_millis(46)).contains(&lag)
+}
+
 fn latency(ns: &mut [u64]) -> Option<Latency> {
-    quantile::summarize(ns).map(|summary| Latency {
+    quantile::summarize(ns).map(quantiles)
+}
+
+/// As results files have them.
+pub(super) fn quantiles(summary: Summary) -> Latency {
+    Latency {
         p50_ns: summary.p50_ns,
         p95_ns: summary.p95_ns,
         p99_ns: summary.p99_ns,
         max_ns: summary.max_ns,
-    })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn last_bytes_that_waited_for_an_acknowledgement_are_counted() {
+        let mut collector = Collector::default();
+        let now = Instant::now();
+        for lag_ms in [0, 38, 39, 41, 44, 46, 400] {
+            let first_byte = now + Duration::from_millis(1);
+            collector.success(&Exchange {
+                id: 1,
+                sent: now,
+                first_byte,
+                last_byte: first_byte + Duration::from_millis(lag_ms),
+                body: bytes::Bytes::new(),
+            });
+        }
+        assert_eq!(collector.into_sample().delayed_last_bytes, 3);
+    }
 }

@@ -27,6 +27,13 @@ pub enum Event<'a> {
         /// How many are planned.
         of: u32,
     },
+    /// Loads begin that share a server.
+    Load {
+        /// Counts from 1.
+        number: u32,
+        /// How many such groups are planned.
+        of: u32,
+    },
     /// A scenario begins.
     Scenario {
         /// Its name.
@@ -41,7 +48,7 @@ pub enum Event<'a> {
         /// What it gave.
         sample: &'a Sample,
     },
-    /// A round or soak has ended, its server is gone.
+    /// A round, soak or load has ended, its server is gone.
     RoundEnded {
         /// How long it took.
         elapsed: Duration,
@@ -55,12 +62,14 @@ pub enum Event<'a> {
 pub struct Latencies<'a> {
     /// Why the round was measured.
     pub phase: Phase,
-    /// The round's index in the results.
-    pub round: u32,
+    /// The round's index in the results; absent for a load, which is in none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub round: Option<u32>,
     /// The scenario's name.
     pub scenario: &'a str,
     /// Wall time of each successful call: in order, where calls go one after another; caller
-    /// after caller, where several are in flight.
+    /// after caller, where several are in flight; of a load in the order of their answers, stage
+    /// after stage.
     pub wall_ns: &'a [u64],
     /// Of the same calls, from the request's start to the answer's first byte; none for handshakes.
     pub first_byte_ns: &'a [u64],

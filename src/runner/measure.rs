@@ -21,6 +21,7 @@ use crate::mcp::{
     outcome::{CallError, ErrorKind},
     revision::Revision,
 };
+use crate::process::own_cpu_ns;
 use crate::results::{Sessions, TIMEOUTS_IN_A_ROW};
 
 /// Answers of concurrent calls that are kept to be checked after the load: checking one on the
@@ -228,17 +229,24 @@ impl Bench {
             held: AtomicUsize::new(0),
         });
         let cpu_before = self.observer.cpu_ns();
+        let client_cpu_before = own_cpu_ns();
         let mut users = JoinSet::new();
         for (vu, client) in (0_u32..).zip(clients) {
             users.spawn(virtual_user(Arc::clone(&shared), client, vu));
         }
-        let mut clients = Vec::new();
+        let mut ended = Vec::new();
         while let Some(finished) = users.join_next().await {
-            let Ok(mut user) = finished else {
+            let Ok(user) = finished else {
                 return Err(RunFailure::Target(
                     "a virtual user ended unexpectedly; this is a defect of mcpgate".to_owned(),
                 ));
             };
+            ended.push(user);
+        }
+        collector.server_cpu(cpu_before, self.observer.cpu_ns());
+        collector.client_cpu(own_cpu_ns().saturating_sub(client_cpu_before));
+        let mut clients = Vec::new();
+        for mut user in ended {
             for done in user.done {
                 match done.checked() {
                     Ok(exchange) => collector.success(&exchange),
@@ -255,14 +263,14 @@ impl Bench {
             clients.push(user.client);
         }
         collector.strays(self.client.take_strays().await);
-        collector.server_cpu(cpu_before, self.observer.cpu_ns());
         for client in clients {
             client.close().await;
         }
         self.unless_lost(collector, last_error).await
     }
 
-    async fn another_client(&mut self, sessions: Sessions) -> Result<Client, CallError> {
+    /// One more client, ready for its first call.
+    pub(super) async fn another_client(&mut self, sessions: Sessions) -> Result<Client, CallError> {
         let is_piped = matches!(self.server.endpoint, Endpoint::Stdio(_));
         if (is_piped || sessions == Sessions::Shared)
             && let Some(mut client) = self.client.share()

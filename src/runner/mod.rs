@@ -6,6 +6,7 @@
 //! | `probe.rs` | the first start: tools, identity, trial calls |
 //! | `round.rs` | one round |
 //! | `soak.rs` | one soak |
+//! | `load.rs` | loads: virtual users, arrival rates |
 //! | `measure.rs` | the scenarios: calls in, samples out |
 //! | `observer.rs` | scheduler readings around calls |
 //! | `collector.rs` | from calls to a sample |
@@ -22,6 +23,7 @@ pub mod deadline;
 pub mod event;
 pub mod failure;
 pub mod hooks;
+pub mod load;
 pub mod measure;
 #[cfg(test)]
 mod measure_tests;
@@ -41,6 +43,7 @@ use self::{
     event::{Event, Listener},
     failure::RunFailure,
     hooks::Hooks,
+    load::PlannedLoad,
     round::{Findings, GivenUp},
     target::Target,
 };
@@ -62,6 +65,8 @@ pub struct Plan {
     pub revision: Revision,
     /// By scenario name; see [`round::compile`].
     pub calls: BTreeMap<String, Arc<CompiledCall>>,
+    /// By the server that they share; see [`load::compile`].
+    pub loads: Vec<Vec<PlannedLoad>>,
     /// The process of an attached server, or why it is not known.
     pub attached_pid: Result<u32, String>,
 }
@@ -96,23 +101,13 @@ pub async fn run_round(
     let given_up = GivenUp::so_far(&plan.suite, job);
     let work = round::run(plan, phase, index, given_up, &mut findings, listener);
     let outcome = deadline.cut(work).await;
-    let place = format!("round {}, {}", index + 1, findings.place());
-    take_findings(job, findings, listener);
-    match outcome.unwrap_or(Err(RunFailure::OutOfTime { place })) {
-        Ok(round) => job.rounds.push(round),
-        Err(failure @ RunFailure::OutOfTime { .. }) if index > 0 => {
-            drop(fail(job, failure));
-            return Ok(());
-        }
-        Err(failure) if index == 0 => return Err(fail(job, failure)),
-        Err(failure) => {
-            let place = format!("the start of round {}", index + 1);
-            return Err(fail(job, failure.later(place)));
-        }
+    let part = format!("round {}", index + 1);
+    if let Some(round) = conclude((&part, index == 0), outcome, findings, job, listener)? {
+        job.rounds.push(round);
+        listener(Event::RoundEnded {
+            elapsed: began.elapsed(),
+        });
     }
-    listener(Event::RoundEnded {
-        elapsed: began.elapsed(),
-    });
     Ok(())
 }
 
@@ -142,23 +137,75 @@ pub async fn run_soak(
     let given_up = GivenUp::so_far(&plan.suite, job);
     let work = soak::run(plan, phase, index, given_up, &mut findings, listener);
     let outcome = deadline.cut(work).await;
-    let place = format!("soak {}, {}", index + 1, findings.place());
+    let part = format!("soak {}", index + 1);
+    if let Some(soak) = conclude((&part, false), outcome, findings, job, listener)? {
+        job.soaks.push(soak);
+        listener(Event::RoundEnded {
+            elapsed: began.elapsed(),
+        });
+    }
+    Ok(())
+}
+
+/// Runs the loads that share a server, number `of.0` of `of.1`, and adds what they gave to `job`;
+/// see [`run_round`].
+///
+/// # Errors
+/// As [`run_round`]. A server that is lost under load is in the results, not here.
+pub async fn run_loads(
+    plan: &Plan,
+    (number, of): (u32, u32),
+    deadline: Deadline,
+    job: &mut Job,
+    listener: Listener<'_>,
+) -> Result<(), RunFailure> {
+    let began = Instant::now();
+    let index = usize::try_from(number.saturating_sub(1)).unwrap_or(usize::MAX);
+    let Some(group) = plan.loads.get(index) else {
+        return Ok(());
+    };
+    if deadline.is_over() {
+        job.incomplete = Some(format!(
+            "max-time was used up after {} of {of} loads",
+            number - 1
+        ));
+        return Ok(());
+    }
+    listener(Event::Load { number, of });
+    let mut findings = Findings::default();
+    let given_up = GivenUp::so_far(&plan.suite, job);
+    let work = load::run(plan, group, &given_up, &mut findings, listener);
+    let outcome = deadline.cut(work).await;
+    let part = format!("load {number}");
+    if let Some(loads) = conclude((&part, false), outcome, findings, job, listener)? {
+        job.loads.extend(loads);
+        listener(Event::RoundEnded {
+            elapsed: began.elapsed(),
+        });
+    }
+    Ok(())
+}
+
+/// What a part of the run gave; `None` where the time was used up in it, which is no failure once
+/// there is a round. `part`: its name, and whether it is the first round.
+fn conclude<T>(
+    (part, is_first): (&str, bool),
+    outcome: Option<Result<T, RunFailure>>,
+    findings: Findings,
+    job: &mut Job,
+    listener: Listener<'_>,
+) -> Result<Option<T>, RunFailure> {
+    let place = format!("{part}, {}", findings.place());
     take_findings(job, findings, listener);
     match outcome.unwrap_or(Err(RunFailure::OutOfTime { place })) {
-        Ok(soak) => job.soaks.push(soak),
+        Ok(given) => Ok(Some(given)),
+        Err(failure) if is_first => Err(fail(job, failure)),
         Err(failure @ RunFailure::OutOfTime { .. }) => {
             drop(fail(job, failure));
-            return Ok(());
+            Ok(None)
         }
-        Err(failure) => {
-            let place = format!("the start of soak {}", index + 1);
-            return Err(fail(job, failure.later(place)));
-        }
+        Err(failure) => Err(fail(job, failure.later(format!("the start of {part}")))),
     }
-    listener(Event::RoundEnded {
-        elapsed: began.elapsed(),
-    });
-    Ok(())
 }
 
 fn fail(job: &mut Job, failure: RunFailure) -> RunFailure {

@@ -48,8 +48,13 @@ pub struct Probe {
 /// What the trial calls of one tool gave.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Trial {
-    /// At least one was successful: the fastest one's time.
-    Works(Duration),
+    /// At least one was successful.
+    Works {
+        /// The fastest one's time.
+        typical: Duration,
+        /// Size of the longest answer.
+        answer_bytes: u64,
+    },
     /// None was.
     Fails {
         /// All of them.
@@ -181,6 +186,7 @@ impl Probe {
     async fn try_tool(&mut self, call: &CompiledCall) -> Result<Trial, RunFailure> {
         let client = &mut self.ready.opened.client;
         let mut best: Option<Duration> = None;
+        let mut answer_bytes = 0;
         let mut collector = Collector::default();
         let began = Instant::now();
         for i in 0..TRIALS {
@@ -195,10 +201,11 @@ impl Probe {
             };
             let checked = answered.and_then(|exchange| {
                 message::check_tool_answer(&exchange.body, exchange.id, expected.as_deref())?;
-                Ok(exchange.wall())
+                Ok((exchange.wall(), exchange.body.len() as u64))
             });
             let error = match checked {
-                Ok(wall) => {
+                Ok((wall, bytes)) => {
+                    answer_bytes = bytes.max(answer_bytes);
                     best = Some(best.map_or(wall, |b| b.min(wall)));
                     continue;
                 }
@@ -216,7 +223,10 @@ impl Probe {
             collector.failure(&error, sent, Instant::now());
         }
         Ok(match (best, collector.take_first_error()) {
-            (Some(best), _) => Trial::Works(best),
+            (Some(typical), _) => Trial::Works {
+                typical,
+                answer_bytes,
+            },
             (None, error) => Trial::Fails {
                 sample: Box::new(collector.into_sample()),
                 error: error.unwrap_or_else(|| ErrorSample {

@@ -158,6 +158,11 @@ impl GivenUp {
         self.0.contains(Self::key(record))
     }
 
+    /// Whether a tool was given up.
+    pub(super) fn has_tool(&self, tool: &str) -> bool {
+        self.0.contains(tool)
+    }
+
     fn key(record: &ScenarioRecord) -> &str {
         record.tool.as_ref().unwrap_or(&record.name)
     }
@@ -200,7 +205,7 @@ pub async fn run(
             .await
             .map_err(|failure| failure.at(&place))?;
         keep_error(findings, name, &mut collector);
-        let latencies = collector.latencies((phase, index), name);
+        let latencies = collector.latencies((phase, Some(index)), name);
         listener(Event::Latencies(&latencies));
         let sample = collector.into_sample();
         if sample.was_given_up(scenario.record.calls) {
@@ -294,7 +299,7 @@ async fn measure(
             let users = (concurrency, sessions);
             bench.concurrent(call, warm_up, calls, users).await
         }
-        (ScenarioKind::Soak, _) | (_, None) => Ok(Collector::default()),
+        (ScenarioKind::Soak | ScenarioKind::Load, _) | (_, None) => Ok(Collector::default()),
     }
 }
 

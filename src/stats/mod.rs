@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `sample.rs` | [`Sample`]: finite figures in order, never empty |
 //! | `quantile.rs` | the one definition of a latency quantile, and [`summarize`] |
+//! | `compact.rs` | latencies in four bytes each |
 //! | `location.rs` | median, trimmed mean with its error, Hodges-Lehmann |
 //! | `interval.rs` | Yuen-Welch difference, Student and normal quantiles, Clopper-Pearson |
 //! | `rank.rs` | exact Mann-Whitney probability for small samples |
@@ -11,6 +12,7 @@
 //! | `adjusted.rs` | latency less scheduler wait |
 
 pub mod adjusted;
+pub mod compact;
 pub mod interval;
 pub mod location;
 pub mod quantile;

@@ -28,19 +28,36 @@ pub struct Summary {
 #[must_use]
 pub fn summarize(ns: &mut [u64]) -> Option<Summary> {
     ns.sort_unstable();
-    let max_ns = *ns.last()?;
+    let ranks = ranks(ns)?;
+    Some(Summary {
+        p50_ns: ranks.p50,
+        p95_ns: ranks.p95,
+        p99_ns: ranks.p99,
+        max_ns: *ns.last()?,
+    })
+}
+
+/// Those quantiles of a sorted sample that it supports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Ranks<T> {
+    pub(super) p50: T,
+    pub(super) p95: Option<T>,
+    pub(super) p99: Option<T>,
+}
+
+/// Of values in ascending order; `None` if there are none.
+pub(super) fn ranks<T: Copy>(sorted: &[T]) -> Option<Ranks<T>> {
     let supported = |needs: usize, per_mille: usize| {
-        if ns.len() < needs {
+        if sorted.len() < needs {
             None
         } else {
-            nearest_rank(ns, per_mille)
+            nearest_rank(sorted, per_mille)
         }
     };
-    Some(Summary {
-        p50_ns: nearest_rank(ns, 500)?,
-        p95_ns: supported(P95_NEEDS, 950),
-        p99_ns: supported(P99_NEEDS, 990),
-        max_ns,
+    Some(Ranks {
+        p50: nearest_rank(sorted, 500)?,
+        p95: supported(P95_NEEDS, 950),
+        p99: supported(P99_NEEDS, 990),
     })
 }
 
@@ -50,7 +67,7 @@ pub fn summarize(ns: &mut [u64]) -> Option<Summary> {
 /// The level is in thousandths so that the rank is exact: 0.95 as a float times 20 is not always
 /// 19.
 #[must_use]
-pub fn nearest_rank(sorted: &[u64], per_mille: usize) -> Option<u64> {
+pub fn nearest_rank<T: Copy>(sorted: &[T], per_mille: usize) -> Option<T> {
     let last = sorted.len().checked_sub(1)?;
     let rank = sorted.len().saturating_mul(per_mille).div_ceil(1000);
     sorted.get(rank.saturating_sub(1).min(last)).copied()
@@ -96,7 +113,7 @@ mod tests {
                 "{n} {per_mille}"
             );
         }
-        assert_eq!(nearest_rank(&[], 500), None);
+        assert_eq!(nearest_rank::<u64>(&[], 500), None);
     }
 
     #[test]

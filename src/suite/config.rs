@@ -5,6 +5,7 @@ mod expand;
 mod gate;
 mod oauth;
 mod reader;
+mod scenarios;
 mod secrets;
 mod server;
 mod syntax;
@@ -15,6 +16,8 @@ mod values;
 mod data_tests;
 #[cfg(test)]
 mod hostile_tests;
+#[cfg(test)]
+mod scenario_tests;
 #[cfg(test)]
 mod tests;
 
@@ -160,13 +163,15 @@ fn read(cx: &Context<'_>, root: &DeTable<'_>) -> Config {
         .get("accept")
         .map(|entry| accept::read(&entry))
         .unwrap_or_default();
-    table.finish(&[(
-        "scenario",
-        "take it out; this version measures the standard suite",
-    )]);
+    let loads = table
+        .get("scenario")
+        .map(|entry| scenarios::read(&entry, &tools))
+        .unwrap_or_default();
+    table.finish(&[]);
     Config {
         server,
         tools,
+        loads,
         suite,
         gate,
         accept,

@@ -7,6 +7,8 @@
 //! | [`template`] | `{{i}}`, `{{vu}}`, `{{uuid}}` and the like: filled in for each call |
 //! | [`data`] | rows of a CSV or JSON-lines file |
 //! | [`discover`] | a server's tool list → tools and arguments, where nothing was configured |
+//! | [`executor`] | how load is applied over time: virtual users, arrival rates |
+//! | [`load`], [`loads`] | scenarios of their own: what one is, and which a run has |
 //! | [`standard`] | tools and what was learnt of the server → a [`Suite`] that fits the time |
 //! | [`hash`] | short hashes of definitions and tool lists |
 
@@ -14,7 +16,10 @@ pub mod config;
 pub mod data;
 pub mod diagnostics;
 pub mod discover;
+pub mod executor;
 pub mod hash;
+pub mod load;
+pub mod loads;
 pub mod standard;
 pub mod template;
 
@@ -41,6 +46,8 @@ pub struct Config {
     pub server: Option<ServerConfig>,
     /// `[[tool]]`, in file order; empty means: discover.
     pub tools: Vec<ToolCall>,
+    /// `[[scenario]]`, in file order.
+    pub loads: Vec<load::LoadConfig>,
     /// `[suite]`.
     pub suite: SuiteConfig,
     /// `[gate]`.
@@ -323,6 +330,8 @@ pub struct SuiteConfig {
     pub sessions: Sessions,
     /// `soak-calls`: calls per fresh server of the soak; 0 switches it off. Overrides the size's.
     pub soak_calls: Option<u32>,
+    /// `loads`: whether the standard loads run, where the size has them.
+    pub loads: bool,
     /// `max-time`: how long the whole run may measure. Default 10 min.
     pub max_time: Duration,
     /// `seed`.
@@ -423,6 +432,7 @@ impl Default for SuiteConfig {
             concurrency: 10,
             sessions: Sessions::default(),
             soak_calls: None,
+            loads: true,
             max_time: Duration::from_mins(10),
             seed: 1,
         }
@@ -466,6 +476,8 @@ pub struct Suite {
     pub scenarios: Vec<Scenario>,
     /// Scenarios of a soak, in order.
     pub soaks: Vec<Scenario>,
+    /// Loads of their own, in order.
+    pub loads: Vec<load::Load>,
     /// What was left out, with the reason.
     pub skipped: Vec<crate::results::Skipped>,
     /// Seed of everything random.

@@ -45,6 +45,8 @@ pub struct ServerFacts {
     pub stateless: bool,
     /// How long one call takes, by tool name; tools that are not here are taken for fast ones.
     pub typical_call: BTreeMap<String, Duration>,
+    /// How long one answer is, by tool name; tools that are not here are taken for brief ones.
+    pub answer_bytes: BTreeMap<String, u64>,
 }
 
 /// The standard suite for these tools, cut to fit `max_time`.
@@ -231,6 +233,7 @@ fn plan(
         },
         scenarios,
         soaks,
+        loads: Vec::new(),
         skipped,
         seed: config.seed,
     };
@@ -253,6 +256,7 @@ fn scenario(
         ScenarioKind::Sequential => "sequential",
         ScenarioKind::Concurrent => "concurrent",
         ScenarioKind::Soak => "soak",
+        ScenarioKind::Load => "load",
     };
     let report_only = tool.is_some_and(|tool| tool.kind == ToolKind::External);
     let sessions = match kind {
@@ -285,6 +289,7 @@ fn scenario(
             definition_hash: short_hash(&definition),
             report_only,
             sessions,
+            load: None,
         },
         warm_up: warm_up(kind, calls, concurrency, report_only),
         call: tool.cloned(),
@@ -301,6 +306,6 @@ fn warm_up(kind: ScenarioKind, calls: u32, concurrency: u32, report_only: bool) 
         // The sequential scenario before it warmed the tool; this warms the connections.
         ScenarioKind::Concurrent => concurrency,
         // Growth is read after warm-up from the series itself.
-        ScenarioKind::Soak => 0,
+        ScenarioKind::Soak | ScenarioKind::Load => 0,
     }
 }

@@ -297,6 +297,19 @@ fn tools_that_fail_too_often() {
     hold(ERROR_BUDGET, |project| project);
 }
 
+/// Longer than a call may take.
+const STANDSTILL: &[Row] = &[Row {
+    faults: &["freeze=15:1500"],
+    first: "budget broken: echo/sequential · error_rate 5 %, budget 1 %",
+    also: &["echo/sequential: 5 of 100 calls failed: timeout 5"],
+    ..ONE_IN_FOUR
+}];
+
+#[test]
+fn a_server_that_stands_still() {
+    hold(STANDSTILL, |project| project);
+}
+
 const HEALTHY: Row = Row {
     faults: &[],
     code: 0,

@@ -106,14 +106,23 @@ impl Project {
     }
 
     /// Adds a `[[tool]]`, as TOML: `name = "echo"` and what else belongs to it.
-    pub(crate) fn tool(mut self, tool: &str) -> Self {
-        let tool: toml::Table = toml::from_str(tool).expect("TOML of a tool");
+    pub(crate) fn tool(self, tool: &str) -> Self {
+        self.element("tool", tool)
+    }
+
+    /// Adds a `[[scenario]]`, as [`Self::tool`].
+    pub(crate) fn scenario(self, scenario: &str) -> Self {
+        self.element("scenario", scenario)
+    }
+
+    fn element(mut self, list: &str, element: &str) -> Self {
+        let element: toml::Table = toml::from_str(element).expect("TOML of a table");
         self.config
-            .entry("tool")
+            .entry(list)
             .or_insert_with(|| toml::Value::Array(Vec::new()))
             .as_array_mut()
-            .expect("an array of tools")
-            .push(tool.into());
+            .expect("an array of tables")
+            .push(element.into());
         self
     }
 

@@ -16,6 +16,7 @@ mod github;
 mod harness;
 mod hostile;
 mod interrupts;
+mod loads;
 mod losses;
 mod machine;
 mod matrix;

@@ -7,6 +7,7 @@ mod comparable;
 mod errors;
 mod evidence;
 mod guards;
+mod loads;
 mod memory;
 mod presence;
 mod properties;

@@ -83,6 +83,8 @@ fn anything() -> impl Strategy<Value = Results> {
                 adjusted,
                 first_byte: None,
                 cpu_per_call_ns,
+                delayed_last_bytes: successes,
+                client_cpu_ns: cpu_per_call_ns,
             },
         );
     let name = || {
@@ -172,6 +174,7 @@ fn anything() -> impl Strategy<Value = Results> {
                 incomplete: None,
                 rounds,
                 soaks,
+                loads: BTreeMap::new(),
                 error_samples: BTreeMap::new(),
                 notes: Vec::new(),
             }

@@ -89,6 +89,12 @@ pub(super) const CATALOGUE: &[Entry] = &[
         None,
     ),
     entry(
+        "freeze",
+        "=AFTER_N:MS",
+        "answers no call for so long, once, after N answered ones",
+        None,
+    ),
+    entry(
         "garbage-line",
         "",
         "writes a line that is not JSON before each answer",
@@ -233,6 +239,13 @@ pub(super) fn parse(name: &str, value: Option<&str>) -> Result<Fault, String> {
         "hang-on-call" => Fault::HangOnCall {
             after: value.map_or(Ok(0), number)?,
         },
+        "freeze" => {
+            let (after, ms) = needed(value)?.split_once(':').unwrap_or_default();
+            Fault::Freeze {
+                after: number(after)?,
+                lasting: milliseconds(ms)?,
+            }
+        }
         "mixed-up" => Fault::MixedUp {
             always: keyword(value, "always")?,
         },

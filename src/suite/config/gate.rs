@@ -41,6 +41,10 @@ pub(super) fn read_suite(mut table: Table<'_, '_>) -> SuiteConfig {
         soak_calls: table
             .get("soak-calls")
             .and_then(|entry| entry.count(0..=100_000)),
+        loads: table
+            .get("loads")
+            .and_then(|entry| entry.choice(&[("standard", true), ("none", false)]))
+            .unwrap_or(default.loads),
         max_time: table
             .get("max-time")
             .and_then(|entry| values::duration(&entry, Zero::Refused))

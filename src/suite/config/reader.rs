@@ -132,6 +132,22 @@ impl<'c, 't> Table<'c, 't> {
         })
     }
 
+    /// The value of a key that does not belong here, to be refused in words of its own.
+    pub(super) fn get_foreign(&mut self, key: &'static str) -> Option<Entry<'c, 't>> {
+        let entry = self.get(key);
+        if entry.is_none() {
+            // It stays out of the list of what is allowed.
+            self.known.pop();
+        }
+        entry
+    }
+
+    /// Keeps a mistake of the table as a whole.
+    pub(super) fn report(&self, message: impl Into<String>, label: &str, help: &str) {
+        self.cx
+            .report(Diagnostic::new(self.span.clone(), message, label).help(help));
+    }
+
     /// The value of a key that must be there.
     pub(super) fn require(&mut self, key: &'static str, help: &str) -> Option<Entry<'c, 't>> {
         let entry = self.get(key);

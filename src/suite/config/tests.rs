@@ -84,6 +84,7 @@ calls = 1
 concurrency = 7
 sessions = "shared"
 soak-calls = 0
+loads = "none"
 max-time = "5m"
 seed = 42
 
@@ -170,6 +171,7 @@ fn every_key_is_read() {
             concurrency: 7,
             sessions: Sessions::Shared,
             soak_calls: Some(0),
+            loads: false,
             max_time: Duration::from_secs(300),
             seed: 42,
         }
@@ -478,7 +480,11 @@ fn single_mistakes() {
         "[[tool]]\nname = \"a\"\narguments = { x = \"{{pick words.txt}}\" }",
         "[[tool]]\nname = \"a\"\nexpect = { contains = \"\" }",
         "[[tool]]\nname = \"a\"\nexpect = { contain = \"x\" }",
-        "[[scenario]]\nname = \"a\"",
+        "[scenario]\nname = \"a\"",
+        "[[scenario]]\nname = \"a\"\ntool = \"t\"\nexecutor = \"constant-vus\"\nduration = 5",
+        "[[scenario]]\nname = \"a\"\ntool = \"t\"\nexecutor = \"constant-vus\"\nduration = \"5s\"\n\
+         [[scenario]]\nname = \"a\"\ntool = \"t\"\nexecutor = \"constant-vus\"\nduration = \"5s\"",
+        "[suite]\nloads = true",
         "[suite]\nrounds = 201",
         "[suite]\nrounds = \"3\"",
         "[suite]\nconcurrency = -1",

@@ -54,9 +54,10 @@ impl Shares {
         match kind {
             ScenarioKind::Concurrent => &self.concurrent,
             ScenarioKind::Soak => &self.soak,
-            ScenarioKind::Sequential | ScenarioKind::Handshake | ScenarioKind::ListTools => {
-                &self.sequential
-            }
+            ScenarioKind::Sequential
+            | ScenarioKind::Handshake
+            | ScenarioKind::ListTools
+            | ScenarioKind::Load => &self.sequential,
         }
     }
 }

@@ -29,7 +29,9 @@ impl Suite {
             .scenarios
             .iter()
             .chain(&self.soaks)
-            .map(|scenario| scenario.record.clone())
+            .map(|scenario| &scenario.record)
+            .chain(self.loads.iter().map(|load| &load.record))
+            .cloned()
             .collect();
         let definitions: Vec<_> = scenarios
             .iter()

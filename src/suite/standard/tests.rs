@@ -34,6 +34,7 @@ fn facts(typical_ms: &[(&str, u64)]) -> ServerFacts {
             .iter()
             .map(|(name, ms)| ((*name).to_owned(), Duration::from_millis(*ms)))
             .collect(),
+        answer_bytes: BTreeMap::new(),
     }
 }
 
@@ -171,6 +172,7 @@ fn handshake_only_where_sessions_or_requests_can_be_repeated() {
             transport,
             stateless,
             typical_call: BTreeMap::new(),
+            answer_bytes: BTreeMap::new(),
         };
         let suite = standard(&SuiteConfig::default(), &[], &facts);
         let has = suite
@@ -431,6 +433,7 @@ fn any_config() -> impl Strategy<Value = SuiteConfig> {
                 concurrency,
                 sessions: Sessions::Each,
                 soak_calls,
+                loads: true,
                 max_time: Duration::from_millis(max_ms),
                 seed: 1,
             },
