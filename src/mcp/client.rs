@@ -70,7 +70,7 @@ pub struct Prepared {
     pub id: u64,
     body: Bytes,
     /// For HTTP: the headers of this request, if they are not the session's.
-    headers: Option<HeaderMap>,
+    headers: Option<Arc<HeaderMap>>,
     /// The call that it is, if it may have to be made again.
     call: Option<Box<Call>>,
 }
@@ -81,6 +81,42 @@ struct Call {
     tool: String,
     arguments: Vec<u8>,
     mirrored: ParamHeaders,
+}
+
+/// The headers of the request that was prepared last, since the next one is most often alike.
+struct Named {
+    method: String,
+    name: Option<String>,
+    headers: Arc<HeaderMap>,
+}
+
+impl Named {
+    /// The headers of a request in the 2026-07-28 revision, whose session's headers never change.
+    fn kept(
+        last: &mut Option<Self>,
+        session: &HeaderMap,
+        method: &str,
+        name: Option<&str>,
+    ) -> Arc<HeaderMap> {
+        if let Some(last) = last
+            && last.method == method
+            && last.name.as_deref() == name
+        {
+            return Arc::clone(&last.headers);
+        }
+        let mut headers = session.clone();
+        headers.insert(MCP_METHOD, header_text(method));
+        if let Some(name) = name {
+            headers.insert(MCP_NAME, header_text(name));
+        }
+        let headers = Arc::new(headers);
+        *last = Some(Self {
+            method: method.to_owned(),
+            name: name.map(str::to_owned),
+            headers: Arc::clone(&headers),
+        });
+        headers
+    }
 }
 
 /// How a server is reached.
@@ -131,6 +167,7 @@ pub struct Client {
     revision: Revision,
     pub(super) limits: Limits,
     params: Vec<u8>,
+    named: Option<Named>,
 }
 
 impl Client {
@@ -164,6 +201,7 @@ impl Client {
             revision,
             limits,
             params: Vec::new(),
+            named: None,
         }
     }
 
@@ -207,6 +245,7 @@ impl Client {
             revision: self.revision,
             limits: self.limits,
             params: Vec::new(),
+            named: None,
         })
     }
 
@@ -250,8 +289,10 @@ impl Client {
         RequestWriter::write_tool_params(&mut params, tool, arguments);
         params.extend_from_slice(more.as_bytes());
         let mut prepared = self.prepare_named(TOOLS_CALL, Some(tool), &params);
-        if let Some(headers) = &mut prepared.headers {
-            mirrored.add_to(headers, arguments);
+        if let Some(headers) = &mut prepared.headers
+            && !mirrored.is_empty()
+        {
+            mirrored.add_to(Arc::make_mut(headers), arguments);
         }
         self.params = params;
         prepared
@@ -279,14 +320,8 @@ impl Client {
             } => {
                 let id = next_id.fetch_add(1, Ordering::Relaxed);
                 self.writer.write(&mut body, id, method, params);
-                let own = (self.revision.era() == Era::Modern).then(|| {
-                    let mut headers = headers.clone();
-                    headers.insert(MCP_METHOD, header_text(method));
-                    if let Some(name) = name {
-                        headers.insert(MCP_NAME, header_text(name));
-                    }
-                    headers
-                });
+                let own = (self.revision.era() == Era::Modern)
+                    .then(|| Named::kept(&mut self.named, headers, method, name));
                 Prepared {
                     id,
                     body: body.into(),
@@ -330,6 +365,25 @@ impl Client {
             }
             Link::Sse { link, headers } => link.make_ready(headers, self.limits.call_timeout).await,
         }
+    }
+
+    /// [`Self::make_ready`] right after a call: over HTTP without a look at the network, if the
+    /// connection is as that call left it. One that the server closed just then is opened again
+    /// all the same, unless the next request was already written.
+    ///
+    /// # Errors
+    /// As [`Self::make_ready`].
+    pub async fn stay_ready(&mut self) -> Result<(), CallError> {
+        if let Link::Http {
+            connection,
+            listening: Listens::No | Listens::Opened(_),
+            ..
+        } = &mut self.link
+            && connection.stays_open().await
+        {
+            return Ok(());
+        }
+        Box::pin(self.make_ready()).await
     }
 
     /// Sends a prepared request and waits for its whole answer, which is not looked at.
@@ -403,7 +457,7 @@ impl Client {
                 headers,
                 ..
             } => {
-                let headers = prepared.headers.as_ref().unwrap_or(headers);
+                let headers = prepared.headers.as_deref().unwrap_or(headers);
                 connection
                     .post(
                         prepared.id,

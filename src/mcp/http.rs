@@ -3,7 +3,7 @@
 //! Connecting, draining and header building stay outside the timed span; how an answer is read
 //! is in `answer.rs`.
 
-use std::sync::Arc;
+use std::{pin::pin, sync::Arc};
 
 use bytes::Bytes;
 use http::{
@@ -14,7 +14,7 @@ use http_body_util::Full;
 use hyper::{body::Incoming, client::conn::http1::SendRequest};
 use tokio::{
     task::yield_now,
-    time::{Duration, Instant, sleep, timeout, timeout_at},
+    time::{Duration, Instant, sleep, timeout},
 };
 
 use super::{
@@ -183,6 +183,12 @@ impl HttpConnection {
         Ok(())
     }
 
+    /// Reads what the last answer left; whether the connection can then be used as it is.
+    pub(super) async fn stays_open(&mut self) -> bool {
+        self.settle().await;
+        self.sender.as_ref().is_some_and(SendRequest::is_ready)
+    }
+
     /// The open connection, without a look at the network if it was made ready before.
     async fn open(
         &mut self,
@@ -191,7 +197,8 @@ impl HttpConnection {
         let is_ready = self.sender.as_ref().is_some_and(SendRequest::is_ready)
             && matches!(self.left, Left::Nothing);
         if !is_ready {
-            self.ensure_open(patience).await?;
+            // Seldom, so it takes no room in the future of every call.
+            Box::pin(self.ensure_open(patience)).await?;
         }
         self.sender
             .as_mut()
@@ -215,8 +222,6 @@ impl HttpConnection {
         patience: Duration,
     ) -> Result<HttpAnswer, CallError> {
         let request = self.request(Method::POST, body, headers);
-        let (mut response, sent) = self.begin(request, patience).await?;
-        let first_byte = Instant::now();
         let target = Arc::clone(&self.target);
         let reader = AnswerReader {
             id,
@@ -224,20 +229,28 @@ impl HttpConnection {
             headers,
             limits: self.limits,
         };
-        let reading = async {
-            for _ in 0..=MOST_RESUMPTIONS {
-                let resume = match reader.read(response, sent, first_byte).await? {
-                    Read::Whole(answer, left) => return Ok((answer, left)),
-                    Read::Broken(resume) if is_resumable => resume,
-                    Read::Broken(_) => break,
-                };
-                response = self.resume(id, resume, headers, patience).await?;
-            }
-            Err(ended_early(id))
+        let mut has_begun = false;
+        let read = {
+            // Pinned before it is given to the time-out, which would copy it otherwise; and one
+            // time-out for all of it, since each costs every call.
+            let exchange = pin!(async {
+                let (mut response, sent) = self.head(request, patience).await?;
+                let first_byte = Instant::now();
+                has_begun = true;
+                for _ in 0..=MOST_RESUMPTIONS {
+                    let resume = match reader.read(response, sent, first_byte).await? {
+                        Read::Whole(answer, left) => return Ok((answer, left)),
+                        Read::Broken(resume) if is_resumable => resume,
+                        Read::Broken(_) => break,
+                    };
+                    response = Box::pin(self.resume(id, resume, headers, patience)).await?;
+                }
+                Err(ended_early(id))
+            });
+            timeout(patience, exchange).await
         };
-        let read = timeout_at(sent + patience, reading)
-            .await
-            .unwrap_or_else(|_| Err(timed_out("whole answer", patience)));
+        let what = if has_begun { "whole answer" } else { "answer" };
+        let read = read.unwrap_or_else(|_| Err(timed_out(what, patience)));
         match read {
             Ok((answer, left)) => {
                 self.left = left;
@@ -346,6 +359,21 @@ impl HttpConnection {
     /// is not: it may have been acted on, and is counted as `reset`.
     async fn begin(
         &mut self,
+        request: Request<Full<Bytes>>,
+        patience: Duration,
+    ) -> Result<(Response<Incoming>, Instant), CallError> {
+        match timeout(patience, self.head(request, patience)).await {
+            Ok(begun) => begun,
+            Err(_) => {
+                self.sender = None;
+                Err(timed_out("answer", patience))
+            }
+        }
+    }
+
+    /// [`Self::begin`] without a bound on the waiting for the head.
+    async fn head(
+        &mut self,
         mut request: Request<Full<Bytes>>,
         patience: Duration,
     ) -> Result<(Response<Incoming>, Instant), CallError> {
@@ -353,10 +381,9 @@ impl HttpConnection {
         loop {
             let sender = self.open(patience).await?;
             let sent = Instant::now();
-            let (error, unsent) = match timeout(patience, sender.try_send_request(request)).await {
-                Ok(Ok(response)) => return Ok((response, sent)),
-                Ok(Err(mut failed)) => (reset(failed.error()), failed.take_message()),
-                Err(_) => (timed_out("answer", patience), None),
+            let (error, unsent) = match sender.try_send_request(request).await {
+                Ok(response) => return Ok((response, sent)),
+                Err(mut failed) => (reset(failed.error()), failed.take_message()),
             };
             self.sender = None;
             match unsent {

@@ -114,6 +114,11 @@ impl ParamHeaders {
         Ok(())
     }
 
+    /// Whether no argument is to be a header.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Adds the headers of a call with these arguments, a JSON object. An argument that is absent
     /// or null has none.
     pub(super) fn add_to(&self, headers: &mut HeaderMap, arguments: &[u8]) {

@@ -394,7 +394,7 @@ impl Running {
         self.most_in_flight.fetch_max(in_flight, Ordering::Relaxed);
         let flow = match seat {
             Some(client) => self.call_with(client, vu, i, intended).await,
-            None => self.call_in_new_session(vu, i, intended).await,
+            None => Box::pin(self.call_in_new_session(vu, i, intended)).await,
         };
         self.in_flight.fetch_sub(1, Ordering::Relaxed);
         flow
@@ -433,7 +433,7 @@ impl Running {
         let number = u32::try_from(i).unwrap_or(u32::MAX);
         let (prepared, expected) = call.prepare(client, vu, number);
         let began = Instant::now();
-        let answered = match client.make_ready().await {
+        let answered = match client.stay_ready().await {
             Ok(()) => client.send(&prepared).await,
             Err(error) => Err(error),
         };
