@@ -125,7 +125,7 @@ fn loads(view: &RunView<'_>) -> String {
     }
     let table = table.render(LOADS_ROOM);
     let table = table.trim_end();
-    let remarks = list('-', remarks.into_iter(), LOADS_ROOM);
+    let remarks = list('-', remarks, LOADS_ROOM);
     format!("{table}\n\n<sub>{LOAD_LEGEND}</sub>\n\n{remarks}")
 }
 

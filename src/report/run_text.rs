@@ -58,7 +58,7 @@ fn scenarios(page: &mut Page, view: &RunView<'_>) {
             below: Vec::new(),
         })
         .collect();
-    table(page, &COLUMNS, rows);
+    table(page, &COLUMNS, &rows);
     page.aside("  ", LEGEND);
 }
 
@@ -89,7 +89,7 @@ fn loads(page: &mut Page, view: &RunView<'_>) {
             last.below = load.remarks.iter().map(Line::plain).collect();
         }
     }
-    table(page, &LOAD_COLUMNS, rows);
+    table(page, &LOAD_COLUMNS, &rows);
     page.aside("  ", LOAD_LEGEND);
 }
 
@@ -117,7 +117,7 @@ struct Row {
     below: Vec<String>,
 }
 
-fn table<const N: usize>(page: &mut Page, columns: &[&str; N], rows: Vec<Row>) {
+fn table<const N: usize>(page: &mut Page, columns: &[&str; N], rows: &[Row]) {
     let names: Vec<String> = rows.iter().map(|row| row.name.clone()).collect();
     let longest = names
         .iter()

@@ -256,7 +256,7 @@ async fn warm_up(
 async fn open_clients(bench: &mut Bench, load: &Running) -> Vec<Client> {
     let vus = load.terms.executor.most_vus();
     let mut clients = Vec::new();
-    if load.terms.sessions == Sessions::PerCall {
+    if load.has_session_per_call() {
         return clients;
     }
     for _ in 0..vus {
@@ -339,6 +339,12 @@ impl Running {
         self.tally.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// A pipe is one session, whatever is said of sessions.
+    fn has_session_per_call(&self) -> bool {
+        let is_piped = matches!(self.endpoint, Endpoint::Stdio(_));
+        self.terms.sessions == Sessions::PerCall && !is_piped
+    }
+
     /// What the load gave, and the first error seen.
     fn sample_of(&self, mut tally: Tally) -> (LoadSample, Option<ErrorSample>) {
         let error = tally.take_first_error();
@@ -364,7 +370,7 @@ impl Running {
     }
 
     fn seats(&self, clients: Vec<Client>) -> Vec<Seat> {
-        if self.terms.sessions == Sessions::PerCall {
+        if self.has_session_per_call() {
             let vus = self.terms.executor.most_vus();
             (0..vus).map(|_| None).collect()
         } else {
@@ -441,9 +447,7 @@ impl Running {
             Ok(exchange) => {
                 let began = intended.unwrap_or(exchange.sent);
                 let mut tally = self.tally();
-                if let Some(intended) =
-                    intended.filter(|_| self.terms.sessions != Sessions::PerCall)
-                {
+                if let Some(intended) = intended.filter(|_| !self.has_session_per_call()) {
                     tally.lagged(exchange.sent.saturating_duration_since(intended));
                 }
                 tally.answered(self.since_start(began), began, exchange, expected);

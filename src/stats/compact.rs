@@ -60,6 +60,11 @@ impl CompactLatencies {
     }
 }
 
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "it was a u64"
+)]
 fn ns(bits: u32) -> u64 {
     f32::from_bits(bits) as u64
 }

@@ -320,6 +320,11 @@ impl Span {
     ///
     /// The line's height is `from + slope·t`, so that `slope·t² + 2·from·t = area`; written so that
     /// nothing cancels where the slope is small or negative.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "between zero and a duration in nanoseconds"
+    )]
     fn time_of(&self, area: f64) -> Duration {
         let duration_ns = (self.ends - self.begins).as_nanos() as f64;
         let from = f64::from(self.from);

@@ -4,6 +4,7 @@ use mcpgate::results::{LoadSample, Results, Sessions};
 
 use crate::{
     harness::{Project, RESULTS},
+    real_servers::installed,
     reference::{BOTH, ECHO, Over, WAIT, small},
 };
 
@@ -36,9 +37,15 @@ fn a_server_that_stands_still_shows_in_every_call_that_was_due() {
                 duration = "2s"
             "#,
         );
-        let outcome = project.run(&["run"]).code(0);
+        let arguments = ["run", "--samples", "samples.jsonl"];
+        let outcome = project.run(&arguments).code(0);
         let results = project.results();
         let load = load(&results, "steady");
+        let samples = project.read("samples.jsonl");
+        let line = samples.lines().find(|line| line.contains("\"steady\""));
+        let line: serde_json::Value = serde_json::from_str(line.expect("a line")).unwrap();
+        assert_eq!(line["wall_ns"].as_array().unwrap().len(), 400);
+        assert_eq!(line["round"], serde_json::Value::Null);
         assert_eq!(load.whole.calls, 400, "{outcome}");
         assert_eq!((load.whole.successes, load.dropped), (400, 0), "{outcome}");
         let wall = load.whole.wall.expect("latencies");
@@ -92,6 +99,32 @@ fn the_standard_loads_run_once_and_say_what_they_are() {
     // The results can be read again, accepted, and compared with.
     project.run(&["baseline", "update", "--force"]).code(0);
     outcome.stdout_has("5 VUs").stdout_has("20 → 0 VUs");
+}
+
+/// A server that others wrote, with sessions: each virtual user has one, or each call.
+#[test]
+fn the_standard_loads_run_on_a_server_with_sessions() {
+    let program = installed("npm/node_modules/.bin/mcp-server-everything");
+    let command = vec![program.to_str().unwrap(), "streamableHttp"];
+    let project = Project::new()
+        .config("server.command", command)
+        .config("server.env.PORT", "{port}")
+        .config("server.url", "http://127.0.0.1:{port}/mcp")
+        .config("suite.rounds", 1)
+        .config("suite.calls", 5)
+        .config("suite.soak-calls", 0)
+        .tool(ECHO);
+    let outcome = project.run(&["run"]).code(0);
+    let results = project.results();
+    let loads = &results.jobs[0].loads;
+    assert_eq!(loads.len(), 3, "{outcome}");
+    for (name, load) in loads {
+        assert_eq!(load.whole.calls, load.whole.successes, "{name}\n{outcome}");
+        assert!(load.connecting.is_some(), "{name}\n{outcome}");
+    }
+    assert_eq!(loads["session-churn"].whole.calls, 200);
+    // One for each virtual user; for each call where it has its own.
+    assert_eq!(loads["pool-pressure"].most_in_flight, 50);
 }
 
 #[test]

@@ -395,6 +395,7 @@ fn measure(row: &Row, is_update: bool) -> Measured {
     .config("suite.calls", calls)
     .config("suite.concurrency", concurrency)
     .config("suite.soak-calls", 0)
+    .config("suite.loads", "none")
     .tool(&(row.tool)());
     if let Some(path) = row.path {
         project.set_config("server.url", format!("http://127.0.0.1:{{port}}{path}"));

@@ -348,6 +348,7 @@ fn project<'a>(tools: &Tools, command: impl IntoIterator<Item = &'a str>) -> Pro
         .config("server.command", command)
         .config("suite.calls", 100)
         .config("suite.soak-calls", 0)
+        .config("suite.loads", "none")
         .tool(tools.planted)
         .tool(tools.other)
 }

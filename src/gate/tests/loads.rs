@@ -102,24 +102,23 @@ fn a_load_in_which_nothing_worked_or_that_never_ran_is_no_pass() {
 #[test]
 fn what_mcpgate_itself_could_not_keep_up_with_is_no_regression() {
     let base = Fixture::new().build();
-    let slower = |client_share: f64| {
+    let slower = |client_percent: u64| {
         let slower = Fixture::new().slower(CONCURRENT, 2.0).confirm(5);
         let slower = slower.phase(crate::results::Phase::Confirm, |round| {
             let sample = round.scenarios.get_mut(CONCURRENT).unwrap();
             crate::gate::test_support::scale_sample(sample, 2.0);
         });
         slower.samples(CONCURRENT, move |sample| {
-            let client_cpu = sample.duration_ns as f64 * client_share;
-            sample.client_cpu_ns = Some(client_cpu as u64);
+            sample.client_cpu_ns = Some(sample.duration_ns * client_percent / 100);
         })
     };
-    let j = judged(&base, &slower(0.89).build());
+    let j = judged(&base, &slower(89).build());
     assert_eq!(
         row(&j, CONCURRENT, Metric::LatencyP50).verdict,
         Verdict::Regressed
     );
     assert_eq!(findings(&j, Severity::Note), [""; 0]);
-    let j = judged(&base, &slower(0.97).build());
+    let j = judged(&base, &slower(97).build());
     for metric in [Metric::LatencyP50, Metric::Throughput, Metric::LatencyP95] {
         let row = row(&j, CONCURRENT, metric);
         assert_eq!(row.verdict, Verdict::Inconclusive, "{metric:?}");

@@ -251,7 +251,7 @@ fn is_tool(entry: &Entry<'_, '_>, name: &str, tools: &[ToolCall]) -> bool {
     let known: Vec<String> = tools
         .iter()
         .take(20)
-        .map(|tool| shown(&tool.name).into())
+        .map(|tool| shown(&tool.name))
         .collect();
     entry.refuse(
         problem,
