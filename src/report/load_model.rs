@@ -37,24 +37,44 @@ pub(crate) struct LoadRow {
 
 /// What the short headers mean.
 pub(crate) const LOAD_LEGEND: &str = "Each once, on a fresh server. VUs: virtual users, each with one call in flight; \
-     where a rate is given, latency counts from the time at which a call was to begin; dropped: calls that found all VUs busy.";
+     where a rate is given, latency counts from the time at which a call was to begin; dropped: calls that found all VUs busy; in parentheses: the baseline's. Nothing of it gates.";
 
 /// From here on mcpgate itself set the pace.
 const BUSY: f64 = 0.9;
 /// Delays of mcpgate's own that are worth a word.
 const LATE_NS: u64 = 1_000_000;
 
-/// The loads of the latest run that has them, in suite order.
-pub(crate) fn loads(results: &Results) -> Vec<LoadView<'_>> {
+/// The loads of the latest run that has them, in suite order; beside some figures what the same
+/// load gave in `base`.
+pub(crate) fn loads<'a>(results: &'a Results, base: Option<&Results>) -> Vec<LoadView<'a>> {
     let scenarios = results.suite.scenarios.iter();
     scenarios
         .filter(|scenario| scenario.kind == ScenarioKind::Load)
         .filter_map(|scenario| {
-            let mut jobs = results.jobs.iter().rev();
-            let sample = jobs.find_map(|job| job.loads.get(&scenario.name))?;
-            Some(view(scenario, sample))
+            let mut view = view(scenario, latest(results, scenario)?);
+            if let Some(before) = base.and_then(|base| latest(base, scenario)) {
+                let before = whole(String::new(), before);
+                for (now, before) in [
+                    (&mut view.whole.p50, before.p50),
+                    (&mut view.whole.p95, before.p95),
+                    (&mut view.whole.per_second, before.per_second),
+                ] {
+                    *now = format!("{now} ({before})");
+                }
+            }
+            Some(view)
         })
         .collect()
+}
+
+/// What a load gave in the latest run that has it, defined as it is here.
+fn latest<'a>(results: &'a Results, scenario: &ScenarioRecord) -> Option<&'a LoadSample> {
+    let mut declared = results.suite.scenarios.iter();
+    declared.find(|declared| {
+        declared.name == scenario.name && declared.definition_hash == scenario.definition_hash
+    })?;
+    let mut jobs = results.jobs.iter().rev();
+    jobs.find_map(|job| job.loads.get(&scenario.name))
 }
 
 fn view<'a>(scenario: &'a ScenarioRecord, sample: &LoadSample) -> LoadView<'a> {

@@ -7,6 +7,7 @@ use super::{
     figure::{GAP, count},
     headline::{Block, Tone},
     line::Line,
+    load_markdown, load_model,
     markdown_table::{Table, details, list},
     model::{Figures, Row, View, word},
     provenance::Fact,
@@ -87,6 +88,7 @@ fn markdown_of(report: &Report<'_>, times: usize) -> String {
 
     let mut tail = String::new();
     part(&mut tail, &chart::markdown(report));
+    part(&mut tail, &loads(report));
     part(&mut tail, &unmeasured(&view));
     part(&mut tail, &budgets(&view.budgets));
     part(&mut tail, &machine_and_method(&view));
@@ -102,6 +104,15 @@ fn markdown_of(report: &Report<'_>, times: usize) -> String {
     out.push_str(&tail);
     let text = escape::disarm_workflow_commands(out.trim_end());
     format!("{text}\n")
+}
+
+fn loads(report: &Report<'_>) -> String {
+    let loads = load_model::loads(report.candidate, report.base);
+    if loads.is_empty() {
+        return String::new();
+    }
+    let summary = format!("{}, not gated", count(loads.len(), "load"));
+    details(&summary, &load_markdown::loads(&loads))
 }
 
 /// A paragraph, table or list, and the blank line that ends it.

@@ -15,7 +15,7 @@
 //! | `load_model.rs` | the rows of loads |
 //! | `remarks.rs` | what failed, one remark a tool |
 //! | `line.rs`, `escape.rs`, `figure.rs` | sentences, foreign text, figures with units |
-//! | `text.rs`, `run_text.rs`, `markdown.rs`, `run_markdown.rs`, `json.rs` | the formats |
+//! | `text.rs`, `run_text.rs`, `load_text.rs`, `markdown.rs`, `run_markdown.rs`, `load_markdown.rs`, `json.rs` | the formats |
 
 mod accept_entry;
 mod chart;
@@ -26,7 +26,9 @@ mod headline;
 mod json;
 mod layout;
 mod line;
+mod load_markdown;
 mod load_model;
+mod load_text;
 mod markdown;
 mod markdown_table;
 mod model;

@@ -4,7 +4,7 @@ use super::{
     escape,
     figure::{self, GAP},
     line::Line,
-    load_model::{LOAD_LEGEND, LoadRow},
+    load_markdown,
     markdown::{self, MARKDOWN_LIMIT_BYTES, part},
     markdown_table::{Table, details, list},
     provenance::Fact,
@@ -14,7 +14,6 @@ use crate::{gate::Judgement, results::Results};
 
 const SERVER_ROOM: usize = 10_000;
 const SKIPPED_ROOM: usize = 5_000;
-const LOADS_ROOM: usize = 10_000;
 
 /// What one run measured, as Markdown; at most [`MARKDOWN_LIMIT_BYTES`] long.
 /// `judgement` adds budgets and findings.
@@ -39,7 +38,7 @@ pub fn run_markdown(results: &Results, judgement: Option<&Judgement>) -> String 
     part(&mut out, &markdown::pressing_budgets(&view.budgets));
 
     let mut tail = String::new();
-    part(&mut tail, &loads(&view));
+    part(&mut tail, &load_markdown::loads(&view.loads));
     let server = view.server.iter().map(Fact::markdown);
     part(&mut tail, &list('-', server, SERVER_ROOM));
     part(&mut tail, &markdown::budgets(&view.budgets));
@@ -79,54 +78,6 @@ fn scenarios(view: &RunView<'_>) -> Table<8> {
         ]);
     }
     table
-}
-
-fn loads(view: &RunView<'_>) -> String {
-    let header = [
-        "load", "calls", "errors", "dropped", "p50", "p95", "p99", "max", "calls/s",
-    ];
-    let mut table = Table::new(
-        header,
-        [false, true, true, true, true, true, true, true, true],
-    );
-    let mut push = |name: Line, row: &LoadRow| {
-        table.push([
-            name.markdown(),
-            row.calls.clone(),
-            row.errors.clone(),
-            row.dropped.clone(),
-            row.p50.clone(),
-            row.p95.clone(),
-            row.p99.clone(),
-            row.max.clone(),
-            row.per_second.clone(),
-        ]);
-    };
-    let mut remarks = Vec::new();
-    for load in &view.loads {
-        let level = match load.whole.level.as_str() {
-            "" => String::new(),
-            level => format!(" · {level}"),
-        };
-        push(Line::of_name(load.name).then(level), &load.whole);
-        for stage in &load.stages {
-            push(Line::own(format!("└{GAP}{}", stage.level)), stage);
-        }
-        let said = load.remarks.iter();
-        remarks.extend(said.map(|remark| {
-            Line::of_name(load.name)
-                .then(": ")
-                .join(remark.clone())
-                .markdown()
-        }));
-    }
-    if table.len() == 0 {
-        return String::new();
-    }
-    let table = table.render(LOADS_ROOM);
-    let table = table.trim_end();
-    let remarks = list('-', remarks, LOADS_ROOM);
-    format!("{table}\n\n<sub>{LOAD_LEGEND}</sub>\n\n{remarks}")
 }
 
 fn skipped(view: &RunView<'_>) -> String {

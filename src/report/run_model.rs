@@ -65,7 +65,7 @@ impl<'a> RunView<'a> {
             word,
             reason,
             rows: rows(results),
-            loads: load_model::loads(results),
+            loads: load_model::loads(results, None),
             server: server(results),
             errors,
             budgets,

@@ -88,6 +88,29 @@ fn a_judgement_in_other_styles() {
 }
 
 #[test]
+fn loads_stand_beside_those_of_the_baseline() {
+    let mut fixture = made::pass();
+    fixture.candidate = with_loads(fixture.candidate, "search-burst");
+    let base = fixture.base.map(|base| with_loads(base, "search-burst"));
+    let mut base = base.unwrap();
+    // What was defined otherwise is no comparison.
+    for record in &mut base.suite.scenarios {
+        if record.name == "quick-server" {
+            record.definition_hash = "another".to_owned();
+        }
+    }
+    for job in &mut base.jobs {
+        let ramp = job.loads.get_mut("ramp").unwrap();
+        ramp.whole.wall.as_mut().unwrap().p95_ns = Some(18_000_000);
+    }
+    fixture.base = Some(base);
+    insta::assert_snapshot!("markdown_loads", markdown(&fixture.report()));
+    insta::assert_snapshot!("text_loads_verbose", text(&fixture.report(), VERBOSE));
+    let plain = text(&fixture.report(), PLAIN);
+    assert!(!plain.contains("Loads"), "{plain}");
+}
+
+#[test]
 fn runs() {
     let clean = made::pass();
     let errors = made::not_measured();

@@ -6,6 +6,7 @@ use super::{
     headline::Block,
     layout::{self, Align, BOLD, DIM, Page},
     line::Line,
+    load_model, load_text,
     model::{Figures, Row, Section, View},
 };
 use crate::gate::{Severity, Verdict};
@@ -34,6 +35,9 @@ pub fn text(report: &Report<'_>, style: TextStyle) -> String {
             Verdict::Pass if !style.verbose => {}
             _ => rows(&mut page, section),
         }
+    }
+    if style.verbose {
+        load_text::loads(&mut page, &load_model::loads(report.candidate, report.base));
     }
     budgets(&mut page, &view.budgets, style.verbose);
     errors(&mut page, &view.errors);

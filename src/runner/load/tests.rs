@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, duplex},
     sync::mpsc,
-    time::sleep_until,
+    time::{advance, sleep, sleep_until},
 };
 
 use super::*;
@@ -192,6 +192,36 @@ async fn the_open_model_hides_no_wait() {
     for (n, asked) in (0..).zip(all(log)) {
         assert_eq!(asked.at, ms(5) * n);
     }
+}
+
+/// The clock jumps by 100 ms, as where the machine gave mcpgate no core: the 20 calls that were due
+/// meanwhile are sent late.
+#[tokio::test(start_paused = true)]
+async fn what_mcpgate_is_late_in_sending_is_in_the_latency_and_beside_it() {
+    let (link, _) = server(Some);
+    tokio::spawn(async {
+        sleep(seconds(1)).await;
+        advance(ms(100)).await;
+    });
+    let sample = apply(
+        terms(Executor::ConstantArrivalRate {
+            rate: 200,
+            time_unit: seconds(1),
+            duration: seconds(2),
+            max_vus: 100,
+        }),
+        link,
+    )
+    .await;
+    assert_eq!((sample.whole.successes, sample.dropped), (400, 0));
+    // p95 is the largest but 20, p99 the largest but 4.
+    let [p50, p95, p99, max] = milliseconds(&sample);
+    assert_eq!((p50, p95), (0, 0));
+    assert!((75..=80).contains(&p99), "{p99}");
+    assert!((95..=100).contains(&max), "{max}");
+    let lag = sample.send_lag.unwrap();
+    let wall = sample.whole.wall.unwrap();
+    assert_eq!((lag.p50_ns, lag.max_ns), (wall.p50_ns, wall.max_ns));
 }
 
 #[tokio::test(start_paused = true)]
