@@ -200,6 +200,32 @@ fn project(arguments: &[&str]) -> Project {
         .config("suite.calls", 20)
         .config("suite.concurrency", 2)
         .config("suite.soak-calls", 0)
+        // What such a server does to 50 callers at once is no matter of these rows.
+        .config("suite.loads", "none")
+}
+
+#[test]
+fn a_load_on_a_server_that_floods_stays_within_bounds() {
+    let project = project(&["stdio", "stderr_flood"])
+        .config("server.call-timeout", "30s")
+        .tool("name = \"echo\"")
+        .scenario(
+            r#"
+                name = "flooded"
+                tool = "echo"
+                executor = "shared-iterations"
+                vus = 5
+                iterations = 20
+            "#,
+        );
+    let (outcome, peak_bytes) = project.start(&["run", "--quiet"]).wait_with_peak();
+    let outcome = outcome.code(0);
+    let load = &project.results().jobs[0].loads["flooded"];
+    assert_eq!(load.whole.successes, 20, "{outcome}");
+    assert!(
+        peak_bytes > 0 && peak_bytes < MOST_BYTES,
+        "{peak_bytes} bytes\n{outcome}"
+    );
 }
 
 fn hold(rows: &[Row], made: &(dyn Fn(&str) -> Project + Sync)) {
