@@ -6,7 +6,7 @@
 
 All of them press the same server (mcpgate's reference server, on the loopback) with the same call
 of a tool, one after another, in an order that changes from repeat to repeat. What is compared is
-the CPU time of the client's process: on a shared machine it is far steadier than calls a second.
+the CPU time of the client's process: what it takes, the server on the same machine has not.
 mcpgate and k6 read every answer and check its id, its errors and its text; the others look at the
 status at most.
 
