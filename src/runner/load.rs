@@ -156,12 +156,7 @@ pub async fn run(
                 "a load ended unexpectedly; this is a defect of mcpgate".to_owned(),
             ));
         };
-        for mut client in clients {
-            let strays = client.take_strays().await;
-            load.tally().strays(strays);
-            client.close().await;
-        }
-        ended.push(load);
+        ended.push((load, clients));
     }
     let client_cpu_ns = own_cpu_ns().saturating_sub(client_cpu_before);
     let server_cpu_ns = bench
@@ -175,7 +170,12 @@ pub async fn run(
     {
         findings.memory = Some(measure.clone());
     }
-    for load in ended {
+    for (load, clients) in ended {
+        for mut client in clients {
+            let strays = client.take_strays().await;
+            load.tally().strays(strays);
+            client.close().await;
+        }
         let name = load.name.clone();
         let (mut sample, error) = {
             let tally = std::mem::take(&mut *load.tally()).checked();
