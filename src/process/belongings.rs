@@ -62,7 +62,18 @@ impl Belongings {
 
     /// All running processes that belong to the server, the server itself included. Also waits
     /// for the dead ones among our children, so that no zombies pile up.
+    ///
+    /// Nothing is found only by two looks in a row: a process that forks and ends while the table
+    /// is read is no longer in it, and its child not yet.
     pub(crate) fn running(&mut self) -> Vec<ProcessId> {
+        let running = self.look();
+        if running.is_empty() {
+            return self.look();
+        }
+        running
+    }
+
+    fn look(&mut self) -> Vec<ProcessId> {
         let viewer = Viewer::here();
         let rows = table::all();
         let running = self.claim(&rows, &viewer, |pid| {

@@ -4,7 +4,11 @@
     reason = "reads /proc, the process table of the system"
 )]
 
-use std::{fs::File, io::Read};
+use std::{
+    fs::File,
+    io::Read,
+    time::{Duration, Instant},
+};
 
 use procfs::process::Process;
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open, pidfd_send_signal};
@@ -13,6 +17,8 @@ use super::table::{ProcessId, Row};
 
 /// Most that is read of one process's environment or command line.
 const MOST_BYTES: u64 = 4 << 20;
+/// How long a process may take from one program to the next, on a machine with much else to do.
+const EXEC: Duration = Duration::from_millis(500);
 
 fn open(pid: u32) -> Option<Process> {
     Process::new(i32::try_from(pid).ok()?).ok()
@@ -105,11 +111,30 @@ pub(super) fn control_groups(pid: u32) -> String {
 
 pub(super) fn has_variable(pid: u32, name: &str, value: &str) -> bool {
     let wanted = format!("{name}={value}");
-    read(pid, "environ").is_some_and(|environ| {
+    environment(pid).is_some_and(|environ| {
         environ
             .split(|&byte| byte == 0)
             .any(|entry| entry == wanted.as_bytes())
     })
+}
+
+/// In the middle of `execve` a process has the memory of its next program, but not yet that
+/// program's environment and arguments: both read as empty until the call is through. Whoever
+/// looked once would take a child of the server for a stranger.
+fn environment(pid: u32) -> Option<Vec<u8>> {
+    let start = Instant::now();
+    loop {
+        let environ = read(pid, "environ")?;
+        // Kernel threads have neither and never will; nor have they a program.
+        if !environ.is_empty() || std::fs::read_link(format!("/proc/{pid}/exe")).is_err() {
+            return Some(environ);
+        }
+        if !read(pid, "cmdline")?.is_empty() || start.elapsed() > EXEC {
+            // With arguments, or never to have any: what stands there now is all.
+            return read(pid, "environ");
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
 }
 
 /// From `/proc/PID/task/TID/children` of every thread: much cheaper than the whole table.
@@ -139,5 +164,28 @@ pub(super) fn signal(id: ProcessId, pid: Pid, signal: Signal) -> bool {
         Ok(descriptor) => pidfd_send_signal(descriptor, signal).is_ok(),
         Err(rustix::io::Errno::NOSYS) => kill_process(pid, signal).is_ok(),
         Err(_) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_child_is_known_by_its_environment_from_its_first_moment() {
+        const NAME: &str = "MCPGATE_TEST_EXEC";
+        for n in 0..300 {
+            let value = n.to_string();
+            let mut child = std::process::Command::new("sleep")
+                .arg("60")
+                .env(NAME, &value)
+                .spawn()
+                .unwrap();
+            let is_known = has_variable(child.id(), NAME, &value);
+            child.kill().unwrap();
+            child.wait().unwrap();
+            assert!(is_known, "child {n}");
+            assert!(!has_variable(child.id(), NAME, &value));
+        }
     }
 }
