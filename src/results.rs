@@ -335,7 +335,7 @@ pub struct Round {
     /// another figure.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reference_work_ns: Option<u64>,
-    /// CPU time of filling 4 MiB of fresh memory, median of looks before the server was started and
+    /// CPU time of filling 4 MiB of fresh memory, from the median MiB before the server was started and
     /// after it ended: how much others on the same host disturbed the machine, where no count of
     /// the system shows it. It widens intervals and never enters another figure.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -296,7 +296,10 @@ impl ServerProcess {
     /// Gives what outlived the server a moment to end by itself, then ends it.
     async fn end_orphans(&mut self, patience: Duration) -> Vec<Orphan> {
         let start = Instant::now();
-        while start.elapsed() < patience && !self.belongings.running().is_empty() {
+        while start.elapsed() < patience {
+            if self.belongings.running().is_empty() {
+                return Vec::new();
+            }
             tokio::time::sleep(POLL).await;
         }
         let mut orphans: Vec<Orphan> = Vec::new();

@@ -200,7 +200,7 @@ pub async fn run(
         listener(Event::Scenario { name });
         findings.scenario = Some(name.clone());
         let place = format!("round {}, {name}", index + 1);
-        reference_work.look();
+        reference_work.look_again();
         let mut collector = measure(plan, &mut bench, scenario)
             .await
             .map_err(|failure| failure.at(&place))?;
