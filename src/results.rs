@@ -10,9 +10,11 @@ use serde::{Deserialize, Serialize};
 
 mod load;
 mod machine;
+mod memory;
 
 pub use load::{ExecutorName, LoadRecord, LoadSample, StageRecord, StageSample};
 pub use machine::Environment;
+pub use memory::{ProcessMemory, TreeMemory};
 
 /// The schema version this build writes and reads.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -311,6 +313,9 @@ pub struct Round {
     /// Processes in the server's tree at the end of the round.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub processes: Option<u32>,
+    /// Memory of the server's tree at the end of the round.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_at_end: Option<TreeMemory>,
     /// CPU time of the server's tree over all scenarios.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub server_cpu_ns: Option<u64>,

@@ -41,6 +41,7 @@ fn results(tool: &str, load: f64, growth: Option<f64>, p50_ns: u64) -> Results {
         startup_adjusted_ns: None,
         peak_memory_bytes: Some(70_000_000),
         processes: Some(1),
+        memory_at_end: None,
         server_cpu_ns: Some(1),
         server_wait_ns: Some(u64::MAX),
         client_cpu_ns: None,

@@ -182,6 +182,7 @@ impl<'a> Machine<'a> {
             startup_adjusted_ns: Some(startup),
             peak_memory_bytes: Some(memory),
             processes: Some(1),
+            memory_at_end: None,
             server_cpu_ns: None,
             server_wait_ns: None,
             client_cpu_ns: None,

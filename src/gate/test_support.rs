@@ -333,6 +333,7 @@ fn round(index: u32, phase: Phase, spread: f64) -> Round {
         startup_adjusted_ns: Some(ns(v(300.0 * MS, 2, spread))),
         peak_memory_bytes: Some(ns(v(100e6, 3, spread / 2.0))),
         processes: Some(1),
+        memory_at_end: None,
         server_cpu_ns: Some(4_000_000_000),
         server_wait_ns: Some(1_000_000),
         client_cpu_ns: Some(50_000_000),

@@ -5,6 +5,8 @@
 //! what they share (see [`super::overlap`]), sampled; in the peak the largest process counts with
 //! its high-water mark instead of its size at that moment, so that a spike between two samples is
 //! seen. That lets a tree's peak come out too high if its processes were large one after another.
+//!
+//! Looking costs little, or happens seldom: see `SHARE`.
 
 use std::{
     sync::{
@@ -15,18 +17,28 @@ use std::{
     time::{Duration, Instant},
 };
 
+use rustix::time::{ClockId, clock_gettime};
+
 use super::{
     container,
     overlap::{Overlap, overlap},
+    series::Series,
     table::ProcessId,
     tree,
 };
-use crate::results::Measure;
+use crate::results::{Measure, ProcessMemory, TreeMemory};
 
 /// How long a measured overlap holds while the processes stay the same.
 const OVERLAP_HOLDS: Duration = Duration::from_secs(5);
 /// How long it holds at least, however often they change.
 const OVERLAP_HOLDS_AT_LEAST: Duration = Duration::from_secs(1);
+/// A look may be had again after so many times its own CPU time, and an overlap measured again
+/// after so many times that of the last: together they take at most one hundredth of a core,
+/// however large the tree.
+const SHARE: u32 = 200;
+
+/// What the looks of a sampler are held against: the calls ended so far.
+pub type MemoryWatch = Box<dyn Fn() -> u64 + Send>;
 
 /// Memory of a tree at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +56,10 @@ pub struct MemorySummary {
     pub peak_bytes: Option<u64>,
     /// Processes in the tree at the last look; absent where there was none.
     pub processes: Option<u32>,
+    /// The tree at the last look, process by process.
+    pub at_end: Option<TreeMemory>,
+    /// `(calls ended, bytes)` since [`MemorySampler::watch`], thinned out.
+    pub series: Vec<(u64, u64)>,
     /// By which method, or why not.
     pub measure: Measure,
 }
@@ -66,11 +82,11 @@ impl MemorySampler {
         let thread = std::thread::Builder::new()
             .name("memory".to_owned())
             .spawn(move || {
-                while matches!(
-                    stopped.recv_timeout(interval),
-                    Err(RecvTimeoutError::Timeout)
-                ) {
-                    lock(&sampling).sample();
+                let mut pause = interval;
+                while matches!(stopped.recv_timeout(pause), Err(RecvTimeoutError::Timeout)) {
+                    let mut sampling = lock(&sampling);
+                    sampling.sample();
+                    pause = interval.max(sampling.look_cost * SHARE);
                 }
             })
             // Without a thread the looks of `sample_now` and `finish` are left.
@@ -95,6 +111,13 @@ impl MemorySampler {
         }
     }
 
+    /// From now on holds each look against the calls ended by then, with a look now.
+    pub fn watch(&self, calls: MemoryWatch) {
+        let mut sampling = lock(&self.shared);
+        sampling.watch = Some((calls, Series::default()));
+        sampling.sample();
+    }
+
     /// A last look, then the summary. To be called before the server is stopped and while no call
     /// is in flight.
     #[must_use]
@@ -103,6 +126,7 @@ impl MemorySampler {
         let mut sampling = lock(&self.shared);
         sampling.look_for_client();
         sampling.sample();
+        sampling.look_at_each();
         sampling.summary()
     }
 
@@ -124,7 +148,6 @@ fn lock(shared: &Mutex<Sampling>) -> MutexGuard<'_, Sampling> {
     shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-#[derive(Debug)]
 struct Sampling {
     root: u32,
     /// Absent if the process was gone before the first look.
@@ -133,6 +156,19 @@ struct Sampling {
     processes: Option<u32>,
     client: Option<String>,
     shared: Option<MeasuredOverlap>,
+    at_end: Option<TreeMemory>,
+    watch: Option<(MemoryWatch, Series)>,
+    /// CPU time of the last look, a measured overlap apart.
+    look_cost: Duration,
+}
+
+impl std::fmt::Debug for Sampling {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Sampling")
+            .field("id", &self.id)
+            .field("peak", &self.peak)
+            .finish_non_exhaustive()
+    }
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -144,6 +180,7 @@ struct Peak {
 #[derive(Debug)]
 struct MeasuredOverlap {
     at: Instant,
+    cost: Duration,
     processes: Vec<ProcessId>,
     overlap: Overlap,
 }
@@ -165,6 +202,9 @@ impl Sampling {
             processes: None,
             client: None,
             shared: None,
+            at_end: None,
+            watch: None,
+            look_cost: Duration::ZERO,
         }
     }
 
@@ -175,6 +215,7 @@ impl Sampling {
     }
 
     fn sample(&mut self) -> Option<MemoryReading> {
+        let began = cpu_time();
         let id = self.id.filter(|id| id.is_running())?;
         let tree: Vec<(ProcessId, Usage)> = std::iter::once(id)
             .chain(tree::descendants(self.root))
@@ -186,7 +227,9 @@ impl Sampling {
             .max_by_key(|usage| usage.resident_bytes)?;
         let sum: u64 = tree.iter().map(|(_, usage)| usage.resident_bytes).sum();
         let ids: Vec<ProcessId> = tree.iter().map(|(id, _)| *id).collect();
+        let before_overlap = cpu_time();
         let overlap = self.overlap(&ids);
+        self.look_cost = before_overlap.saturating_sub(began);
         let bytes = sum.saturating_sub(overlap.bytes);
         let beyond = largest
             .high_water_bytes
@@ -206,7 +249,29 @@ impl Sampling {
         }
         let processes = u32::try_from(ids.len()).unwrap_or(u32::MAX);
         self.processes = Some(processes);
+        if let Some((calls, series)) = &mut self.watch {
+            series.push((calls(), bytes));
+        }
         Some(MemoryReading { bytes, processes })
+    }
+
+    /// Takes milliseconds, and holds up memory mapping in those processes, as [`overlap`] does.
+    fn look_at_each(&mut self) {
+        let Some(id) = self.id.filter(|id| id.is_running()) else {
+            return;
+        };
+        let processes = std::iter::once(id)
+            .chain(tree::descendants(self.root))
+            .filter_map(|id| {
+                let usage = usage(id)?;
+                Some(ProcessMemory {
+                    name: id.name(),
+                    resident_bytes: usage.resident_bytes,
+                    peak_resident_bytes: usage.high_water_bytes,
+                    proportional_bytes: proportional(id),
+                })
+            });
+        self.at_end = TreeMemory::of(processes.collect());
     }
 
     fn overlap(&mut self, ids: &[ProcessId]) -> Overlap {
@@ -215,13 +280,16 @@ impl Sampling {
         }
         if let Some(known) = &self.shared {
             let age = known.at.elapsed();
-            if age < OVERLAP_HOLDS_AT_LEAST || (age < OVERLAP_HOLDS && known.processes == ids) {
+            let least = OVERLAP_HOLDS_AT_LEAST.max(known.cost * SHARE);
+            if age < least || (age < OVERLAP_HOLDS && known.processes == ids) {
                 return known.overlap;
             }
         }
+        let before = cpu_time();
         let overlap = overlap(ids);
         self.shared = Some(MeasuredOverlap {
             at: now(),
+            cost: cpu_time().saturating_sub(before),
             processes: ids.to_vec(),
             overlap,
         });
@@ -241,9 +309,17 @@ impl Sampling {
                 Measure::NotMeasured("the server ended before the first look".to_owned()),
             ),
         };
+        let (at_end, series) = if self.client.is_some() {
+            (None, Vec::new())
+        } else {
+            let series = self.watch.as_ref().map(|(_, series)| series.points());
+            (self.at_end.clone(), series.unwrap_or_default())
+        };
         MemorySummary {
             peak_bytes,
             processes: self.processes,
+            at_end,
+            series,
             measure,
         }
     }
@@ -259,12 +335,31 @@ fn usage(id: ProcessId) -> Option<Usage> {
     })
 }
 
+/// Proportional set size.
+#[cfg(target_os = "linux")]
+fn proportional(id: ProcessId) -> Option<u64> {
+    let process = procfs::process::Process::new(i32::try_from(id.pid).ok()?).ok()?;
+    let rollup = process.smaps_rollup().ok()?;
+    let all = rollup.memory_map_rollup.into_iter().next()?;
+    all.extension.map.get("Pss").copied()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn proportional(_id: ProcessId) -> Option<u64> {
+    None
+}
+
 #[cfg(not(target_os = "linux"))]
 fn usage(id: ProcessId) -> Option<Usage> {
     Some(Usage {
         resident_bytes: super::elsewhere::resident_bytes(id.pid)?,
         high_water_bytes: None,
     })
+}
+
+/// CPU time of this thread.
+fn cpu_time() -> Duration {
+    Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).unwrap_or_default()
 }
 
 #[expect(clippy::disallowed_methods, reason = "the age of a measured overlap")]
@@ -350,6 +445,14 @@ mod tests {
             Measure::By("tree, shared pages once".to_owned())
         );
         assert_eq!(summary.processes, Some(5));
+        let end = summary.at_end.unwrap();
+        assert!(end.resident_bytes > 120 * MB, "{end:?}");
+        let proportional = end.proportional_bytes.unwrap();
+        assert!(now.bytes.abs_diff(proportional) < 8 * MB, "{end:?}");
+        let listed: u64 = end.processes.iter().map(|p| p.resident_bytes).sum();
+        assert_eq!((end.processes.len(), listed), (5, end.resident_bytes));
+        let names: Vec<&str> = end.processes.iter().map(|p| p.name.as_str()).collect();
+        assert_eq!(names[3..], ["sleep", "sleep"], "{names:?}");
         // The largest process counts with its high-water mark.
         assert!(summary.peak_bytes.unwrap() >= now.bytes);
     }

@@ -11,6 +11,7 @@
 //! | [`scheduler`] | CPU time and run-queue wait of a process tree around a call |
 //! | `cpu_clock` | CPU time of one process |
 //! | [`memory`] | memory of a process tree |
+//! | `series` | a figure against another, thinned out as it grows |
 //! | [`overlap`] | memory that processes of one tree share |
 //! | [`listener`] | the process behind a loopback port |
 //! | [`container`] | programs that stand in for a server which runs elsewhere |
@@ -35,6 +36,7 @@ pub mod overlap;
 pub mod reference_work;
 mod registry;
 pub mod scheduler;
+mod series;
 pub mod server;
 #[cfg(test)]
 mod server_tests;
@@ -57,7 +59,7 @@ pub use self::{
     cpu_clock::{EndedChildren, own_cpu_ns},
     guard::Guard,
     machine::{MachineDelta, MachineReading},
-    memory::{MemoryReading, MemorySampler, MemorySummary},
+    memory::{MemoryReading, MemorySampler, MemorySummary, MemoryWatch},
     scheduler::{ClientWait, Delta, Reading, SchedulerProbe},
     server::{How, LaunchSpec, ServerProcess, StopLimits, Stopped},
     start_error::StartError,

@@ -220,8 +220,17 @@ fn remarks(sample: &LoadSample) -> Vec<Line> {
         ));
     }
     if let Some(bytes) = sample.peak_memory_bytes {
-        let memory = figure::figure(bytes as f64, Unit::Bytes);
-        facts.push(format!("peak memory: {memory}"));
+        let bytes_of = |bytes: u64| figure::figure(bytes as f64, Unit::Bytes);
+        let course = match sample.memory[..] {
+            [(0, before), .., (calls, after)] => format!(
+                " ({} before its first call, {} after {})",
+                bytes_of(before),
+                bytes_of(after),
+                figure::count(usize::try_from(calls).unwrap_or(usize::MAX), "call"),
+            ),
+            _ => String::new(),
+        };
+        facts.push(format!("peak memory: {}{course}", bytes_of(bytes)));
     }
     if !facts.is_empty() {
         remarks.push(Line::own(facts.join("; ")));

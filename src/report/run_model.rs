@@ -12,8 +12,11 @@ use super::{
 };
 use crate::{
     gate::{BudgetOutcome, Judgement, Severity, Unit},
-    results::{Job, Latency, Measure, Results, Round, Sample, ScenarioKind, Skipped},
+    results::{Job, Latency, Measure, Results, Round, Sample, ScenarioKind, Skipped, TreeMemory},
 };
+
+/// Processes of a server that are named with their memory.
+const LARGEST: usize = 4;
 
 /// The whole report of a run.
 #[derive(Debug)]
@@ -197,12 +200,8 @@ fn server(results: &Results) -> Vec<Fact> {
         peak_memory(results, of(&|round| round.peak_memory_bytes)),
     ));
     if let Some(processes) = rounds.iter().filter_map(|round| round.processes).max() {
-        let text = if processes == 1 {
-            "1".to_owned()
-        } else {
-            format!("{processes} in the server's tree")
-        };
-        facts.push(fact("processes", Line::own(text)));
+        let memory = rounds.iter().rev().find_map(|r| r.memory_at_end.as_ref());
+        facts.push(fact("processes", tree(processes, memory)));
     }
     facts.extend(growth(results));
     if let Some(Measure::NotMeasured(why)) = results.jobs.last().map(|job| &job.adjusted_measure) {
@@ -232,6 +231,24 @@ fn peak_memory(results: &Results, bytes: Option<f64>) -> Line {
         (None, Some(Measure::NotMeasured(why))) => Line::own("not measured: ").prose(why),
         (None, _) => Line::own("not measured"),
     }
+}
+
+/// The processes of a server, and what the largest of them hold.
+fn tree(processes: u32, memory: Option<&TreeMemory>) -> Line {
+    if processes == 1 {
+        return Line::own("1");
+    }
+    let mut line = Line::own(format!("{processes} in the server's tree"));
+    let listed = memory.map_or(&[][..], |memory| &memory.processes);
+    for (n, process) in listed.iter().take(LARGEST).enumerate() {
+        let size = figure::figure(process.resident_bytes as f64, Unit::Bytes);
+        let sign = if n == 0 { ": " } else { ", " };
+        line = line.then(sign).name(&process.name).then(format!(" {size}"));
+    }
+    if listed.len() > LARGEST {
+        line = line.then(", ...");
+    }
+    line
 }
 
 /// Memory growth of each soak, per 1,000 calls.

@@ -36,6 +36,7 @@ pub(crate) fn with_loads(mut results: Results, name: &str) -> Results {
         LoadSample {
             connecting: Some(latency(MS)),
             peak_memory_bytes: Some(91_000_000),
+            memory: vec![(0, 71_000_000), (3_000, 80_000_000), (6_010, 90_400_000)],
             stages: vec![stage(1_000, 0), stage(4_000, 0), stage(1_010, 0)],
             ..load((6_010, 6_010), 5 * S, 20)
         },
@@ -112,6 +113,9 @@ fn load((calls, successes): (u32, u32), duration_ns: u64, most_in_flight: u32) -
         connecting: None,
         send_lag: None,
         peak_memory_bytes: None,
+        memory: Vec::new(),
+        outside_load_cores: None,
+        steal_cores: None,
         stages: Vec::new(),
     }
 }

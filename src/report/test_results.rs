@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use crate::results::{
-    Environment, Job, Latency, Measure, Phase, Results, Round, Sample, ScenarioKind,
+    Environment, Job, Latency, Measure, Phase, ProcessMemory, Results, Round, Sample, ScenarioKind,
     ScenarioRecord, ServerRecord, Sessions, Skipped, Soak, SoakSample, SuiteRecord, Transport,
+    TreeMemory,
 };
 
 /// Results of the given tools.
@@ -110,6 +111,15 @@ fn job(commit: &str, started_at: &str, scenarios: &[ScenarioRecord], rounds: u32
     }
 }
 
+fn process(name: &str, resident_bytes: u64) -> ProcessMemory {
+    ProcessMemory {
+        name: name.to_owned(),
+        resident_bytes,
+        peak_resident_bytes: Some(resident_bytes),
+        proportional_bytes: Some(resident_bytes / 2),
+    }
+}
+
 fn round(index: u32, scenarios: BTreeMap<String, Sample>) -> Round {
     Round {
         index,
@@ -118,6 +128,10 @@ fn round(index: u32, scenarios: BTreeMap<String, Sample>) -> Round {
         startup_adjusted_ns: Some(198_000_000),
         peak_memory_bytes: Some(84_200_000 + u64::from(index) * 10_000),
         processes: Some(2),
+        memory_at_end: TreeMemory::of(vec![
+            process("node", 80_100_000),
+            process("npm exec notes", 4_100_000),
+        ]),
         server_cpu_ns: Some(1_400_000_000),
         server_wait_ns: Some(90_000_000),
         client_cpu_ns: Some(200_000_000),

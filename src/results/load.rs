@@ -86,6 +86,17 @@ pub struct LoadSample {
     /// Highest memory of the server's process tree, over all loads on the same server.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub peak_memory_bytes: Option<u64>,
+    /// `[calls ended, bytes]` pairs in order, 64 at most: memory of the server's process tree as
+    /// calls went on, over all loads on the same server.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub memory: Vec<(u64, u64)>,
+    /// CPU time used by processes other than the server and mcpgate, as a share of wall time
+    /// (1 = one whole core).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outside_load_cores: Option<f64>,
+    /// Time stolen by the hypervisor, as a share of one core's wall time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub steal_cores: Option<f64>,
     /// By [`LoadRecord::stages`].
     pub stages: Vec<StageSample>,
 }

@@ -39,7 +39,7 @@ use crate::{
         outcome::{CallError, ErrorKind},
         param_headers::ParamHeaders,
     },
-    process::own_cpu_ns,
+    process::{MachineReading, MemorySampler, own_cpu_ns},
     results::{ErrorSample, LoadSample, Measure, Phase, Sessions, TIMEOUTS_IN_A_ROW},
     suite::{
         Suite,
@@ -50,6 +50,9 @@ use crate::{
 /// Calls of each tool before a load, and how long all of them may take.
 const WARM_UP: u32 = 21;
 const WARM_UP_TIME: Duration = Duration::from_secs(2);
+
+/// How long a server that broke connections under load may take to have ended.
+const EXIT_FOLLOWS: Duration = Duration::from_secs(1);
 
 /// Calls that one load makes at most, whatever its time allows.
 const MOST_CALLS: u64 = 10_000_000;
@@ -140,6 +143,14 @@ pub async fn run(
         let clients = open_clients(&mut bench, &load).await;
         running.push((load, clients));
     }
+    if let Ok(sampler) = &memory {
+        let loads: Vec<Arc<Running>> = running.iter().map(|(load, _)| Arc::clone(load)).collect();
+        sampler.watch(Box::new(move || {
+            let answered = loads.iter().map(|load| load.ended.load(Ordering::Relaxed));
+            answered.sum()
+        }));
+    }
+    let machine_before = MachineReading::now();
     let server_cpu_before = bench.observer.cpu_ns();
     let client_cpu_before = own_cpu_ns();
     let mut drivers = JoinSet::new();
@@ -164,8 +175,9 @@ pub async fn run(
         .cpu_ns()
         .zip(server_cpu_before)
         .map(|(after, before)| after.saturating_sub(before));
-    let peak = memory.ok().map(crate::process::MemorySampler::finish);
-    if let Some(measure) = peak.as_ref().map(|p| &p.measure)
+    let machine = MachineReading::now().since(&machine_before, server_cpu_ns);
+    let memory = memory.ok().map(MemorySampler::finish);
+    if let Some(measure) = memory.as_ref().map(|p| &p.measure)
         && matches!(measure, Measure::By(_))
     {
         findings.memory = Some(measure.clone());
@@ -193,7 +205,12 @@ pub async fn run(
         if let Some(error) = error {
             findings.errors.entry(name.clone()).or_insert(error);
         }
-        sample.peak_memory_bytes = peak.as_ref().and_then(|peak| peak.peak_bytes);
+        if let Some(memory) = &memory {
+            sample.peak_memory_bytes = memory.peak_bytes;
+            sample.memory.clone_from(&memory.series);
+        }
+        sample.outside_load_cores = machine.outside_load_cores;
+        sample.steal_cores = machine.steal_cores;
         let calls = u64::from(sample.whole.calls);
         if is_alone && calls > 0 {
             sample.whole.cpu_per_call_ns = server_cpu_ns.map(|cpu| cpu / calls);
@@ -204,6 +221,16 @@ pub async fn run(
             sample: &sample.whole,
         });
         samples.insert(name, sample);
+    }
+    let is_broken = samples.values().any(|sample| {
+        let errors = &sample.whole.errors;
+        ["refused", "reset", "closed"]
+            .iter()
+            .any(|kind| errors.contains_key(*kind))
+    });
+    if is_broken {
+        // Its status, if that is why, follows: see below.
+        let _ = bench.server.exits_within(EXIT_FOLLOWS).await;
     }
     if let Err(lost) = bench.still_runs().await {
         let names: Vec<&str> = group.iter().map(PlannedLoad::name).collect();
@@ -305,6 +332,7 @@ struct Running {
     next: AtomicU64,
     tally: Mutex<Tally>,
     in_flight: AtomicU32,
+    ended: AtomicU64,
     most_in_flight: AtomicU32,
 }
 
@@ -331,6 +359,7 @@ impl Running {
             next: AtomicU64::new(0),
             tally: Mutex::new(Tally::new(planned.load.terms.executor.spans())),
             in_flight: AtomicU32::new(0),
+            ended: AtomicU64::new(0),
             most_in_flight: AtomicU32::new(0),
         }
     }
@@ -403,6 +432,7 @@ impl Running {
             None => Box::pin(self.call_in_new_session(vu, i, intended)).await,
         };
         self.in_flight.fetch_sub(1, Ordering::Relaxed);
+        self.ended.fetch_add(1, Ordering::Relaxed);
         flow
     }
 

@@ -231,10 +231,8 @@ pub async fn run(
     let (memory, measure) = match memory {
         Ok(sampler) => {
             let summary = sampler.finish();
-            (
-                Some((summary.peak_bytes, summary.processes)),
-                summary.measure,
-            )
+            let measure = summary.measure.clone();
+            (Some(summary), measure)
         }
         Err(why) => (None, Measure::NotMeasured(why)),
     };
@@ -246,8 +244,9 @@ pub async fn run(
         phase,
         startup_ns: startup.map(|(wall, _)| wall),
         startup_adjusted_ns: startup.and_then(|(_, adjusted)| adjusted),
-        peak_memory_bytes: memory.and_then(|(peak, _)| peak),
-        processes: memory.and_then(|(_, processes)| processes),
+        peak_memory_bytes: memory.as_ref().and_then(|memory| memory.peak_bytes),
+        processes: memory.as_ref().and_then(|memory| memory.processes),
+        memory_at_end: memory.and_then(|memory| memory.at_end),
         server_cpu_ns,
         server_wait_ns: delta.map(|d| d.server_wait_total_ns),
         client_cpu_ns: Some(machine.client_cpu_ns),

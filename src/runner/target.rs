@@ -161,8 +161,13 @@ impl RunningServer {
     /// Whether a process that broke a connection ends at once: a crash closes the connections
     /// before it ends the process.
     pub async fn exits_at_once(&mut self) -> bool {
+        self.exits_within(EXIT_FOLLOWS).await
+    }
+
+    /// The same with more patience.
+    pub async fn exits_within(&mut self, patience: Duration) -> bool {
         match &mut self.process {
-            Some(process) => timeout(EXIT_FOLLOWS, process.exited()).await.is_ok(),
+            Some(process) => timeout(patience, process.exited()).await.is_ok(),
             None => false,
         }
     }

@@ -96,6 +96,12 @@ fn the_standard_loads_run_once_and_say_what_they_are() {
     let tools: Vec<&String> = record.load.as_ref().unwrap().tools.keys().collect();
     assert_eq!(tools, ["echo", "wait"]);
     assert_eq!(load(&results, "pool-pressure").most_in_flight, 50);
+    for load in results.jobs[0].loads.values() {
+        let calls = |point: Option<&(u64, u64)>| point.map(|point| point.0);
+        let (first, last) = (calls(load.memory.first()), calls(load.memory.last()));
+        assert_eq!((first, last), (Some(0), Some(u64::from(load.whole.calls))));
+        assert!(load.memory.iter().all(|(_, bytes)| *bytes > 1_000_000));
+    }
     // The results can be read again, accepted, and compared with.
     project.run(&["baseline", "update", "--force"]).code(0);
     outcome.stdout_has("5 VUs").stdout_has("20 → 0 VUs");

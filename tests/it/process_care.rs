@@ -93,6 +93,10 @@ fn wrapped_servers_are_measured_as_a_tree_and_ended() {
         };
         for round in &job.rounds {
             assert_eq!(round.processes, Some(1 + wrappers), "{script}\n{outcome}");
+            let end = round.memory_at_end.as_ref();
+            let listed = end.map(|end| end.processes.len());
+            let several = if wrappers == 0 { 0 } else { 1 + wrappers };
+            assert_eq!(listed, Some(several as usize), "{script}\n{outcome}");
             // A shell alone takes two megabytes at most.
             let memory = round.peak_memory_bytes.unwrap_or_default();
             assert!(memory > 4_000_000, "{script}\n{outcome}");

@@ -41,6 +41,9 @@ fn with_load(failed: u32) -> Fixture {
                 connecting: None,
                 send_lag: None,
                 peak_memory_bytes: None,
+                memory: Vec::new(),
+                outside_load_cores: None,
+                steal_cores: None,
                 stages: Vec::new(),
             };
             job.loads.insert(LOAD.to_owned(), load);

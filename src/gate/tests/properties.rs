@@ -121,6 +121,7 @@ fn anything() -> impl Strategy<Value = Results> {
                 startup_adjusted_ns,
                 peak_memory_bytes: peak,
                 processes: None,
+                memory_at_end: None,
                 server_cpu_ns: None,
                 server_wait_ns: None,
                 client_cpu_ns: None,

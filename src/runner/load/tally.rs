@@ -247,6 +247,9 @@ pub(super) fn without_load(whole: Sample) -> LoadSample {
         connecting: None,
         send_lag: None,
         peak_memory_bytes: None,
+        memory: Vec::new(),
+        outside_load_cores: None,
+        steal_cores: None,
         stages: Vec::new(),
     }
 }
