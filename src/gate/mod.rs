@@ -9,6 +9,7 @@
 //! | `server.rs` | start-up and peak memory |
 //! | `evidence.rs` | from rounds to the figures that are weighed |
 //! | `rule.rs` | the rule for one metric: figures in, verdict out |
+//! | [`sequence`] | side by side: after how many pairs of rounds is judged, and with what error |
 //! | `hints.rs` | what the figures say about the server beside how fast it is |
 //! | `overload.rs` | where mcpgate itself set the pace |
 //! | `guard.rs` | noisy metrics beside the one that gates |
@@ -41,6 +42,7 @@ mod policy;
 mod presence;
 pub mod renewal;
 mod rule;
+pub mod sequence;
 mod server;
 mod work;
 

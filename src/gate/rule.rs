@@ -26,7 +26,7 @@ const UNRESOLVABLE_AT: f64 = 0.2;
 const POWER: f64 = 0.9;
 
 /// Share trimmed at each end, in percent.
-const TRIM_PERCENT: usize = 20;
+pub(super) const TRIM_PERCENT: usize = 20;
 /// Rounds from which the mean is trimmed. At five rounds trimming leaves three, whose t quantile
 /// is so large that 1.5 x was found in 37 % of simulated runs instead of 97 %.
 const TRIM_FROM: usize = 8;

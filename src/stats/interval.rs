@@ -1,6 +1,6 @@
 //! How sure an estimate is: intervals for a difference of centres and for a proportion.
 
-use statrs::distribution::{Beta, ContinuousCDF, Normal, StudentsT};
+use statrs::distribution::{Beta, ChiSquared, ContinuousCDF, Normal, StudentsT};
 
 use super::location::TrimmedMean;
 
@@ -63,6 +63,17 @@ pub fn student_t_quantile(p: f64, degrees_of_freedom: f64) -> f64 {
         |_| normal_quantile(p),
         |t| t.inverse_cdf(p.clamp(f64::EPSILON, 1.0 - f64::EPSILON)),
     )
+}
+
+/// Quantile of a normal sample's standard deviation, as a multiple of the true one; `p` in (0, 1),
+/// `degrees_of_freedom` at least 1 (less counts as 1).
+#[must_use]
+pub fn spread_quantile(p: f64, degrees_of_freedom: f64) -> f64 {
+    let degrees_of_freedom = degrees_of_freedom.max(1.0);
+    ChiSquared::new(degrees_of_freedom).map_or(1.0, |chi| {
+        let square = chi.inverse_cdf(p.clamp(f64::EPSILON, 1.0 - f64::EPSILON));
+        (square / degrees_of_freedom).sqrt()
+    })
 }
 
 /// Quantile of the standard normal distribution; `p` in (0, 1).
@@ -142,6 +153,16 @@ mod tests {
     fn difference(base: &[f64], candidate: &[f64], percent: usize) -> Difference {
         let centre = |v: &[f64]| TrimmedMean::of(&sample(v), trim_count(v.len(), percent));
         Difference::between(&centre(base), &centre(candidate)).unwrap()
+    }
+
+    /// Chi-square as printed in tables: 7.779, 12.017 and 15.987 at 0.9 with 4, 7 and 10 degrees of
+    /// freedom.
+    #[test]
+    fn spread_quantiles_are_those_of_the_tables() {
+        for (freedom, square) in [(4.0, 7.779), (7.0, 12.017), (10.0, 15.987)] {
+            let found = spread_quantile(0.9, freedom).powi(2) * freedom;
+            assert!((found - square).abs() < 0.0006, "{freedom}: {found}");
+        }
     }
 
     #[test]

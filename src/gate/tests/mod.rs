@@ -12,6 +12,7 @@ mod memory;
 mod presence;
 mod properties;
 mod renewal;
+mod sequence;
 mod simulation;
 mod tails;
 

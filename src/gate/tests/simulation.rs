@@ -15,19 +15,19 @@ use crate::gate::{
     rule::{Call, Evidence, rule},
 };
 
-struct Draw {
+pub(super) struct Draw {
     rng: ChaCha8Rng,
 }
 
 impl Draw {
-    fn seeded(seed: u64) -> Self {
+    pub(super) fn seeded(seed: u64) -> Self {
         Self {
             rng: ChaCha8Rng::seed_from_u64(seed),
         }
     }
 
     /// One standard normal deviate (Box and Muller 1958).
-    fn normal(&mut self) -> f64 {
+    pub(super) fn normal(&mut self) -> f64 {
         let mut uniform = || (self.rng.next_u64() >> 11) as f64 / (1_u64 << 53) as f64;
         let (u, v) = (1.0 - uniform(), uniform());
         (-2.0 * u.ln()).sqrt() * (std::f64::consts::TAU * v).cos()
