@@ -172,7 +172,11 @@ mod tests {
 
     #[test]
     fn nobody_behind_a_port_is_said() {
-        let port = crate::environment::free_port().unwrap();
+        // Taken and never listened on. One that was listened on a moment ago may still be, by a
+        // child that another test has just forked.
+        let taken = tokio::net::TcpSocket::new_v4().unwrap();
+        taken.bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+        let port = taken.local_addr().unwrap().port();
         let why = process_behind(SocketAddr::from(([127, 0, 0, 1], port))).unwrap_err();
         assert!(why.starts_with("no process of this machine"), "{why}");
     }
