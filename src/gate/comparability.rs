@@ -30,6 +30,29 @@ pub(super) struct Ground<'a> {
     pub(super) findings: Vec<Finding>,
 }
 
+/// The common ground of two files that were measured in turn, on one machine: only what the servers
+/// speak can set them apart.
+pub(super) fn ground_in_turn<'a>(base: &'a Results, candidate: &'a Results) -> Ground<'a> {
+    let nothing = incomparable(base, candidate);
+    let mut findings = doubts_of_incomplete(candidate);
+    findings.extend(doubts_of_incomplete(base));
+    if let Some(why) = &nothing {
+        findings.push(about_all(
+            Severity::Doubt,
+            format!("nothing is comparable: {why}"),
+        ));
+    }
+    Ground {
+        nothing,
+        machines: Machines::SameClass,
+        disturbance_ln: 0.0,
+        same_runtime: true,
+        base_jobs: base.jobs.iter().collect(),
+        candidate_jobs: candidate.jobs.iter().collect(),
+        findings,
+    }
+}
+
 /// Finds the common ground.
 pub(super) fn ground<'a>(base: &'a Results, candidate: &'a Results) -> Ground<'a> {
     let mut findings = Vec::new();

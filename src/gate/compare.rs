@@ -8,8 +8,9 @@ use super::{
     growth,
     guard::{self, Surroundings},
     overload,
-    policy::{Machines, floor_in_words, gross, terms, tolerance},
-    rule::{Call, Evidence, ROUNDS_NEEDED, Ruling, rule},
+    policy::{Machines, floor_in_words, gross, paired, terms, tolerance},
+    rule::{Call, Evidence, ROUNDS_NEEDED, Ruling, Terms, rule},
+    sequence::PairErrors,
 };
 use crate::{
     results::{Results, Sample, ScenarioKind, ScenarioRecord},
@@ -25,17 +26,42 @@ pub(super) struct Context<'a> {
     pub(super) ground: &'a Ground<'a>,
     /// Rise of outside load from base to candidate, in cores.
     pub(super) load_rise: Option<f64>,
+    /// Where base and candidate were measured in turn.
+    pub(super) in_turn: Option<InTurn>,
+}
+
+/// How rounds that were measured in turn are judged.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct InTurn {
+    pub(super) errors: PairErrors,
+    /// Whether the fresh pairs count, or only the planned ones.
+    pub(super) with_fresh: bool,
 }
 
 impl Context<'_> {
     /// Figures from the jobs that are compared.
     pub(super) fn gather(&self, source: Source<'_>, metric: Metric) -> Evidence {
-        evidence::gather(
-            &self.ground.base_jobs,
-            &self.ground.candidate_jobs,
-            source,
-            metric,
-        )
+        let (base, candidate) = (&self.ground.base_jobs, &self.ground.candidate_jobs);
+        let mut evidence = evidence::gather(base, candidate, source, metric);
+        if let Some(in_turn) = self.in_turn {
+            let mut pairs = evidence::pairs(base, candidate, source, metric);
+            if !in_turn.with_fresh {
+                pairs.fresh.clear();
+                evidence.confirm.iter_mut().for_each(Vec::clear);
+            }
+            evidence.pairs = Some(pairs);
+        }
+        evidence
+    }
+
+    /// What is asked of the evidence.
+    fn terms(&self, metric: Metric) -> Terms {
+        let ground = self.ground;
+        let stored = terms(metric, self.policy, ground.machines, ground.disturbance_ln);
+        match self.in_turn {
+            Some(in_turn) => paired(stored, in_turn.errors),
+            None => stored,
+        }
     }
 }
 
@@ -114,12 +140,7 @@ pub(super) fn unmeasured(
                 growth::show(ctx, record, &mut row);
             } else {
                 let evidence = ctx.gather(source(record), metric);
-                let terms = terms(
-                    metric,
-                    ctx.policy,
-                    ctx.ground.machines,
-                    ctx.ground.disturbance_ln,
-                );
+                let terms = ctx.terms(metric);
                 show_figures(&mut row, &rule(&evidence, &terms), &evidence);
                 show_as_throughput(&mut row, record.concurrency);
             }
@@ -223,12 +244,7 @@ pub(super) fn judged(
     evidence: &Evidence,
     gate_regressed: bool,
 ) -> Comparison {
-    let terms = terms(
-        metric,
-        ctx.policy,
-        ctx.ground.machines,
-        ctx.ground.disturbance_ln,
-    );
+    let terms = ctx.terms(metric);
     let mut row = blank(ctx.policy, scenario, metric, role);
     let (base_rounds, candidate_rounds) = (evidence.base_rounds(), evidence.candidate_rounds());
     let ruling = if role == Role::Guards {

@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Comparison, Metric, SERVER, rule::Evidence};
+use super::{
+    Comparison, Metric, SERVER,
+    rule::{Evidence, Pairs},
+};
 use crate::{
     results::{Job, Phase, Results, Round, Sample},
     stats::{Sample as Figures, location::median},
@@ -54,6 +57,43 @@ pub(super) fn gather(
         base,
         measure,
         confirm,
+        pairs: None,
+    }
+}
+
+/// The figures of `metric` in rounds that were measured in turn: round by round of the same number
+/// and phase, in the order of their numbers. Rounds without a counterpart are left out.
+pub(super) fn pairs(
+    base: &[&Job],
+    candidate: &[&Job],
+    source: Source<'_>,
+    metric: Metric,
+) -> Pairs {
+    let figures = |jobs: &[&Job]| {
+        let full = full_rounds(jobs);
+        let rounds = jobs.last().map_or(&[][..], |job| &job.rounds);
+        let found = rounds
+            .iter()
+            .filter(|r| metric != Metric::PeakMemory || is_full(r, &full))
+            .filter_map(|r| Some(((r.index, r.phase), figure(r, source, metric)?)));
+        found.collect::<Vec<_>>()
+    };
+    let base = figures(base);
+    let mut both: Vec<(u32, Phase, f64)> = figures(candidate)
+        .into_iter()
+        .filter_map(|((index, phase), candidate)| {
+            let (_, base) = base.iter().find(|(key, _)| *key == (index, phase))?;
+            Some((index, phase, (candidate / base).ln()))
+        })
+        .collect();
+    both.sort_by_key(|(index, ..)| *index);
+    let of = |wanted: Phase| {
+        let those = both.iter().filter(|(_, phase, _)| *phase == wanted);
+        those.map(|(.., ratio)| *ratio).collect()
+    };
+    Pairs {
+        planned: of(Phase::Measure),
+        fresh: of(Phase::Confirm),
     }
 }
 

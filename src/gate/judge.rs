@@ -6,17 +6,19 @@ use super::{
     BudgetCheck, BudgetOutcome, Comparison, Finding, Judgement, Metric, Role, Severity, Verdict,
     budget,
     comparability::{
-        self, UPDATE, about, about_all, doubts_of_incomplete, scenario_differs, tool_list_differs,
+        self, Ground, UPDATE, about, about_all, doubts_of_incomplete, scenario_differs,
+        tool_list_differs,
     },
-    compare::{self, Context},
+    compare::{self, Context, InTurn},
     errors::Tally,
     evidence, presence,
     rule::ROUNDS_NEEDED,
+    sequence::Sequence,
     server,
 };
 use crate::{
     error::exit_code,
-    results::{Measure, Results, ScenarioKind, ScenarioRecord},
+    results::{Measure, Results, ScenarioKind, ScenarioRecord, SuiteRecord},
     suite::{GateConfig, InconclusivePolicy},
 };
 
@@ -24,12 +26,66 @@ use crate::{
 #[must_use]
 pub fn judge(base: &Results, candidate: &Results, policy: &GateConfig) -> Judgement {
     let ground = comparability::ground(base, candidate);
+    judge_on(base, candidate, policy, &ground, None)
+}
+
+/// Judges `candidate` against a `base` that was measured in turn with it: rounds of the same number
+/// and phase are pairs, which decide by the errors of `sequence`.
+///
+/// An alarm without fresh pairs is `regressed`, as in [`judge`], and says that it is not confirmed.
+#[must_use]
+pub fn judge_in_turn(
+    base: &Results,
+    candidate: &Results,
+    policy: &GateConfig,
+    sequence: &Sequence,
+) -> Judgement {
+    let ground = comparability::ground_in_turn(base, candidate);
+    let judged = |alarmed: u32, with_fresh: bool| {
+        let in_turn = InTurn {
+            errors: sequence.errors(alarmed),
+            with_fresh,
+        };
+        judge_on(base, candidate, policy, &ground, Some(in_turn))
+    };
+    // Who shares the error of the confirmation is settled before it is looked at.
+    let planned = judged(0, false);
+    let alarmed = planned.comparisons.iter().filter(|c| is_alarm(c)).count();
+    judged(u32::try_from(alarmed).unwrap_or(u32::MAX), true)
+}
+
+/// How many figures of a suite can fail the build by their pairs: what [`Sequence::new`] asks for.
+#[must_use]
+pub fn gating_figures(suite: &SuiteRecord) -> u32 {
+    // Start-up and peak memory, then two of each scenario at most.
+    2 + suite
+        .scenarios
+        .iter()
+        .filter(|record| !record.report_only)
+        .map(|record| match record.kind {
+            ScenarioKind::Soak | ScenarioKind::Load => 0,
+            ScenarioKind::Handshake
+            | ScenarioKind::ListTools
+            | ScenarioKind::Sequential
+            | ScenarioKind::Concurrent => 2,
+        })
+        .sum::<u32>()
+}
+
+fn judge_on(
+    base: &Results,
+    candidate: &Results,
+    policy: &GateConfig,
+    ground: &Ground<'_>,
+    in_turn: Option<InTurn>,
+) -> Judgement {
     let ctx = Context {
         base,
         candidate,
         policy,
-        ground: &ground,
+        ground,
         load_rise: evidence::outside_load_rise(&ground.base_jobs, &ground.candidate_jobs),
+        in_turn,
     };
     let mut findings = ground.findings.clone();
     let mut comparisons = match &ground.nothing {
@@ -80,15 +136,17 @@ pub fn judge_alone(results: &Results, policy: &GateConfig) -> Judgement {
 /// every scenario; a round that ran fewer is not used for peak memory.
 #[must_use]
 pub fn alarmed_scenarios(judgement: &Judgement) -> BTreeSet<String> {
-    named(judgement, |c| {
-        let alarm = match c.role {
-            Role::Gates => c.verdict == Verdict::Regressed,
-            Role::Guards => matches!(c.verdict, Verdict::Regressed | Verdict::Inconclusive),
-            Role::Reported => false,
-        };
-        let enough = c.base_rounds.min(c.candidate_rounds) >= ROUNDS_NEEDED;
-        alarm && enough && (c.ratio.is_some() || c.metric == Metric::MemoryGrowth)
-    })
+    named(judgement, is_alarm)
+}
+
+fn is_alarm(c: &Comparison) -> bool {
+    let alarm = match c.role {
+        Role::Gates => c.verdict == Verdict::Regressed,
+        Role::Guards => matches!(c.verdict, Verdict::Regressed | Verdict::Inconclusive),
+        Role::Reported => false,
+    };
+    let enough = c.base_rounds.min(c.candidate_rounds) >= ROUNDS_NEEDED;
+    alarm && enough && (c.ratio.is_some() || c.metric == Metric::MemoryGrowth)
 }
 
 /// Scenarios that more planned rounds could decide; `server` for start-up and peak memory.

@@ -53,7 +53,9 @@ mod tests;
 
 pub use accepted::{accept, accepted_as};
 pub use evidence::round_figures;
-pub use judge::{alarmed_scenarios, judge, judge_alone, undecided_scenarios};
+pub use judge::{
+    alarmed_scenarios, gating_figures, judge, judge_alone, judge_in_turn, undecided_scenarios,
+};
 
 /// [`Comparison::scenario`] and [`BudgetCheck::scenario`] of start-up and peak memory.
 pub const SERVER: &str = "server";

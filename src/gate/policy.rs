@@ -3,7 +3,11 @@
 
 use std::time::Duration;
 
-use super::{Metric, rule::Terms};
+use super::{
+    Metric,
+    rule::{CONFIRM_ALPHA, PASS_ALPHA, Terms},
+    sequence::PairErrors,
+};
 use crate::suite::GateConfig;
 
 /// One-sided error of an alarm against a stored baseline.
@@ -150,8 +154,26 @@ pub(super) fn terms(
         pass_across_jobs: is_time && matches!(machines, Machines::OtherClass { .. }),
         learn_between_jobs,
         alpha,
+        pass_alpha: PASS_ALPHA,
+        confirm_alpha: CONFIRM_ALPHA,
         slowness_ln,
         disturbance_ln: if is_time { disturbance_ln } else { 0.0 },
+    }
+}
+
+/// The terms of pairs: what shifts both rounds of a pair alike is not in them, so neither jobs nor
+/// the machine's speed and neighbours widen anything.
+pub(super) fn paired(terms: Terms, errors: PairErrors) -> Terms {
+    Terms {
+        between_jobs: 0.0,
+        pass_across_jobs: false,
+        learn_between_jobs: false,
+        alpha: errors.alarm,
+        pass_alpha: errors.pass,
+        confirm_alpha: errors.confirm,
+        slowness_ln: 0.0,
+        disturbance_ln: 0.0,
+        ..terms
     }
 }
 

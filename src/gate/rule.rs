@@ -3,6 +3,7 @@
 //! The round is the unit. Figures are positive and larger is worse; the rule works on their
 //! logarithms, so it sees ratios. See `docs/decision.md` for the derivation and its limits.
 
+use super::sequence;
 use crate::stats::{
     Sample,
     interval::{Difference, normal_quantile},
@@ -14,7 +15,7 @@ pub(super) const ROUNDS_NEEDED: usize = 3;
 /// One-sided error of "not worse by the tolerance".
 pub(super) const PASS_ALPHA: f64 = 0.05;
 /// One-sided error of the fresh rounds that confirm an alarm.
-const CONFIRM_ALPHA: f64 = 0.01;
+pub(super) const CONFIRM_ALPHA: f64 = 0.01;
 /// Where both sides scatter more than this between rounds (standard deviation of the logarithm), a
 /// tolerance of 20 % cannot be resolved: with ten rounds against twenty the margin of a pass is
 /// 0.73 of it, and must stay under ln 1.2 = 0.18.
@@ -48,6 +49,15 @@ pub(super) struct Evidence {
     pub(super) measure: Vec<Vec<f64>>,
     /// Fresh rounds of the candidate after an alarm.
     pub(super) confirm: Vec<Vec<f64>>,
+    /// Where both sides were measured in turn: then these decide.
+    pub(super) pairs: Option<Pairs>,
+}
+
+/// Of each pair of rounds that has both figures, the logarithm of candidate / base.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Pairs {
+    pub(super) planned: Vec<f64>,
+    pub(super) fresh: Vec<f64>,
 }
 
 impl Evidence {
@@ -118,6 +128,10 @@ pub(super) struct Terms {
     pub(super) learn_between_jobs: bool,
     /// One-sided error of an alarm.
     pub(super) alpha: f64,
+    /// One-sided error of "not worse by the tolerance".
+    pub(super) pass_alpha: f64,
+    /// One-sided error of the fresh rounds that confirm an alarm.
+    pub(super) confirm_alpha: f64,
     /// Logarithm of how many times as long the same fixed work takes on the candidate's machine.
     ///
     /// A server may be slower by anything between nothing (it waits for a network) and this much
@@ -202,6 +216,14 @@ fn logs<'a>(groups: impl IntoIterator<Item = &'a Vec<f64>>) -> Option<Sample> {
     Sample::new(groups.into_iter().flatten().map(|v| v.ln()))
 }
 
+/// Which rounds are weighed.
+#[derive(Debug, Clone, Copy)]
+enum Stage {
+    Planned,
+    Fresh,
+    All,
+}
+
 /// Two sides weighed against each other; logarithms throughout.
 struct Weighed {
     base: TrimmedMean,
@@ -225,6 +247,34 @@ impl Weighed {
         })
     }
 
+    /// Of the pairs alone: what a machine or a job adds to both sides is not in them.
+    fn of_pairs(pairs: &[f64], base: &[Vec<f64>], candidate: &[Vec<f64>]) -> Option<Self> {
+        Some(Self {
+            base: centre(&logs(base)?),
+            candidate: centre(&logs(candidate)?),
+            difference: sequence::centre(pairs)?,
+            between_jobs: 0.0,
+        })
+    }
+
+    /// What a stage of the evidence says.
+    fn of(evidence: &Evidence, stage: Stage, terms: &Terms) -> Option<Self> {
+        let candidate = match stage {
+            Stage::Planned => evidence.measure.clone(),
+            Stage::Fresh => evidence.confirm.clone(),
+            Stage::All => evidence.all(),
+        };
+        let Some(pairs) = &evidence.pairs else {
+            return Self::new(&evidence.base, &candidate, terms);
+        };
+        let figures = match stage {
+            Stage::Planned => pairs.planned.clone(),
+            Stage::Fresh => pairs.fresh.clone(),
+            Stage::All => [&pairs.planned[..], &pairs.fresh].concat(),
+        };
+        Self::of_pairs(&figures, &evidence.base, &candidate)
+    }
+
     /// The two sources of error are independent, so their margins add in squares.
     fn margin(&self, alpha: f64) -> f64 {
         self.difference
@@ -246,7 +296,7 @@ impl Weighed {
     /// The weaker demand on fresh rounds: over the tolerance again, and surely not the other way.
     fn agrees(&self, terms: &Terms, sign: f64) -> bool {
         let estimate = sign * self.difference.estimate - terms.by_machine(sign);
-        estimate > terms.tolerance.ln_1p() && estimate > self.margin(CONFIRM_ALPHA)
+        estimate > terms.tolerance.ln_1p() && estimate > self.margin(terms.confirm_alpha)
     }
 
     fn absolute_change(&self) -> f64 {
@@ -255,9 +305,9 @@ impl Weighed {
 
     fn upper_bound(&self, terms: &Terms) -> f64 {
         let margin = if terms.pass_across_jobs {
-            self.margin(PASS_ALPHA)
+            self.margin(terms.pass_alpha)
         } else {
-            self.difference.margin(PASS_ALPHA)
+            self.difference.margin(terms.pass_alpha)
         };
         self.difference.estimate + margin + terms.by_machine(-1.0)
     }
@@ -270,14 +320,14 @@ impl Weighed {
     /// Whether any number of rounds could bring a pass or an alarm: they settle the estimate
     /// within its present margin, and leave what jobs bring.
     fn could_decide(&self, terms: &Terms) -> bool {
-        let open = self.difference.margin(PASS_ALPHA);
+        let open = self.difference.margin(terms.pass_alpha);
         let (low, high) = (
             self.difference.estimate - open,
             self.difference.estimate + open,
         );
         let jobs = |alpha: f64| normal_quantile(1.0 - alpha) * self.between_jobs;
         let least_upper = if terms.pass_across_jobs {
-            low + jobs(PASS_ALPHA)
+            low + jobs(terms.pass_alpha)
         } else {
             low
         } + terms.by_machine(-1.0);
@@ -355,7 +405,7 @@ pub(super) fn rule(evidence: &Evidence, terms: &Terms) -> Ruling {
         smallest_detectable: None,
         more_could_decide: evidence.base_rounds() >= ROUNDS_NEEDED,
     };
-    let shown = Weighed::new(&evidence.base, &all, terms);
+    let shown = Weighed::of(evidence, Stage::All, terms);
     if let Some(shown) = &shown {
         let (estimate, margin) = (shown.difference.estimate, shown.margin(terms.alpha));
         let exp = |v: f64| v.clamp(-SHOWN_LIMIT, SHOWN_LIMIT).exp();
@@ -366,9 +416,12 @@ pub(super) fn rule(evidence: &Evidence, terms: &Terms) -> Ruling {
         ));
         ruling.smallest_detectable = Some(exp(shown.detectable(terms)));
     }
-    let enough =
-        evidence.base_rounds() >= ROUNDS_NEEDED && count(&evidence.measure) >= ROUNDS_NEEDED;
-    let planned = Weighed::new(&evidence.base, &evidence.measure, terms);
+    let planned = match &evidence.pairs {
+        Some(pairs) => pairs.planned.len(),
+        None => count(&evidence.measure).min(evidence.base_rounds()),
+    };
+    let enough = planned >= ROUNDS_NEEDED;
+    let planned = Weighed::of(evidence, Stage::Planned, terms);
     if let (true, Some(shown), Some(planned)) = (enough, shown, planned) {
         ruling.call = call(evidence, terms, &planned, &shown);
         ruling.more_could_decide = shown.could_decide(terms);
@@ -377,13 +430,15 @@ pub(super) fn rule(evidence: &Evidence, terms: &Terms) -> Ruling {
 }
 
 fn call(evidence: &Evidence, terms: &Terms, planned: &Weighed, shown: &Weighed) -> Call {
-    let fresh = count(&evidence.confirm);
+    let fresh = match &evidence.pairs {
+        Some(pairs) => pairs.fresh.len(),
+        None => count(&evidence.confirm),
+    };
     // `None` without fresh rounds; too few of them confirm nothing.
     let agreed = |sign: f64| {
         (fresh > 0).then(|| {
             fresh >= ROUNDS_NEEDED
-                && Weighed::new(&evidence.base, &evidence.confirm, terms)
-                    .is_some_and(|w| w.agrees(terms, sign))
+                && Weighed::of(evidence, Stage::Fresh, terms).is_some_and(|w| w.agrees(terms, sign))
         })
     };
     if planned.exceeds(terms, 1.0) {

@@ -19,7 +19,7 @@
 use super::rule::TRIM_PERCENT;
 use crate::stats::{
     Sample,
-    interval::{spread_quantile, student_t_quantile},
+    interval::{Difference, spread_quantile, student_t_quantile},
     location::{TrimmedMean, trim_count},
 };
 
@@ -51,6 +51,14 @@ pub struct PairTerms {
     pub tolerance: f64,
     /// The change that the lower bound of an alarm must exclude, as a fraction.
     pub trivial: f64,
+}
+
+/// The one-sided errors of one comparison.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct PairErrors {
+    pub(super) alarm: f64,
+    pub(super) pass: f64,
+    pub(super) confirm: f64,
 }
 
 /// What pairs say at a look.
@@ -114,6 +122,15 @@ impl Sequence {
         PASS_ERROR / self.looks.len() as f64
     }
 
+    /// The errors of each comparison, where so many raised an alarm.
+    pub(super) fn errors(&self, alarmed: u32) -> PairErrors {
+        PairErrors {
+            alarm: self.alarm_share(),
+            pass: self.pass_share(),
+            confirm: confirm_share(alarmed),
+        }
+    }
+
     /// By how many standard errors the estimate must exceed the trivial change for an alarm after
     /// so many pairs.
     #[must_use]
@@ -129,7 +146,7 @@ impl Sequence {
         if !self.looks.contains(&pairs) {
             return None;
         }
-        let centre = Centre::of(log_ratios)?;
+        let centre = centre(log_ratios)?;
         let (tolerance, trivial) = (terms.tolerance.ln_1p(), terms.trivial.ln_1p());
         let margin = centre.margin(self.alarm_share());
         let is_beyond = |sign: f64| {
@@ -160,37 +177,25 @@ impl Sequence {
 /// change exceeds the tolerance again, and they exclude that there is none.
 #[must_use]
 pub fn confirms(log_ratios: &[f64], alarmed: u32, terms: PairTerms) -> bool {
-    let share = CONFIRM_ERROR / f64::from(alarmed.max(1));
-    Centre::of(log_ratios).is_some_and(|centre| {
+    let share = confirm_share(alarmed);
+    centre(log_ratios).is_some_and(|centre| {
         centre.estimate > terms.tolerance.ln_1p() && centre.estimate - centre.margin(share) > 0.0
     })
 }
 
-/// Where the figures of pairs lie: their mean, from 11 pairs without the largest and smallest fifth.
-struct Centre {
-    estimate: f64,
-    standard_error: f64,
-    degrees_of_freedom: f64,
+fn confirm_share(alarmed: u32) -> f64 {
+    CONFIRM_ERROR / f64::from(alarmed.max(1))
 }
 
-impl Centre {
-    /// `None` below two pairs, or where a figure is not finite.
-    fn of(log_ratios: &[f64]) -> Option<Self> {
-        if !log_ratios.iter().all(|figure| figure.is_finite()) {
-            return None;
-        }
-        let trimmed = trimmed_at_each_end(log_ratios.len());
-        let mean = TrimmedMean::of(&Sample::new(log_ratios.to_vec())?, trimmed);
-        (mean.kept >= 2).then(|| Self {
-            estimate: mean.value,
-            standard_error: mean.squared_error.sqrt(),
-            degrees_of_freedom: (mean.kept - 1) as f64,
-        })
+/// Where the figures of pairs lie: their mean, from 11 pairs without the largest and smallest fifth.
+/// `None` below two pairs, or where a figure is not finite.
+pub(super) fn centre(log_ratios: &[f64]) -> Option<Difference> {
+    if !log_ratios.iter().all(|figure| figure.is_finite()) {
+        return None;
     }
-
-    fn margin(&self, error: f64) -> f64 {
-        student_t_quantile(1.0 - error, self.degrees_of_freedom) * self.standard_error
-    }
+    let trimmed = trimmed_at_each_end(log_ratios.len());
+    let sample = Sample::new(log_ratios.iter().copied())?;
+    Difference::of_pairs(&TrimmedMean::of(&sample, trimmed))
 }
 
 fn trimmed_at_each_end(pairs: usize) -> usize {

@@ -45,6 +45,17 @@ impl Difference {
         })
     }
 
+    /// Of pairs, whose own differences lie where `pairs` says (Student 1908; with trimming Tukey and
+    /// McLaughlin 1963). `None` where fewer than two are kept.
+    #[must_use]
+    pub fn of_pairs(pairs: &TrimmedMean) -> Option<Self> {
+        (pairs.kept >= 2).then(|| Self {
+            estimate: pairs.value,
+            standard_error: pairs.squared_error.sqrt(),
+            degrees_of_freedom: (pairs.kept - 1) as f64,
+        })
+    }
+
     /// Half-width of the interval that the true difference leaves on one given side with
     /// probability `alpha` (0 < alpha < 0.5).
     #[must_use]

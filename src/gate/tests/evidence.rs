@@ -265,6 +265,8 @@ fn the_margin_between_jobs_falls_with_their_number() {
         pass_across_jobs: false,
         learn_between_jobs: false,
         alpha: 0.001,
+        pass_alpha: 0.05,
+        confirm_alpha: 0.01,
         slowness_ln: 0.0,
         disturbance_ln: 0.0,
     };
@@ -274,6 +276,7 @@ fn the_margin_between_jobs_falls_with_their_number() {
             base: vec![vec![1e7; 10]; base_jobs],
             measure: vec![vec![1e7; 10]; candidate_jobs],
             confirm: vec![Vec::new(); candidate_jobs],
+            pairs: None,
         };
         rule(&evidence, &terms).bounds.unwrap().1.ln()
     };

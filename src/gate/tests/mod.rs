@@ -7,6 +7,7 @@ mod comparable;
 mod errors;
 mod evidence;
 mod guards;
+mod in_turn;
 mod loads;
 mod memory;
 mod presence;

@@ -62,6 +62,7 @@ fn rates(metric: Metric, machines: Machines, world: &World, draws: u32, seed: u6
             base: vec![draw.rounds(world.rounds, base_level, world.within)],
             measure: vec![draw.rounds(world.rounds, level, world.within)],
             confirm: vec![Vec::new()],
+            pairs: None,
         };
         let mut call = rule(&evidence, &terms).call;
         // As the runner does it: fresh rounds only after an alarm.
@@ -185,6 +186,7 @@ fn the_smallest_detectable_ratio_is_found_nine_times_in_ten() {
                     base: vec![draw.rounds(w.rounds, 0.0, within)],
                     measure: vec![draw.rounds(w.rounds, 0.0, within)],
                     confirm: vec![Vec::new()],
+                    pairs: None,
                 };
                 rule(&evidence, &terms).smallest_detectable.unwrap().ln()
             })
@@ -241,6 +243,7 @@ fn guards_do_not_cry_wolf_on_raw_p95() {
                 base: vec![draw.rounds(10, b, within)],
                 measure: vec![draw.rounds(10, c, within)],
                 confirm: vec![Vec::new()],
+                pairs: None,
             };
             let (verdict, ..) = guard(Metric::LatencyP95, &evidence, &terms, around);
             assert_ne!(verdict, Verdict::Regressed);

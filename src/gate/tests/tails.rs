@@ -113,6 +113,7 @@ fn only_what_no_rounds_can_resolve_leaves_the_gate() {
         base,
         measure: vec![candidate],
         confirm: vec![Vec::new()],
+        pairs: None,
     };
     let wild = || scattering(1.0, 0.4);
     let calm = || scattering(1.0, 0.1);
@@ -158,6 +159,7 @@ fn a_guard_in_place_of_a_gate_is_heard_sooner() {
             base: vec![scattering(1.0, 0.4)],
             measure: vec![candidate],
             confirm: vec![fresh],
+            pairs: None,
         };
         let around = Surroundings {
             load_rise: Some(load_rise),
