@@ -2,8 +2,16 @@
 
 use proptest::prelude::*;
 
-use super::simulation::Draw;
-use crate::gate::sequence::{Answer, CONFIRMING_PAIRS, PairTerms, Sequence, confirms};
+use super::{super::policy::Machines, simulation::Draw};
+use crate::{
+    gate::{
+        Metric,
+        policy::{paired, terms},
+        rule::{Call, Evidence, Pairs, Terms, rule},
+        sequence::{Answer, CONFIRMING_PAIRS, PairTerms, Sequence, confirms},
+    },
+    suite::GateConfig,
+};
 
 const TERMS: PairTerms = PairTerms {
     tolerance: 0.2,
@@ -178,6 +186,50 @@ proptest! {
         let pairs: Vec<f64> = pairs.iter().map(|x| centre + spread * x).collect();
         if sequence.judge(&pairs, TERMS) == Some(Answer::Pass) {
             prop_assert_ne!(sequence.judge(&pairs.repeat(3), TERMS), Some(Answer::Alarm));
+        }
+    }
+
+    /// The table of the document is of [`Sequence::judge`] and [`confirms`]; what judges results is
+    /// the rule on the same pairs.
+    #[test]
+    fn the_rule_says_of_pairs_what_the_plan_says(
+        pairs in prop::collection::vec(-1.0..1.0_f64, 15),
+        fresh in prop::collection::vec(-1.0..1.0_f64, 8),
+        centre in -0.6..0.6_f64,
+        spread in 0.001..0.3_f64,
+        fresh_spread in 0.001..1.5_f64,
+        alarmed in 1..20_u32,
+    ) {
+        let sequence = Sequence::new(10, 15);
+        let pairs: Vec<f64> = pairs.iter().map(|z| centre + spread * z).collect();
+        let fresh: Vec<f64> = fresh.iter().map(|z| centre + fresh_spread * z).collect();
+        let policy = GateConfig::default();
+        let stored = terms(Metric::LatencyP50, &policy, Machines::SameClass, 0.0);
+        let asked = Terms { floor: 0.0, ..paired(stored, sequence.errors(alarmed)) };
+        let call = |planned: &[f64], fresh: &[f64]| {
+            let side = |logs: &[f64]| vec![logs.iter().map(|log| 1e7 * log.exp()).collect()];
+            let evidence = Evidence {
+                base: vec![vec![1e7; planned.len() + fresh.len()]],
+                measure: side(planned),
+                confirm: side(fresh),
+                pairs: Some(Pairs { planned: planned.to_vec(), fresh: fresh.to_vec() }),
+            };
+            rule(&evidence, &asked).call
+        };
+        for &look in sequence.looks() {
+            let planned = &pairs[..look as usize];
+            let by_plan = sequence.judge(planned, TERMS);
+            let by_rule = match call(planned, &[]) {
+                Call::Regressed { .. } => Answer::Alarm,
+                Call::Improved => Answer::Improved,
+                Call::Within => Answer::Pass,
+                _ => Answer::Undecided,
+            };
+            prop_assert_eq!(by_plan, Some(by_rule));
+            if by_plan == Some(Answer::Alarm) {
+                let is_confirmed = matches!(call(planned, &fresh), Call::Regressed { .. });
+                prop_assert_eq!(is_confirmed, confirms(&fresh, alarmed, TERMS));
+            }
         }
     }
 }
