@@ -7,7 +7,7 @@
 use std::{
     io::Read as _,
     net::{Ipv4Addr, TcpListener},
-    path::Path,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
     time::{Duration, Instant, SystemTime},
 };
@@ -79,6 +79,22 @@ pub fn free_port() -> std::io::Result<u16> {
 #[must_use]
 pub fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok()
+}
+
+/// Where the user's programs keep what they can make again; `None` where there is no home.
+#[must_use]
+pub fn cache_folder() -> Option<PathBuf> {
+    let named = variable("XDG_CACHE_HOME").map(PathBuf::from);
+    named.filter(|path| path.is_absolute()).or_else(|| {
+        let usual = if cfg!(target_os = "macos") {
+            "Library/Caches"
+        } else {
+            ".cache"
+        };
+        std::env::home_dir()
+            .filter(|home| home.is_absolute())
+            .map(|home| home.join(usual))
+    })
 }
 
 /// A text that nobody could have known before.

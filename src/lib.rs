@@ -14,6 +14,7 @@
 //! | [`runner`] | shell | rounds: from a suite to results |
 //! | [`reference_server`] | shell | the bundled server and its faults |
 //! | [`github`] | shell | what decides on a pull request, and the comment that says so |
+//! | [`git`] | shell | the clone: commits, files at a commit, work trees |
 //! | [`store`] | shell | reading and atomically writing files |
 //! | [`environment`] | shell | what machine this is |
 //! | [`cli`] | shell | one file a verb |
@@ -26,6 +27,7 @@ pub mod cli;
 pub mod environment;
 pub mod error;
 pub mod gate;
+pub mod git;
 pub mod github;
 pub mod mcp;
 pub mod process;

@@ -11,10 +11,12 @@ use serde::{Deserialize, Serialize};
 mod load;
 mod machine;
 mod memory;
+mod turn;
 
 pub use load::{ExecutorName, LoadRecord, LoadSample, StageRecord, StageSample};
 pub use machine::Environment;
 pub use memory::{ProcessMemory, TreeMemory};
+pub use turn::{ArmName, InTurn};
 
 /// The schema version this build writes and reads.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -204,6 +206,9 @@ pub struct Job {
     pub seed: u64,
     /// The machine.
     pub environment: Environment,
+    /// Where its rounds were measured in turn with those of another server.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub in_turn: Option<InTurn>,
     /// How memory was measured.
     pub memory_measure: Measure,
     /// How adjusted latency was measured.

@@ -270,6 +270,7 @@ impl<'a> Machine<'a> {
                 loads: BTreeMap::new(),
                 error_samples: BTreeMap::new(),
                 notes: Vec::new(),
+                in_turn: None,
             }],
             accepted: None,
         }

@@ -19,11 +19,21 @@ use crate::{
 /// Tools that are chosen where none is configured.
 const MOST_DISCOVERED: usize = 8;
 
-/// The configured tools (all of which the server must offer), or those that were found.
+/// What becomes of a configured tool that the server does not offer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum MissingTools {
+    /// It is a mistake.
+    Refused,
+    /// It is new since this server, and is left out.
+    LeftOut,
+}
+
+/// The configured tools, or those that were found.
 pub(super) fn choose_tools(
     config: &Config,
     measuring: &Measuring,
     probe: &Probe,
+    missing: MissingTools,
     progress: &Progress,
 ) -> Result<(Vec<ToolCall>, Vec<Skipped>), Error> {
     let offered: Vec<&str> = probe
@@ -57,8 +67,9 @@ pub(super) fn choose_tools(
         }
         (tools, left_out)
     } else {
+        let is_offered = |tool: &ToolCall| offered.contains(&tool.name.as_str());
         for tool in &config.tools {
-            if !offered.contains(&tool.name.as_str()) {
+            if !is_offered(tool) && missing == MissingTools::Refused {
                 return Err(Error::Usage(format!(
                     "the server offers no tool `{}`; it offers: {}",
                     tool.name,
@@ -66,7 +77,9 @@ pub(super) fn choose_tools(
                 )));
             }
         }
-        (config.tools.clone(), Vec::new())
+        let mut tools = config.tools.clone();
+        tools.retain(is_offered);
+        (tools, Vec::new())
     };
     if !measuring.tools.is_empty() {
         for name in &measuring.tools {

@@ -5,20 +5,22 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::{
-    files::{self, BASELINE, Loaded},
+    against::{self, Wanted},
+    files::{self, BASELINE, CONFIG, Loaded},
     measure::{self, CONFIRMING_ROUNDS},
     options::{self, Format, Measuring, Printing},
     session::{Early, Session},
+    side_by_side::SideBySide,
 };
 use crate::{
     environment,
     error::Error,
-    gate::{self, Judgement},
+    gate::{self, Judgement, turns},
     github::prepared::Folder,
-    report::{self, Context, Report},
+    report::{self, AcceptIn, Context, DAYS_TO_ACCEPT, Drift, Report},
     results::{Phase, Results},
     store,
-    suite::{Config, GateConfig},
+    suite::{Config, GateConfig, ServerConfig},
 };
 
 /// Measure and compare, or compare two files.
@@ -27,7 +29,14 @@ pub(super) struct Arguments {
     /// Two results files, base and candidate: nothing is measured then.
     #[arg(value_name = "FILE", num_args = 2, conflicts_with_all = ["baseline", "command", "url"])]
     files: Vec<PathBuf>,
-    /// The baseline to compare with.
+    /// Compare with another commit's server, built in a work tree of its own and measured in turn
+    /// with this one: `main`, a tag, a commit, or `merge-base`, where this branch left the main one.
+    #[arg(long, value_name = "REF", conflicts_with = "files")]
+    against: Option<String>,
+    /// Compare with the server that this command starts, measured in turn with this one.
+    #[arg(long, value_name = "COMMAND", conflicts_with_all = ["files", "against"])]
+    base_command: Option<String>,
+    /// The baseline to compare with; it shows the drift where another server is measured in turn.
     #[arg(short, long, value_name = "FILE")]
     baseline: Option<PathBuf>,
     /// Folder that `mcpgate github prepare` wrote: its baseline and policy decide, and the results
@@ -58,57 +67,87 @@ async fn compare(arguments: Arguments, prepared: Option<&Folder>) -> Result<u8, 
     if let [base, candidate] = &arguments.files[..] {
         return compare_files(base, candidate, &loaded.config, &arguments.printing);
     }
-    let baseline_path;
-    let base;
-    if let Some(folder) = prepared {
-        let record = folder.read()?;
-        loaded.config.gate = folder.policy(&record)?;
-        base = folder.base(&record)?;
-        baseline_path = PathBuf::from(record.baseline_path);
-    } else {
-        baseline_path = usual_or_named(arguments.baseline.as_deref(), &loaded);
-        base = match store::read_results(&baseline_path) {
-            Ok(base) => Some(base),
-            Err(error) if arguments.baseline.is_some() || baseline_path.exists() => {
-                return Err(error);
-            }
+    let wanted = wanted(&arguments)?;
+    let stored = Stored::find(&arguments, prepared, &mut loaded)?;
+    let server = measure::merge(&arguments.measuring, &mut loaded)?;
+    match wanted {
+        Some(wanted) => with_another(&arguments, wanted, &mut loaded, &server, &stored).await,
+        None => with_stored(&arguments, &loaded, &server, &stored).await,
+    }
+}
+
+/// The server to be measured in turn, where there is to be one.
+fn wanted(arguments: &Arguments) -> Result<Option<Wanted>, Error> {
+    if let Some(line) = &arguments.base_command {
+        return against::command(line).map(Some);
+    }
+    let name = arguments.against.clone();
+    Ok(name.map(|name| Wanted::Commit { name }))
+}
+
+/// The committed baseline.
+struct Stored {
+    /// `None` where there is none yet.
+    baseline: Option<Results>,
+    path: PathBuf,
+}
+
+impl Stored {
+    fn find(
+        arguments: &Arguments,
+        prepared: Option<&Folder>,
+        loaded: &mut Loaded,
+    ) -> Result<Self, Error> {
+        if let Some(folder) = prepared {
+            let record = folder.read()?;
+            loaded.config.gate = folder.policy(&record)?;
+            return Ok(Self {
+                baseline: folder.base(&record)?,
+                path: PathBuf::from(record.baseline_path),
+            });
+        }
+        let path = usual_or_named(arguments.baseline.as_deref(), loaded);
+        let baseline = match store::read_results(&path) {
+            Ok(baseline) => Some(baseline),
+            Err(error) if arguments.baseline.is_some() || path.exists() => return Err(error),
             Err(_) => None,
         };
+        Ok(Self { baseline, path })
     }
+}
+
+/// Measures, and compares with the committed baseline.
+async fn with_stored(
+    arguments: &Arguments,
+    loaded: &Loaded,
+    server: &ServerConfig,
+    stored: &Stored,
+) -> Result<u8, Error> {
     let measuring = &arguments.measuring;
-    let server = measure::merge(measuring, &mut loaded)?;
-    let mut session = measure::prepare(measuring, &server, &loaded, base.as_ref()).await?;
+    let base = stored.baseline.as_ref();
+    let mut session = measure::prepare(measuring, server, loaded, base).await?;
     if base.is_none() {
-        session.say(&format!(
+        session.run.say(&format!(
             "there is no baseline at {} yet: measuring without one",
-            baseline_path.display()
+            stored.path.display()
         ));
     }
-    let early = measure_against(&mut session, base.as_ref(), &loaded.config.gate).await?;
-    session.end_progress();
-    let judgement = gate::accept(
-        judge(base.as_ref(), &session.results, &loaded.config.gate),
-        &loaded.config.accept,
-        &environment::today(),
-        &loaded.config.gate,
-    );
-    if session
-        .results
-        .jobs
-        .iter()
-        .any(|job| !job.rounds.is_empty())
-    {
+    let early = measure_against(&mut session, base, &loaded.config.gate).await?;
+    session.run.progress.finish();
+    let results = &session.arm.results;
+    let judgement = accepted(judge(base, results, &loaded.config.gate), &loaded.config);
+    if session.arm.has_rounds() {
         let report = Report {
-            candidate: &session.results,
-            base: base.as_ref(),
+            candidate: results,
+            base,
             judgement: &judgement,
+            drift: None,
             context: Context {
-                command_to_reproduce: Some(command_to_reproduce(&arguments)),
+                command_to_reproduce: Some(command_to_reproduce(arguments)),
                 results_path: Some(measuring.output.display().to_string()),
-                baseline_path: Some(baseline_path.display().to_string()),
-                duration: Some(session.elapsed()),
-                key: None,
-                accept_in: None,
+                baseline_path: Some(stored.path.display().to_string()),
+                duration: Some(session.run.elapsed()),
+                ..Context::default()
             },
         };
         print(&report, &arguments.printing)?;
@@ -119,22 +158,100 @@ async fn compare(arguments: Arguments, prepared: Option<&Folder>) -> Result<u8, 
     }
 }
 
+/// Measures two servers in turn; the committed baseline shows the drift.
+async fn with_another(
+    arguments: &Arguments,
+    wanted: Wanted,
+    loaded: &mut Loaded,
+    server: &ServerConfig,
+    stored: &Stored,
+) -> Result<u8, Error> {
+    let measuring = &arguments.measuring;
+    let baseline = stored.baseline.as_ref();
+    let mut both = SideBySide::prepare(measuring, wanted, loaded, server, baseline).await?;
+    let config = &loaded.config;
+    let early = both.measure(&config.gate).await?;
+    both.run.progress.finish();
+    let (base, candidate) = (&both.base, &both.candidate);
+    let judgement = judge(Some(&base.results), &candidate.results, &config.gate);
+    let judgement = accepted(judgement, config);
+    if base.has_rounds() && candidate.has_rounds() {
+        let drift = baseline.map(|baseline| {
+            let judgement = judge(Some(baseline), &candidate.results, &config.gate);
+            (baseline, accepted(judgement, config))
+        });
+        let report = Report {
+            candidate: &candidate.results,
+            base: Some(&base.results),
+            judgement: &judgement,
+            drift: drift.as_ref().map(|(baseline, judgement)| Drift {
+                baseline,
+                judgement,
+                path: Some(stored.path.display().to_string()),
+            }),
+            context: Context {
+                command_to_reproduce: Some(command_to_reproduce(arguments)),
+                results_path: Some(candidate.output.display().to_string()),
+                baseline_path: Some(base.output.display().to_string()),
+                against: Some(both.against.clone()),
+                accept_in: Some(AcceptIn {
+                    config_path: config_path(measuring),
+                    until: environment::day_in(DAYS_TO_ACCEPT),
+                }),
+                duration: Some(both.run.elapsed()),
+                ..Context::default()
+            },
+        };
+        print(&report, &arguments.printing)?;
+    }
+    match early {
+        Some(error) => Err(error),
+        None => Ok(judgement.exit_code),
+    }
+}
+
+fn config_path(measuring: &Measuring) -> String {
+    let path = measuring.config.as_deref().unwrap_or(Path::new(CONFIG));
+    path.display().to_string()
+}
+
+fn accepted(judgement: Judgement, config: &Config) -> Judgement {
+    gate::accept(
+        judgement,
+        &config.accept,
+        &environment::today(),
+        &config.gate,
+    )
+}
+
 /// What a reader types to see the same. A server command from the command line is not repeated:
 /// it may hold what the shell filled in, and the report may be published.
 fn command_to_reproduce(arguments: &Arguments) -> String {
     let mut command = "mcpgate compare".to_owned();
+    if let Some(name) = &arguments.against {
+        command = format!("{command} --against {}", quoted(name));
+    }
+    if arguments.base_command.is_some() {
+        command.push_str(" --base-command 'THE OTHER COMMAND'");
+    }
     for (option, value) in [
         ("--config", &arguments.measuring.config),
         ("--baseline", &arguments.baseline),
     ] {
         if let Some(path) = value {
-            command = format!("{command} {option} '{}'", path.display());
+            command = format!("{command} {option} {}", quoted(&path.display().to_string()));
         }
     }
     if !arguments.measuring.command.is_empty() {
         command.push_str(" -- YOUR SERVER COMMAND");
     }
     command
+}
+
+/// A word for a shell.
+fn quoted(word: &str) -> String {
+    // It refuses the zero byte alone, which no argument holds.
+    shlex::try_quote(word).map_or_else(|_| word.to_owned(), std::borrow::Cow::into_owned)
 }
 
 /// The baseline named, else the usual place beside the configuration file.
@@ -150,8 +267,23 @@ pub(super) fn usual_or_named(named: Option<&Path>, loaded: &Loaded) -> PathBuf {
 
 fn judge(base: Option<&Results>, candidate: &Results, policy: &GateConfig) -> Judgement {
     match base {
-        Some(base) => gate::judge(base, candidate, policy),
+        Some(base) => judge_files(base, candidate, policy).0,
         None => gate::judge_alone(candidate, policy),
+    }
+}
+
+/// By pairs, where both were measured in turn: then with what the base is called.
+fn judge_files<'a>(
+    base: &'a Results,
+    candidate: &'a Results,
+    policy: &GateConfig,
+) -> (Judgement, Option<&'a str>) {
+    match turns::measured_in_turn(base, candidate) {
+        Some((sequence, against)) => (
+            gate::judge_in_turn(base, candidate, policy, &sequence),
+            Some(against),
+        ),
+        None => (gate::judge(base, candidate, policy), None),
     }
 }
 
@@ -173,21 +305,25 @@ pub(super) async fn measure_against(
     let Some(base) = base.filter(|_| early.is_none()) else {
         return Ok(early);
     };
-    let judgement = gate::judge(base, &session.results, policy);
+    let judgement = gate::judge(base, &session.arm.results, policy);
     let is_alarmed = !gate::alarmed_scenarios(&judgement).is_empty();
-    if !is_alarmed && !gate::undecided_scenarios(&judgement).is_empty() && !session.is_out_of_time()
+    if !is_alarmed
+        && !gate::undecided_scenarios(&judgement).is_empty()
+        && !session.run.is_out_of_time()
     {
-        session.say("undecided: measuring as many rounds again");
+        session.run.say("undecided: measuring as many rounds again");
         early = session.measure_rounds(Phase::Measure, rounds).await?;
         if early.is_some() {
             return Ok(early);
         }
     }
-    let judgement = gate::judge(base, &session.results, policy);
-    if gate::alarmed_scenarios(&judgement).is_empty() || session.is_out_of_time() {
+    let judgement = gate::judge(base, &session.arm.results, policy);
+    if gate::alarmed_scenarios(&judgement).is_empty() || session.run.is_out_of_time() {
         return Ok(None);
     }
-    session.say("alarm: measuring fresh rounds that confirm or dismiss it");
+    session
+        .run
+        .say("alarm: measuring fresh rounds that confirm or dismiss it");
     early = session
         .measure_rounds(Phase::Confirm, CONFIRMING_ROUNDS)
         .await?;
@@ -209,23 +345,18 @@ fn compare_files(
 ) -> Result<u8, Error> {
     let base = store::read_results(base_path)?;
     let candidate = store::read_results(candidate_path)?;
-    let judgement = gate::accept(
-        gate::judge(&base, &candidate, &config.gate),
-        &config.accept,
-        &environment::today(),
-        &config.gate,
-    );
+    let (judgement, against) = judge_files(&base, &candidate, &config.gate);
+    let judgement = accepted(judgement, config);
     let report = Report {
         candidate: &candidate,
         base: Some(&base),
         judgement: &judgement,
+        drift: None,
         context: Context {
-            command_to_reproduce: None,
             results_path: Some(candidate_path.display().to_string()),
             baseline_path: Some(base_path.display().to_string()),
-            duration: None,
-            key: None,
-            accept_in: None,
+            against: against.map(str::to_owned),
+            ..Context::default()
         },
     };
     print(&report, printing)?;

@@ -97,6 +97,7 @@ fn show(
             candidate,
             base: Some(base),
             judgement,
+            drift: None,
             context: Context::default(),
         },
         arguments.printing.style(),
@@ -163,13 +164,13 @@ async fn one_run(
             }
         }
     };
-    session.end_progress();
+    session.run.progress.finish();
     if let Some(error) = early {
         return Err(error);
     }
     let judgement = match base {
-        Some(base) => gate::judge(base, &session.results, policy),
-        None => gate::judge_alone(&session.results, policy),
+        Some(base) => gate::judge(base, &session.arm.results, policy),
+        None => gate::judge_alone(&session.arm.results, policy),
     };
-    Ok((session.results, judgement))
+    Ok((session.arm.results, judgement))
 }

@@ -4,18 +4,19 @@ use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use tokio::time::Instant;
 
 use super::{
-    choose::{choose_tools, leave_out_failing},
+    choose::{MissingTools, choose_tools, leave_out_failing},
     files::{self, Loaded},
     mask::Mask,
     options::{Measuring, Size},
     progress::Progress,
     samples::Samples,
-    session::Session,
+    session::{Arm, Run, Session},
     signal::Interrupts,
 };
 use crate::{
@@ -30,7 +31,7 @@ use crate::{
         revision::{Era, Revision},
     },
     process::Guard,
-    results::{Job, Results, SCHEMA_VERSION, ServerRecord},
+    results::{Job, Results, SCHEMA_VERSION, ServerRecord, SuiteRecord},
     runner::{
         self, Plan,
         deadline::Deadline,
@@ -164,16 +165,41 @@ fn token_source(oauth: &OAuthConfig, server: &ServerConfig) -> Result<TokenSourc
     TokenSource::new(credentials, server.ca_file.as_deref(), server.call_timeout)
 }
 
-fn pairs<T: Clone>(map: &BTreeMap<String, T>) -> Vec<(String, T)> {
+pub(super) fn pairs<T: Clone>(map: &BTreeMap<String, T>) -> Vec<(String, T)> {
     map.iter().map(|(k, v)| (k.clone(), v.clone())).collect()
 }
 
-fn working_directory(server: &ServerConfig, folder: Option<&Path>) -> Option<PathBuf> {
+/// The folder of the configuration, else the working directory.
+pub(super) fn folder_of(loaded: &Loaded) -> PathBuf {
+    loaded.folder.clone().unwrap_or_else(|| PathBuf::from("."))
+}
+
+pub(super) fn working_directory(server: &ServerConfig, folder: Option<&Path>) -> Option<PathBuf> {
     match (folder, &server.cwd) {
         (Some(folder), Some(cwd)) => Some(folder.join(cwd)),
         (None, Some(cwd)) => Some(PathBuf::from(cwd)),
         (folder, None) => folder.map(Path::to_owned),
     }
+}
+
+/// Begins a run that may take `max_time`.
+pub(super) fn begin(measuring: &Measuring, max_time: Duration) -> Result<Run, Error> {
+    let samples = measuring.samples.as_deref();
+    let samples = samples.map(|path| Samples::create(path, &measuring.output));
+    let samples = samples.transpose()?;
+    let mut progress = Progress::new(measuring.quiet);
+    progress.event(&Event::Probing);
+    let interrupts = Interrupts::listen();
+    let guard = Guard::start().ok();
+    let began = Instant::now();
+    Ok(Run {
+        began,
+        deadline: Deadline::new(began, max_time),
+        samples,
+        progress,
+        interrupts,
+        _guard: guard,
+    })
 }
 
 /// Starts the server once, finds out what it offers, and plans the run.
@@ -183,13 +209,43 @@ pub(super) async fn prepare(
     loaded: &Loaded,
     base: Option<&Results>,
 ) -> Result<Session, Error> {
-    let samples = measuring.samples.as_deref();
-    let samples = samples.map(|path| Samples::create(path, &measuring.output));
-    let samples = samples.transpose()?;
-    let mut progress = Progress::new(measuring.quiet);
-    progress.event(&Event::Probing);
-    let mut interrupts = Interrupts::listen();
-    let guard = Guard::start().ok();
+    let mut run = begin(measuring, loaded.config.suite.max_time)?;
+    let wanted = Wish {
+        name: "",
+        base: base.map(|base| &base.suite),
+        missing_tools: MissingTools::Refused,
+        output: &measuring.output,
+    };
+    let arm = prepare_arm(&mut run, measuring, server, loaded, &wanted).await?;
+    Ok(Session { run, arm })
+}
+
+/// How an arm is wanted.
+pub(super) struct Wish<'a> {
+    /// See [`Arm::name`].
+    pub(super) name: &'static str,
+    /// What it is to be comparable with.
+    pub(super) base: Option<&'a SuiteRecord>,
+    /// What becomes of a tool that is configured and not offered.
+    pub(super) missing_tools: MissingTools,
+    /// Where its results go.
+    pub(super) output: &'a Path,
+}
+
+/// Starts the server once in a run that has begun, finds out what it offers, and plans its arm.
+pub(super) async fn prepare_arm(
+    run: &mut Run,
+    measuring: &Measuring,
+    server: &ServerConfig,
+    loaded: &Loaded,
+    wish: &Wish<'_>,
+) -> Result<Arm, Error> {
+    let Run {
+        deadline,
+        progress,
+        interrupts,
+        ..
+    } = run;
     let folder = loaded.folder.as_deref();
     let mut target = target(server, folder, measuring.pid)?;
     let mask = Mask::of(&loaded.config).and(target.tokens.clone());
@@ -201,13 +257,17 @@ pub(super) async fn prepare(
         ..Hooks::default()
     };
     let pinned = server.protocol.as_deref().and_then(Revision::parse);
-    let began = Instant::now();
     let max_time = loaded.config.suite.max_time;
-    let deadline = Deadline::new(began, max_time);
     let probing = async {
         hooks.setup().await?;
         let mut probe = probe::probe(&target, &hooks, pinned).await?;
-        let (tools, left_out) = choose_tools(&loaded.config, measuring, &probe, &progress)?;
+        let (tools, left_out) = choose_tools(
+            &loaded.config,
+            measuring,
+            &probe,
+            wish.missing_tools,
+            progress,
+        )?;
         let trials = match probe.try_tools(&tools, loaded.config.suite.seed).await {
             Ok(trials) => trials,
             Err(error) => {
@@ -233,8 +293,12 @@ pub(super) async fn prepare(
     };
     let (about, tools, left_out, trials) = probed.map_err(|error| match mask.error(error) {
         Error::NotMeasured(text) => {
-            let stale = files::still_there(&measuring.output);
-            Error::NotMeasured(format!("{text}{stale}"))
+            let stale = files::still_there(wish.output);
+            let of = match wish.name {
+                "" => String::new(),
+                name => format!("the {name}: "),
+            };
+            Error::NotMeasured(format!("{of}{text}{stale}"))
         }
         other => other,
     })?;
@@ -259,8 +323,8 @@ pub(super) async fn prepare(
             .collect(),
     };
     let config = &loaded.config.suite;
-    let mut suite = match base {
-        Some(base) => standard_like(&base.suite, config, &tools, &facts),
+    let mut suite = match wish.base {
+        Some(base) => standard_like(base, config, &tools, &facts),
         None => standard(config, &tools, &facts),
     };
     suite.skipped.extend(left_out);
@@ -269,24 +333,24 @@ pub(super) async fn prepare(
         .filter(|tool| facts.typical_call.contains_key(&tool.name))
         .cloned()
         .collect();
-    let base_suite = base.map(|base| &base.suite);
     loads::add(
         &mut suite,
-        base_suite,
+        wish.base,
         config,
         &loaded.config.loads,
         &working,
         &facts,
     );
     let record = suite.record();
-    let (failed, error_samples) = leave_out_failing(&mut suite, &trials, &mask, &progress);
+    let (failed, error_samples) = leave_out_failing(&mut suite, &trials, &mask, progress);
     let loads = load::compile(&suite, &about.mirrored)?;
     let calls = {
         let mut calls = round::compile(&suite.scenarios, suite.seed, &about.mirrored)?;
         calls.extend(round::compile(&suite.soaks, suite.seed, &about.mirrored)?);
         calls
     };
-    Ok(Session {
+    Ok(Arm {
+        name: wish.name,
         results: Results {
             schema_version: SCHEMA_VERSION,
             mcpgate_version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -312,6 +376,7 @@ pub(super) async fn prepare(
                 loads: BTreeMap::new(),
                 error_samples,
                 notes: Vec::new(),
+                in_turn: None,
             }],
             accepted: None,
         },
@@ -324,15 +389,10 @@ pub(super) async fn prepare(
             loads,
             attached_pid: about.attached_pid,
         },
+        tools,
         failed,
-        began,
-        deadline,
-        output: measuring.output.clone(),
-        samples,
-        progress,
+        output: wish.output.to_owned(),
         mask,
-        interrupts,
-        _guard: guard,
     })
 }
 

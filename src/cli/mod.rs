@@ -4,6 +4,8 @@
 //! exit code or an [`Error`]; only [`main`] turns either into the process's end, so that servers
 //! are ended on every way out.
 
+mod against;
+mod base_tree;
 mod baseline;
 mod choose;
 mod compare;
@@ -18,6 +20,7 @@ mod run;
 mod samples;
 mod schema;
 mod session;
+mod side_by_side;
 mod signal;
 
 use std::process::ExitCode;

@@ -11,6 +11,8 @@ use crate::{report, results::Phase, runner::event::Event};
 pub(super) struct Progress {
     bar: Option<ProgressBar>,
     is_quiet: bool,
+    /// Which of two servers is being measured; empty where there is one.
+    arm: &'static str,
     current: String,
     scenario: String,
     /// What the scenario before gave.
@@ -56,6 +58,7 @@ impl Progress {
         Self {
             bar,
             is_quiet,
+            arm: "",
             current: String::new(),
             scenario: String::new(),
             before: String::new(),
@@ -76,7 +79,16 @@ impl Progress {
         }
     }
 
+    /// What comes next is of this one of two servers.
+    pub(super) fn of(&mut self, arm: &'static str) {
+        self.arm = arm;
+    }
+
     fn begin(&mut self, what: &str, number: u32, of: u32) {
+        let what = &match self.arm {
+            "" => what.to_owned(),
+            arm => format!("{arm} {what}"),
+        };
         self.current = format!("{what} {number}/{of}");
         self.scenario.clear();
         if let Some(bar) = &self.bar {

@@ -38,21 +38,19 @@ pub(super) async fn run(arguments: Arguments) -> Result<u8, Error> {
     if early.is_none() {
         early = session.measure_loads().await?;
     }
-    session.end_progress();
-    let results = &session.results;
+    session.run.progress.finish();
+    let results = &session.arm.results;
     let judgement = gate::judge_alone(results, &loaded.config.gate);
     if results.jobs.iter().any(|job| !job.rounds.is_empty()) {
         let report = Report {
             candidate: results,
             base: None,
             judgement: &judgement,
+            drift: None,
             context: Context {
-                command_to_reproduce: None,
                 results_path: Some(measuring.output.display().to_string()),
-                baseline_path: None,
-                duration: Some(session.elapsed()),
-                key: None,
-                accept_in: None,
+                duration: Some(session.run.elapsed()),
+                ..Context::default()
             },
         };
         options::print(&match printing.format {

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use serde::Serialize;
+
 use crate::{error::Error, runner::event::Latencies, store};
 
 /// A samples file: one JSON object a line, of whole rounds only.
@@ -11,6 +13,15 @@ pub(super) struct Samples {
     lines: Vec<u8>,
     /// Whether the file is this run's already.
     is_begun: bool,
+}
+
+#[derive(Serialize)]
+struct Line<'a> {
+    /// Which of two servers that are measured in turn; absent where there is one.
+    #[serde(skip_serializing_if = "str::is_empty")]
+    arm: &'a str,
+    #[serde(flatten)]
+    latencies: &'a Latencies<'a>,
 }
 
 impl Samples {
@@ -36,10 +47,11 @@ impl Samples {
     }
 
     /// Takes a scenario's latencies.
-    pub(super) fn add(&mut self, latencies: &Latencies<'_>) {
+    pub(super) fn add(&mut self, arm: &str, latencies: &Latencies<'_>) {
+        let line = Line { arm, latencies };
         let before = self.lines.len();
         // Numbers and names always become JSON, and a vector takes everything.
-        if serde_json::to_writer(&mut self.lines, latencies).is_err() {
+        if serde_json::to_writer(&mut self.lines, &line).is_err() {
             self.lines.truncate(before);
             return;
         }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Finding, Severity, policy::Machines};
+use super::{Finding, Severity, compare::base_name, policy::Machines};
 use crate::results::{Environment, Job, Results, ScenarioKind, ScenarioRecord, Transport};
 
 /// What to do about a baseline that no longer fits.
@@ -33,7 +33,7 @@ pub(super) struct Ground<'a> {
 /// The common ground of two files that were measured in turn, on one machine: only what the servers
 /// speak can set them apart.
 pub(super) fn ground_in_turn<'a>(base: &'a Results, candidate: &'a Results) -> Ground<'a> {
-    let nothing = incomparable(base, candidate);
+    let nothing = incomparable(base, candidate, base_name(true));
     let mut findings = doubts_of_incomplete(candidate);
     findings.extend(doubts_of_incomplete(base));
     if let Some(why) = &nothing {
@@ -56,7 +56,7 @@ pub(super) fn ground_in_turn<'a>(base: &'a Results, candidate: &'a Results) -> G
 /// Finds the common ground.
 pub(super) fn ground<'a>(base: &'a Results, candidate: &'a Results) -> Ground<'a> {
     let mut findings = Vec::new();
-    let nothing = incomparable(base, candidate);
+    let nothing = incomparable(base, candidate, base_name(false));
     if let Some(why) = &nothing {
         findings.push(about_all(
             Severity::Doubt,
@@ -151,19 +151,19 @@ pub(super) fn ground<'a>(base: &'a Results, candidate: &'a Results) -> Ground<'a
     }
 }
 
-fn incomparable(base: &Results, candidate: &Results) -> Option<String> {
+fn incomparable(base: &Results, candidate: &Results, name: &str) -> Option<String> {
     let (b, c) = (&base.server, &candidate.server);
     let mut reasons = Vec::new();
     if b.protocol_version != c.protocol_version {
         reasons.push(format!(
-            "the baseline was made with protocol {}, this run with {}",
+            "the {name} was made with protocol {}, this run with {}",
             quoted(&b.protocol_version),
             quoted(&c.protocol_version)
         ));
     }
     if b.transport != c.transport {
         reasons.push(format!(
-            "the baseline was made over {}, this run over {}",
+            "the {name} was made over {}, this run over {}",
             transport(b.transport),
             transport(c.transport)
         ));
@@ -177,7 +177,7 @@ fn incomparable(base: &Results, candidate: &Results) -> Option<String> {
             }
         };
         reasons.push(format!(
-            "the baseline was made {}, this run {}",
+            "the {name} was made {}, this run {}",
             how(b.attached),
             how(c.attached)
         ));
@@ -194,13 +194,16 @@ pub(super) fn tool_list_differs(base: &Results, candidate: &Results) -> bool {
 pub(super) fn scenario_differs(
     base: &ScenarioRecord,
     candidate: &ScenarioRecord,
+    name: &str,
 ) -> Option<String> {
     if base.kind != candidate.kind || base.definition_hash != candidate.definition_hash {
-        return Some("what is sent or expected differs from the baseline's".to_owned());
+        return Some(format!(
+            "what is sent or expected differs from the {name}'s"
+        ));
     }
     if candidate.kind == ScenarioKind::Concurrent && base.concurrency != candidate.concurrency {
         return Some(format!(
-            "the baseline has {} calls in flight, this run {}",
+            "the {name} has {} calls in flight, this run {}",
             base.concurrency, candidate.concurrency
         ));
     }

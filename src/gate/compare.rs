@@ -39,6 +39,16 @@ pub(super) struct InTurn {
 }
 
 impl Context<'_> {
+    /// What the base is to a reader.
+    pub(super) fn base_name(&self) -> &'static str {
+        base_name(self.in_turn.is_some())
+    }
+
+    /// Whether an alarm without fresh rounds is no answer.
+    pub(super) fn must_confirm(&self) -> bool {
+        self.in_turn.is_some_and(|in_turn| in_turn.with_fresh)
+    }
+
     /// Figures from the jobs that are compared.
     pub(super) fn gather(&self, source: Source<'_>, metric: Metric) -> Evidence {
         let (base, candidate) = (&self.ground.base_jobs, &self.ground.candidate_jobs);
@@ -63,6 +73,11 @@ impl Context<'_> {
             None => stored,
         }
     }
+}
+
+/// What the base is to a reader: a stored one, or one that was measured in turn.
+pub(super) fn base_name(is_in_turn: bool) -> &'static str {
+    if is_in_turn { "base" } else { "baseline" }
 }
 
 /// The comparisons of a scenario that both sides declare alike.
@@ -251,6 +266,7 @@ pub(super) fn judged(
         let around = Surroundings {
             load_rise: ctx.load_rise,
             gate_regressed,
+            must_confirm: ctx.must_confirm(),
         };
         let (verdict, reason, ruling) = guard::guard(metric, evidence, &terms, around);
         row.verdict = verdict;
@@ -277,11 +293,10 @@ pub(super) fn judged(
             Verdict::NotMeasured
         };
         row.reason = match (base_rounds, candidate_rounds) {
-            (0, 0) => "no figures on either side",
-            (0, _) => "no figures in the baseline",
-            _ => "no figures in this run",
-        }
-        .to_owned();
+            (0, 0) => "no figures on either side".to_owned(),
+            (0, _) => format!("no figures in the {}", ctx.base_name()),
+            _ => "no figures in this run".to_owned(),
+        };
     } else if ruling.call == Call::TooFew {
         row.reason = format!(
             "needs at least {ROUNDS_NEEDED} rounds on each side, had {base_rounds} and {candidate_rounds}"
@@ -310,6 +325,10 @@ fn answer(ctx: &Context<'_>, metric: Metric, call: Call) -> (Verdict, String) {
         } => (
             Verdict::Regressed,
             format!("worse by more than the tolerance, confirmed by {n} fresh rounds"),
+        ),
+        Call::Regressed { confirmed_by: None } if ctx.must_confirm() => (
+            Verdict::Inconclusive,
+            "worse by more than the tolerance, but no fresh pairs confirmed it".to_owned(),
         ),
         Call::Regressed { confirmed_by: None } => (
             Verdict::Regressed,

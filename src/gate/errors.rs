@@ -115,7 +115,8 @@ pub(super) fn compare(ctx: &Context<'_>, record: &ScenarioRecord) -> Comparison 
         (
             Verdict::Pass,
             format!(
-                "no more failed calls than the baseline allows for{}",
+                "no more failed calls than the {} allows for{}",
+                ctx.base_name(),
                 error()
             ),
         )

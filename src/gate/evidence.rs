@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{
     Comparison, Metric, SERVER,
     rule::{Evidence, Pairs},
+    sequence::FIRST_LOOK,
 };
 use crate::{
     results::{Job, Phase, Results, Round, Sample},
@@ -35,8 +36,7 @@ pub(super) fn gather(
     source: Source<'_>,
     metric: Metric,
 ) -> Evidence {
-    let full_base = full_rounds(base);
-    let full_candidate = full_rounds(candidate);
+    let (full_base, full_candidate) = (full_rounds(base), full_rounds(candidate));
     let of = |jobs: &[&Job], full: &BTreeSet<&str>, phase: Option<Phase>| {
         jobs.iter()
             .map(|job| {
@@ -97,13 +97,17 @@ pub(super) fn pairs(
     }
 }
 
-/// Memory depends on the work done: a round that ran only the alarmed scenarios is not comparable
-/// with one that ran everything, which is what most planned rounds ran. A tool whose trial calls
-/// failed stands in the first round alone.
+/// Memory depends on the work done: a round that ran only the alarmed scenarios, or only those that
+/// were not decided yet, is not comparable with one that ran everything, as the first planned rounds
+/// of each job do. A tool whose trial calls failed stands in the first round alone.
 fn full_rounds<'a>(jobs: &[&'a Job]) -> BTreeSet<&'a str> {
+    let first = jobs.iter().flat_map(|job| {
+        let planned = job.rounds.iter().filter(|r| r.phase == Phase::Measure);
+        planned.take(FIRST_LOOK as usize)
+    });
     let mut rounds = 0_usize;
     let mut ran: BTreeMap<&str, usize> = BTreeMap::new();
-    for round in planned(jobs) {
+    for round in first {
         rounds += 1;
         for name in round.scenarios.keys() {
             *ran.entry(name).or_default() += 1;
@@ -115,12 +119,6 @@ fn full_rounds<'a>(jobs: &[&'a Job]) -> BTreeSet<&'a str> {
 
 fn is_full(round: &Round, full: &BTreeSet<&str>) -> bool {
     full.iter().all(|name| round.scenarios.contains_key(*name))
-}
-
-fn planned<'a>(jobs: &[&'a Job]) -> impl Iterator<Item = &'a Round> {
-    jobs.iter()
-        .flat_map(|j| j.rounds.iter())
-        .filter(|r| r.phase == Phase::Measure)
 }
 
 fn figure(round: &Round, source: Source<'_>, metric: Metric) -> Option<f64> {

@@ -83,7 +83,8 @@ pub(super) fn compare(ctx: &Context<'_>, record: &ScenarioRecord) -> Comparison 
         (
             Verdict::Inconclusive,
             format!(
-                "the baseline's soak makes {declared} calls, this one {}: growth is compared at equal calls",
+                "the {}'s soak makes {declared} calls, this one {}: growth is compared at equal calls",
+                ctx.base_name(),
                 record.calls
             ),
         )

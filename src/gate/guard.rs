@@ -19,6 +19,8 @@ pub(super) struct Surroundings {
     pub(super) load_rise: Option<f64>,
     /// Whether a metric that gates the same scenario is `regressed` itself.
     pub(super) gate_regressed: bool,
+    /// Whether an alarm without fresh rounds is no answer.
+    pub(super) must_confirm: bool,
 }
 
 /// What a change of outside load makes of a gating metric's change; `None` where it explains
@@ -105,6 +107,10 @@ pub(super) fn guard(
         (
             Verdict::Inconclusive,
             "at least doubled, but other processes took more of the machine than for the baseline: measure again on a quiet machine".to_owned(),
+        ),
+        (Call::Regressed { confirmed_by: None }, _) if !is_cpu && around.must_confirm => (
+            Verdict::Inconclusive,
+            "at least doubled, but no fresh pairs confirmed it".to_owned(),
         ),
         (Call::Regressed { confirmed_by }, _) if !is_cpu => (
             Verdict::Regressed,

@@ -32,7 +32,8 @@ pub fn judge(base: &Results, candidate: &Results, policy: &GateConfig) -> Judgem
 /// Judges `candidate` against a `base` that was measured in turn with it: rounds of the same number
 /// and phase are pairs, which decide by the errors of `sequence`.
 ///
-/// An alarm without fresh pairs is `regressed`, as in [`judge`], and says that it is not confirmed.
+/// An alarm that no fresh pairs confirmed is `inconclusive`: the promise about an unchanged suite
+/// rests on both stages.
 #[must_use]
 pub fn judge_in_turn(
     base: &Results,
@@ -40,18 +41,31 @@ pub fn judge_in_turn(
     policy: &GateConfig,
     sequence: &Sequence,
 ) -> Judgement {
-    let ground = comparability::ground_in_turn(base, candidate);
-    let judged = |alarmed: u32, with_fresh: bool| {
-        let in_turn = InTurn {
-            errors: sequence.errors(alarmed),
-            with_fresh,
-        };
-        judge_on(base, candidate, policy, &ground, Some(in_turn))
-    };
     // Who shares the error of the confirmation is settled before it is looked at.
-    let planned = judged(0, false);
+    let planned = judge_so_far(base, candidate, policy, sequence);
     let alarmed = planned.comparisons.iter().filter(|c| is_alarm(c)).count();
-    judged(u32::try_from(alarmed).unwrap_or(u32::MAX), true)
+    let in_turn = InTurn {
+        errors: sequence.errors(u32::try_from(alarmed).unwrap_or(u32::MAX)),
+        with_fresh: true,
+    };
+    let ground = comparability::ground_in_turn(base, candidate);
+    judge_on(base, candidate, policy, &ground, Some(in_turn))
+}
+
+/// The same by the planned pairs alone, for a look: an alarm is `regressed` here.
+#[must_use]
+pub fn judge_so_far(
+    base: &Results,
+    candidate: &Results,
+    policy: &GateConfig,
+    sequence: &Sequence,
+) -> Judgement {
+    let in_turn = InTurn {
+        errors: sequence.errors(0),
+        with_fresh: false,
+    };
+    let ground = comparability::ground_in_turn(base, candidate);
+    judge_on(base, candidate, policy, &ground, Some(in_turn))
 }
 
 /// How many figures of a suite can fail the build by their pairs: what [`Sequence::new`] asks for.
@@ -84,7 +98,11 @@ fn judge_on(
         candidate,
         policy,
         ground,
-        load_rise: evidence::outside_load_rise(&ground.base_jobs, &ground.candidate_jobs),
+        // What others took of the machine is in the spread of the pairs, for both arms alike.
+        load_rise: match in_turn {
+            Some(_) => None,
+            None => evidence::outside_load_rise(&ground.base_jobs, &ground.candidate_jobs),
+        },
         in_turn,
     };
     let mut findings = ground.findings.clone();
@@ -100,7 +118,12 @@ fn judge_on(
         comparisons.extend(compare::unmeasured(&ctx, m.record, "not in this run"));
     }
     findings.extend(presence::of_results(candidate));
-    findings.extend(presence::of_missing(&missing, base, candidate));
+    findings.extend(presence::of_missing(
+        &missing,
+        base,
+        candidate,
+        ctx.base_name(),
+    ));
     if ground.nothing.is_none() {
         findings.extend(lost_measures(&ctx));
     }
@@ -109,10 +132,11 @@ fn judge_on(
         .any(|c| c.role == Role::Gates && c.verdict != Verdict::NotMeasured);
     let empty = !gated || presence::nothing_measured(base);
     if empty && ground.nothing.is_none() {
-        findings.push(about_all(
-            Severity::Doubt,
-            format!("the baseline holds nothing that this run could be compared with; {UPDATE}"),
-        ));
+        let why = format!(
+            "the {} holds nothing that this run could be compared with",
+            ctx.base_name()
+        );
+        findings.push(about_all(Severity::Doubt, with_advice(&ctx, &why)));
     }
     let vanished = missing.iter().filter(|m| m.left_out.is_none());
     Judgement {
@@ -178,28 +202,28 @@ fn scenario(
         .iter()
         .find(|s| s.name == record.name)
     else {
-        return compare::unmeasured(ctx, record, "new: no baseline yet");
+        let new = match ctx.in_turn {
+            Some(_) => "new: the base does not have it",
+            None => "new: no baseline yet",
+        };
+        return compare::unmeasured(ctx, record, new);
     };
     if let Some(why) = &ctx.ground.nothing {
         return compare::unmeasured(ctx, record, &format!("not comparable: {why}"));
     }
-    if let Some(why) = scenario_differs(before, record) {
+    if let Some(why) = scenario_differs(before, record, ctx.base_name()) {
         findings.push(about(
             Severity::Doubt,
             &record.name,
-            format!("not comparable: {why}; {UPDATE}"),
+            with_advice(ctx, &format!("not comparable: {why}")),
         ));
         return compare::unmeasured(ctx, record, &format!("not comparable: {why}"));
     }
     if Tally::of(ctx.base, &record.name).calls == 0 {
-        let why = "the baseline declares it but holds no figures";
+        let why = &format!("the {} declares it but holds no figures", ctx.base_name());
         // Of a baseline that holds nothing at all, one sentence is enough.
         if !presence::nothing_measured(ctx.base) {
-            findings.push(about(
-                Severity::Doubt,
-                &record.name,
-                format!("{why}; {UPDATE}"),
-            ));
+            findings.push(about(Severity::Doubt, &record.name, with_advice(ctx, why)));
         }
         return compare::unmeasured(ctx, record, why);
     }
@@ -208,7 +232,7 @@ fn scenario(
         findings.push(about(
             Severity::Note,
             &record.name,
-            format!("not comparable: {why} than in the baseline"),
+            format!("not comparable: {why} than in the {}", ctx.base_name()),
         ));
         return compare::unmeasured(ctx, record, &format!("not comparable: {why}"));
     }
@@ -217,8 +241,10 @@ fn scenario(
             Severity::Note,
             &record.name,
             format!(
-                "{} calls a round, in the baseline {}",
-                record.calls, before.calls
+                "{} calls a round, in the {} {}",
+                record.calls,
+                ctx.base_name(),
+                before.calls
             ),
         ));
     }
@@ -229,7 +255,43 @@ fn scenario(
             "reported only, though it gated when the baseline was made".to_owned(),
         ));
     }
-    compare::scenario(ctx, record)
+    let mut rows = compare::scenario(ctx, record);
+    if ctx.in_turn.is_some()
+        && let Some(why) = unequal_work(&rows)
+    {
+        findings.push(about(
+            Severity::Doubt,
+            &record.name,
+            format!("not comparable: {why}"),
+        ));
+        for row in rows.iter_mut().filter(|r| r.metric != Metric::ErrorRate) {
+            compare::not_compared(row, &format!("not comparable: {why}"));
+        }
+    }
+    rows
+}
+
+/// A stored base that no longer fits is to be replaced; one measured in turn is what it is.
+fn with_advice(ctx: &Context<'_>, why: &str) -> String {
+    match ctx.in_turn {
+        Some(_) => why.to_owned(),
+        None => format!("{why}; {UPDATE}"),
+    }
+}
+
+/// Why times and memory of two arms are not to be compared: other calls succeeded in one than in
+/// the other, beyond the noise of both. In words.
+fn unequal_work(rows: &[Comparison]) -> Option<String> {
+    let row = rows.iter().find(|row| row.metric == Metric::ErrorRate)?;
+    let is_unequal = matches!(row.verdict, Verdict::Regressed | Verdict::Improved);
+    let (base, candidate) = (row.base?, row.candidate?);
+    is_unequal.then(|| {
+        format!(
+            "{:.1} % of the calls failed in the base, {:.1} % in this run, so the two did not do the same work",
+            base * 100.0,
+            candidate * 100.0
+        )
+    })
 }
 
 /// Notes where one side lacks a measure that the other has, since a gate is weaker then.
@@ -245,7 +307,10 @@ fn lost_measures(ctx: &Context<'_>) -> Vec<Finding> {
     let pair = |what: &str, gates: &str, of: fn(&crate::results::Job) -> &Measure| {
         let text = match (why(ctx.base, of), why(ctx.candidate, of)) {
             (Some(why), None) => {
-                format!("{what} was not measured in the baseline ({why}): {gates}")
+                format!(
+                    "{what} was not measured in the {} ({why}): {gates}",
+                    ctx.base_name()
+                )
             }
             (None, Some(why)) => format!("{what} was not measured in this run ({why}): {gates}"),
             _ => return None,

@@ -10,6 +10,7 @@
 //! | `evidence.rs` | from rounds to the figures that are weighed |
 //! | `rule.rs` | the rule for one metric: figures in, verdict out |
 //! | [`sequence`] | side by side: after how many pairs of rounds is judged, and with what error |
+//! | [`turns`] | side by side: which arm goes first, what goes on after a look |
 //! | `hints.rs` | what the figures say about the server beside how fast it is |
 //! | `overload.rs` | where mcpgate itself set the pace |
 //! | `guard.rs` | noisy metrics beside the one that gates |
@@ -44,6 +45,7 @@ pub mod renewal;
 mod rule;
 pub mod sequence;
 mod server;
+pub mod turns;
 mod work;
 
 #[cfg(test)]
@@ -54,7 +56,8 @@ mod tests;
 pub use accepted::{accept, accepted_as};
 pub use evidence::round_figures;
 pub use judge::{
-    alarmed_scenarios, gating_figures, judge, judge_alone, judge_in_turn, undecided_scenarios,
+    alarmed_scenarios, gating_figures, judge, judge_alone, judge_in_turn, judge_so_far,
+    undecided_scenarios,
 };
 
 /// [`Comparison::scenario`] and [`BudgetCheck::scenario`] of start-up and peak memory.

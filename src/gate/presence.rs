@@ -165,6 +165,7 @@ pub(super) fn of_missing(
     missing: &[Missing<'_>],
     base: &Results,
     candidate: &Results,
+    base_name: &str,
 ) -> Vec<Finding> {
     missing
         .iter()
@@ -179,7 +180,7 @@ pub(super) fn of_missing(
                     severity,
                     &m.record.name,
                     format!(
-                        "in the baseline, but left out of this run: {}",
+                        "in the {base_name}, but left out of this run: {}",
                         shortened(why, 300)
                     ),
                 )
@@ -187,7 +188,7 @@ pub(super) fn of_missing(
             None => about(
                 Severity::Failure,
                 &m.record.name,
-                "in the baseline, but not in this run: removed or renamed?".to_owned(),
+                format!("in the {base_name}, but not in this run: removed or renamed?"),
             ),
         })
         .collect()

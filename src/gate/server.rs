@@ -56,16 +56,19 @@ fn peak_memory(ctx: &Context<'_>) -> Comparison {
     let work = work(ctx.base, ctx.candidate);
     let unfair = match (row.verdict, work) {
         (Verdict::Regressed, Work::More | Work::Other) => {
-            "higher, but a round did more work than the baseline's"
+            "higher, but a round did more work than in the"
         }
         (Verdict::Pass | Verdict::Improved, Work::Less | Work::Other) => {
-            "not higher, but a round did less work than the baseline's"
+            "not higher, but a round did less work than in the"
         }
         _ => return row,
     };
     row.verdict = Verdict::Inconclusive;
     row.more_rounds_could_decide = false;
-    row.reason = format!("{unfair}: memory is compared at equal calls");
+    row.reason = format!(
+        "{unfair} {}: memory is compared at equal calls",
+        ctx.base_name()
+    );
     row
 }
 
@@ -92,12 +95,14 @@ pub(super) fn memory_not_comparable(ctx: &Context<'_>) -> Option<String> {
     match (measures(ctx.base), measures(ctx.candidate)) {
         (_, Err(why)) => Some(format!("not measured: {}", why.unwrap_or_else(unsaid))),
         (Err(why), Ok(_)) => Some(format!(
-            "not measured in the baseline: {}",
+            "not measured in the {}: {}",
+            ctx.base_name(),
             why.unwrap_or_else(unsaid)
         )),
         (Ok(b), Ok(c)) if b != c => Some(format!(
-            "measured by {} in the baseline and by {} here",
+            "measured by {} in the {} and by {} here",
             b.join(" and "),
+            ctx.base_name(),
             c.join(" and ")
         )),
         _ if !ctx.ground.same_runtime => {

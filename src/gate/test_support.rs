@@ -56,6 +56,7 @@ impl Fixture {
             loads: BTreeMap::new(),
             error_samples: BTreeMap::new(),
             notes: Vec::new(),
+            in_turn: None,
         };
         let results = Results {
             schema_version: SCHEMA_VERSION,

@@ -5,12 +5,11 @@ use std::path::Path;
 use super::{
     api::{Api, Failure},
     event::{Event, PullRequest, WorkflowRun},
-    git::Git,
     prepared::Prepared,
     requests::Listed,
     runner::Runner,
 };
-use crate::{error::Error, store};
+use crate::{error::Error, git::Git, store};
 
 /// Where the base's files are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -137,12 +137,6 @@ fn workflow_run(payload: &Value) -> Result<WorkflowRun, String> {
     })
 }
 
-/// Whether `text` can be the name of a commit: 40 or 64 hexadecimal digits.
-#[must_use]
-pub fn is_sha(text: &str) -> bool {
-    matches!(text.len(), 40 | 64) && text.bytes().all(|byte| byte.is_ascii_hexdigit())
-}
-
 /// A part of the payload, and what it is called.
 struct Fields<'a> {
     part: Option<&'a Value>,
@@ -185,7 +179,7 @@ impl<'a> Fields<'a> {
 
     fn sha(&self, pointer: &str) -> Result<String, String> {
         self.optional(pointer)
-            .filter(|text| is_sha(text))
+            .filter(|text| crate::git::is_sha(text))
             .map(|text| text.to_ascii_lowercase())
             .ok_or_else(|| self.missing(pointer, "the name of a commit"))
     }

@@ -8,7 +8,6 @@
 //! | `comment.rs` | the comment's text, which comment is ours, which run is newer. Pure |
 //! | `annotation.rs` | from a judgement to annotations. Pure |
 //! | `prepared.rs` | the folder in which one step hands over to the next |
-//! | `git.rs` | the clone: parents, merge bases, files at a commit |
 //! | `api.rs` | how GitHub is spoken to, and what is done when it fails |
 //! | `requests.rs` | what is asked of it |
 //! | `base.rs` | the commit whose baseline and policy decide |
@@ -26,7 +25,6 @@ pub mod branch;
 pub mod command;
 pub mod comment;
 pub mod event;
-pub mod git;
 pub mod prepared;
 pub mod requests;
 pub mod runner;

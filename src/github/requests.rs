@@ -272,7 +272,7 @@ fn sha_at(answer: &Value, pointer: &str) -> Result<String, Failure> {
     answer
         .pointer(pointer)
         .and_then(Value::as_str)
-        .filter(|sha| super::event::is_sha(sha))
+        .filter(|sha| crate::git::is_sha(sha))
         .map(str::to_owned)
         .ok_or_else(|| Failure::Unclear("GitHub's answer names no commit".to_owned()))
 }

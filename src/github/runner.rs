@@ -50,7 +50,7 @@ impl Runner {
         };
         let event_path = need("GITHUB_EVENT_PATH", |v| !v.is_empty(), "set");
         let repository = need("GITHUB_REPOSITORY", is_repository, "OWNER/NAME");
-        let sha = need("GITHUB_SHA", super::event::is_sha, "the name of a commit");
+        let sha = need("GITHUB_SHA", crate::git::is_sha, "the name of a commit");
         let number = |name: &str| get(name).and_then(|value| value.parse().ok());
         let url = |name: &str, usual: &str| {
             let value = get(name).unwrap_or_else(|| usual.to_owned());
@@ -132,7 +132,7 @@ mod tests {
             "https://ghe.example/acme/mcp.server/actions/runs/12"
         );
         assert_eq!(runner.run, (12, 1));
-        assert!(super::super::event::is_sha(&runner.sha) && !runner.sha.contains('A'));
+        assert!(crate::git::is_sha(&runner.sha) && !runner.sha.contains('A'));
         assert!(!format!("{runner:?}").contains("secret-token"));
     }
 

@@ -1,7 +1,9 @@
 //! The rounds behind the first cause, as a picture that GitHub draws from Mermaid text. It shows
 //! at a glance whether the rounds of the two sides overlap; every figure of it stands elsewhere.
 
-use super::{Report, figure, headline::worst_first, line::Line, markdown_table::details};
+use super::{
+    Report, base_name, figure, headline::worst_first, line::Line, markdown_table::details,
+};
 use crate::gate::{Comparison, Unit, Verdict, round_figures};
 
 /// Bars a side: more than this is no longer a picture on a page as wide as a comment.
@@ -55,8 +57,9 @@ fn section(report: &Report<'_>, comparison: &Comparison) -> Option<String> {
         values.join(", "),
     );
     let what = Line::of_name(&comparison.scenario).then(format!(
-        " · {}: each round of the baseline (1 to {}) and of this run (n1 to n{}).",
+        " · {}: each round of the {} (1 to {}) and of this run (n1 to n{}).",
         figure::label(comparison.metric),
+        base_name(report),
         base.len(),
         now.len(),
     ));

@@ -351,7 +351,11 @@ pub(crate) fn next_steps(report: &Report<'_>) -> Vec<Step> {
             budget,
         ],
         Verdict::Inconclusive => vec![Some(more_rounds(report)), budget],
-        Verdict::Improved if report.context.accept_in.is_some() => vec![budget],
+        Verdict::Improved
+            if report.context.accept_in.is_some() || report.context.against.is_some() =>
+        {
+            vec![budget]
+        }
         Verdict::Improved => {
             vec![
                 Some(accept(
@@ -375,7 +379,9 @@ fn said(text: Line) -> Step {
 /// by an entry that is reviewed with the change.
 fn accept_worse(report: &Report<'_>, lead: &'static str) -> Option<Step> {
     let Some(to) = &report.context.accept_in else {
-        return Some(accept(report, lead, FORCED));
+        // No new baseline changes what another commit's server does.
+        let is_stored = report.context.against.is_none();
+        return is_stored.then(|| accept(report, lead, FORCED));
     };
     let entries = accept_entry::toml(report, to)?;
     Some(Step {

@@ -37,11 +37,24 @@ struct JsonReport<'a> {
     candidate: JsonArm<'a>,
     /// `null` where there was no baseline.
     base: Option<JsonArm<'a>>,
+    /// What the base is called, where it was measured in turn with the candidate.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    against: Option<&'a str>,
+    /// The comparison with the committed baseline, where another server decides.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    drift: Option<JsonDrift<'a>>,
     comparisons: Vec<JsonComparison<'a>>,
     budgets: Vec<JsonBudget<'a>>,
     findings: &'a [Finding],
     #[serde(skip_serializing_if = "Option::is_none")]
     duration_seconds: Option<f64>,
+}
+
+#[derive(Debug, Serialize)]
+struct JsonDrift<'a> {
+    verdict: Verdict,
+    baseline: JsonArm<'a>,
+    comparisons: Vec<JsonComparison<'a>>,
 }
 
 #[derive(Debug, Serialize)]
@@ -124,14 +137,13 @@ fn view<'a>(report: &'a Report<'a>) -> JsonReport<'a> {
         base: report
             .base
             .map(|base| arm(base, context.baseline_path.as_deref())),
-        comparisons: judgement
-            .comparisons
-            .iter()
-            .map(|comparison| JsonComparison {
-                comparison,
-                unit: unit(comparison.metric.unit()),
-            })
-            .collect(),
+        against: context.against.as_deref(),
+        drift: report.drift.as_ref().map(|drift| JsonDrift {
+            verdict: drift.judgement.verdict,
+            baseline: arm(drift.baseline, drift.path.as_deref()),
+            comparisons: comparisons(&drift.judgement.comparisons),
+        }),
+        comparisons: comparisons(&judgement.comparisons),
         budgets: judgement
             .budgets
             .iter()
@@ -143,6 +155,16 @@ fn view<'a>(report: &'a Report<'a>) -> JsonReport<'a> {
         findings: &judgement.findings,
         duration_seconds: context.duration.map(|duration| duration.as_secs_f64()),
     }
+}
+
+fn comparisons(comparisons: &[Comparison]) -> Vec<JsonComparison<'_>> {
+    comparisons
+        .iter()
+        .map(|comparison| JsonComparison {
+            comparison,
+            unit: unit(comparison.metric.unit()),
+        })
+        .collect()
 }
 
 fn plain(line: &Line) -> String {

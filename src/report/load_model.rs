@@ -37,7 +37,7 @@ pub(crate) struct LoadRow {
 
 /// What the short headers mean.
 pub(crate) const LOAD_LEGEND: &str = "Each once, on a fresh server. VUs: virtual users, each with one call in flight; \
-     where a rate is given, latency counts from the time at which a call was to begin; dropped: calls that found all VUs busy; in parentheses: the baseline's. Nothing of it gates.";
+     where a rate is given, latency counts from the time at which a call was to begin; dropped: calls that found all VUs busy; in parentheses: of what it is compared with. Nothing of it gates.";
 
 /// From here on mcpgate itself set the pace.
 const BUSY: f64 = 0.9;

@@ -1,7 +1,7 @@
 //! A judgement as Markdown: the body of a pull-request comment.
 
 use super::{
-    Report, chart,
+    Report, base_name, chart,
     details::{BudgetRow, ErrorRow, FindingRow},
     escape,
     figure::{GAP, count},
@@ -73,7 +73,8 @@ fn markdown_of(report: &Report<'_>, times: usize) -> String {
     out.push_str("\n\n");
     let also = view.headline.also.iter().map(Line::markdown);
     part(&mut out, &list('-', also, FINDINGS_ROOM * times));
-    let changed = comparison_table(view.changed());
+    let base = base_name(report);
+    let changed = comparison_table(base, view.changed());
     if changed.len() > 0 {
         part(&mut out, &changed.render(CHANGED_ROOM * times));
     }
@@ -85,6 +86,13 @@ fn markdown_of(report: &Report<'_>, times: usize) -> String {
     part(&mut out, &commands(&view));
     let trust: Vec<String> = view.trust.iter().map(Line::markdown).collect();
     part(&mut out, &trust.join(" "));
+    if let Some(drift) = &view.drift {
+        let line = drift.markdown();
+        part(
+            &mut out,
+            &format!("**Drift**, which does not decide here: {line}"),
+        );
+    }
 
     let mut tail = String::new();
     part(&mut tail, &chart::markdown(report));
@@ -92,7 +100,7 @@ fn markdown_of(report: &Report<'_>, times: usize) -> String {
     part(&mut tail, &unmeasured(&view));
     part(&mut tail, &budgets(&view.budgets));
     part(&mut tail, &machine_and_method(&view));
-    let unchanged = comparison_table(view.unchanged());
+    let unchanged = comparison_table(base, view.unchanged());
     if unchanged.len() > 0 {
         let room = (MARKDOWN_LIMIT_BYTES * times).saturating_sub(out.len() + tail.len() + 500);
         let summary = format!(
@@ -170,16 +178,12 @@ fn first_line(report: &Report<'_>, view: &View<'_>) -> String {
     text
 }
 
-fn comparison_table<'a>(rows: impl Iterator<Item = (&'a str, &'a Row)>) -> Table<6> {
+fn comparison_table<'a>(
+    base: &'static str,
+    rows: impl Iterator<Item = (&'a str, &'a Row)>,
+) -> Table<6> {
     let mut table = Table::new(
-        [
-            "",
-            "scenario · metric",
-            "baseline",
-            "now",
-            "change",
-            "tolerance",
-        ],
+        ["", "scenario · metric", base, "now", "change", "tolerance"],
         [false, false, true, true, true, true],
     );
     for (scenario, row) in rows {

@@ -93,8 +93,21 @@ pub struct Report<'a> {
     pub base: Option<&'a Results>,
     /// What the gate made of it.
     pub judgement: &'a Judgement,
+    /// How far it has come from the committed baseline, where another server decides.
+    pub drift: Option<Drift<'a>>,
     /// What only the caller knows.
     pub context: Context,
+}
+
+/// What is shown beside what decides: the comparison with the committed baseline.
+#[derive(Debug, Clone)]
+pub struct Drift<'a> {
+    /// The committed baseline.
+    pub baseline: &'a Results,
+    /// What the gate made of the comparison with it.
+    pub judgement: &'a Judgement,
+    /// Where it is, as the reader would name it.
+    pub path: Option<String>,
 }
 
 /// What a report says beyond results and judgement.
@@ -104,8 +117,10 @@ pub struct Context {
     pub command_to_reproduce: Option<String>,
     /// Where the candidate's results file is, as the reader would name it.
     pub results_path: Option<String>,
-    /// Where the baseline file is, as the reader would name it.
+    /// Where the file of what it was compared with is, as the reader would name it.
     pub baseline_path: Option<String>,
+    /// What the base is called, where it was measured in turn with the candidate.
+    pub against: Option<String>,
     /// How long measuring took.
     pub duration: Option<Duration>,
     /// Tells the comments of several servers in one repository apart.
@@ -115,6 +130,10 @@ pub struct Context {
     pub accept_in: Option<AcceptIn>,
 }
 
+/// How long a regression is proposed to be accepted for: by then the baseline has moved, or the
+/// change was forgotten.
+pub const DAYS_TO_ACCEPT: u64 = 60;
+
 /// Where and until when a regression would be accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AcceptIn {
@@ -122,6 +141,14 @@ pub struct AcceptIn {
     pub config_path: String,
     /// A day to propose, `YYYY-MM-DD`.
     pub until: String,
+}
+
+/// What the base is to a reader: a stored one, or one that was measured in turn.
+fn base_name(report: &Report<'_>) -> &'static str {
+    match report.context.against {
+        Some(_) => "base",
+        None => "baseline",
+    }
 }
 
 /// How text is laid out.

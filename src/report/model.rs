@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Report,
+    Context, Report,
     details::{self, BudgetRow, ErrorRow, FindingRow},
     figure,
     headline::{self, Headline, Step},
@@ -34,6 +34,8 @@ pub(crate) struct View<'a> {
     pub(crate) findings: Vec<FindingRow>,
     /// Scenarios of the candidate with errors.
     pub(crate) errors: Vec<ErrorRow<'a>>,
+    /// What the committed baseline says, where another server decides.
+    pub(crate) drift: Option<Line>,
     /// What was compared with, and how small a change could have been seen; for who reads no more.
     pub(crate) trust: Vec<Line>,
     /// Counts, and how small a change could have been seen.
@@ -61,6 +63,15 @@ pub(crate) struct Unmeasured<'a> {
 pub(crate) struct Group<'a> {
     pub(crate) scenario: &'a str,
     pub(crate) rows: Vec<Row>,
+}
+
+/// How many rounds there are of each side.
+#[derive(Debug, Clone, Copy)]
+struct AllRounds {
+    candidate: usize,
+    base: usize,
+    /// Whether each of one side belongs to one of the other.
+    are_pairs: bool,
 }
 
 /// One comparison, ready to be laid out. All fields but `note` are our own words and figures.
@@ -92,7 +103,11 @@ impl<'a> View<'a> {
         let judgement = report.judgement;
         let headline = headline::headline(report);
         let mut findings = details::finding_rows(&judgement.findings);
-        let all_rounds = (rounds(report.candidate), report.base.map_or(0, rounds));
+        let all_rounds = AllRounds {
+            candidate: rounds(report.candidate),
+            base: report.base.map_or(0, rounds),
+            are_pairs: report.context.against.is_some(),
+        };
         findings.retain(|finding| !headline.says(&finding.text));
         Self {
             headline,
@@ -103,6 +118,7 @@ impl<'a> View<'a> {
             budgets: details::budget_rows(&judgement.budgets),
             findings,
             errors: details::error_rows(report.candidate),
+            drift: drift(report),
             trust: provenance::trust(report),
             summary: provenance::summary(report),
         }
@@ -127,6 +143,30 @@ impl<'a> View<'a> {
             .flat_map(|section| &section.groups)
             .flat_map(|group| group.rows.iter().map(|row| (group.scenario, row)))
     }
+}
+
+/// The verdict on the committed baseline with its causes, and what that is worth.
+fn drift(report: &Report<'_>) -> Option<Line> {
+    let drift = report.drift.as_ref()?;
+    let headline = headline::headline(&Report {
+        candidate: report.candidate,
+        base: Some(drift.baseline),
+        judgement: drift.judgement,
+        drift: None,
+        context: Context::default(),
+    });
+    let mut first = Line::own("since the baseline (").join(provenance::arm(drift.baseline));
+    if let Some(path) = &drift.path {
+        first = first.then(", ").path(path);
+    }
+    let first = first
+        .then(format!("): {}: ", headline.word))
+        .join(headline.reason);
+    headline
+        .also
+        .into_iter()
+        .fold(first, |line, also| line.then("; ").join(also))
+        .into()
 }
 
 /// Rounds over all jobs.
@@ -184,7 +224,7 @@ pub(crate) fn wall_of<'a>(
         .find(|c| c.scenario == adjusted.scenario && c.metric == wall)
 }
 
-fn sections(comparisons: &[Comparison], all_rounds: (usize, usize)) -> Vec<Section<'_>> {
+fn sections(comparisons: &[Comparison], all_rounds: AllRounds) -> Vec<Section<'_>> {
     SECTIONS
         .iter()
         .map(|&verdict| {
@@ -210,7 +250,7 @@ fn sections(comparisons: &[Comparison], all_rounds: (usize, usize)) -> Vec<Secti
 fn groups<'a>(
     members: &[&'a Comparison],
     all: &[Comparison],
-    all_rounds: (usize, usize),
+    all_rounds: AllRounds,
 ) -> Vec<Group<'a>> {
     let mut groups: Vec<Group<'a>> = Vec::new();
     let mut place: BTreeMap<&str, usize> = BTreeMap::new();
@@ -273,7 +313,7 @@ impl Unmeasured<'_> {
     }
 }
 
-fn row(comparison: &Comparison, all: &[Comparison], all_rounds: (usize, usize)) -> Row {
+fn row(comparison: &Comparison, all: &[Comparison], all_rounds: AllRounds) -> Row {
     let wall = wall_of(comparison, all).filter(|wall| wall.verdict != comparison.verdict);
     Row {
         verdict: comparison.verdict,
@@ -302,7 +342,7 @@ fn figures(comparison: &Comparison) -> Figures {
 
 /// Why, and what could have been seen; the rounds only where they are not all the rounds there
 /// are, which the facts name.
-fn note(comparison: &Comparison, all_rounds: (usize, usize)) -> Line {
+fn note(comparison: &Comparison, all_rounds: AllRounds) -> Line {
     let mut parts = Vec::new();
     // That a small change is within the tolerance goes without saying.
     let obvious = comparison.verdict == Verdict::Pass && !looks_worse(comparison);
@@ -310,9 +350,13 @@ fn note(comparison: &Comparison, all_rounds: (usize, usize)) -> Line {
         parts.push(Line::of_prose(&comparison.reason));
     }
     let rounds = (comparison.candidate_rounds, comparison.base_rounds);
-    if rounds != all_rounds && rounds.0 > 0 && rounds.1 > 0 {
-        let candidate = figure::count(rounds.0, "round");
-        parts.push(Line::own(format!("{candidate} against {}", rounds.1)));
+    if rounds != (all_rounds.candidate, all_rounds.base) && rounds.0 > 0 && rounds.1 > 0 {
+        parts.push(Line::own(if all_rounds.are_pairs {
+            figure::count(rounds.0.min(rounds.1), "pair")
+        } else {
+            let candidate = figure::count(rounds.0, "round");
+            format!("{candidate} against {}", rounds.1)
+        }));
     }
     if comparison.verdict == Verdict::Inconclusive
         && let Some(ratio) = comparison.smallest_detectable_ratio

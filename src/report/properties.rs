@@ -169,7 +169,8 @@ proptest! {
 
     #[test]
     fn markdown_has_no_markup_but_ours(texts in vec(foreign(), 1..40)) {
-        let fixture = made::hostile(&texts);
+        let mut fixture = made::hostile(&texts);
+        fixture.context.against = (texts.len() % 2 == 0).then(|| texts[0].clone());
         check_markdown(&markdown(&fixture.report()))?;
         check_markdown(&run_markdown(&fixture.candidate, Some(&fixture.judgement)))?;
     }
@@ -180,7 +181,8 @@ proptest! {
         width in proptest::option::of(0_u16..200),
         verbose in any::<bool>(),
     ) {
-        let fixture = made::hostile(&texts);
+        let mut fixture = made::hostile(&texts);
+        fixture.context.against = (texts.len() % 2 == 0).then(|| texts[0].clone());
         let plain = TextStyle { color: false, width, verbose };
         let color = TextStyle { color: true, ..plain };
         let report = fixture.report();

@@ -1,7 +1,7 @@
 //! What was compared with what, on which machine, and how small a change could have been seen.
 
 use super::{
-    Report, figure,
+    Report, base_name, figure,
     line::{self, Line},
     model::{rounds, word},
 };
@@ -39,11 +39,15 @@ fn fact(label: &'static str, text: Line) -> Fact {
 pub(crate) fn facts(report: &Report<'_>) -> Vec<Fact> {
     let mut facts = vec![fact("candidate", arm(report.candidate))];
     if let Some(base) = report.base {
-        let mut text = arm(base);
+        let mut text = Line::default();
+        if let Some(against) = &report.context.against {
+            text = text.name(against).then(", measured in turn: ");
+        }
+        text = text.join(arm(base));
         if let Some(path) = &report.context.baseline_path {
             text = text.then(", ").path(path);
         }
-        facts.push(fact("baseline", text));
+        facts.push(fact(base_name(report), text));
         if let Some(accepted) = &base.accepted
             && !accepted.forced_over.is_empty()
         {
@@ -55,7 +59,15 @@ pub(crate) fn facts(report: &Report<'_>) -> Vec<Fact> {
             ));
         }
     }
-    facts.extend(machines(report.candidate, report.base));
+    if report.context.against.is_some() {
+        let run = report.candidate.jobs.last();
+        facts.extend(run.map(|run| {
+            let text = machine(&run.environment);
+            fact("machine", text.then("; both on this one, in turn"))
+        }));
+    } else {
+        facts.extend(machines(report.candidate, report.base));
+    }
     facts.push(fact("server", server(report.candidate)));
     facts
 }
@@ -192,6 +204,16 @@ pub(crate) fn trust(report: &Report<'_>) -> Vec<Line> {
     let Some(base) = report.base else {
         return Vec::new();
     };
+    if let Some(against) = &report.context.against {
+        let line = Line::own("Compared with ")
+            .name(against)
+            .then(", measured in turn on this machine: ")
+            .join(arm(base))
+            .then(".");
+        return std::iter::once(line)
+            .chain(smallest_detectable(&report.judgement.comparisons))
+            .collect();
+    }
     let here = report.candidate.jobs.last();
     let all = |same: fn(&Job, &Job) -> bool| {
         here.is_some_and(|here| base.jobs.iter().all(|job| same(here, job)))

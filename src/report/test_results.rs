@@ -108,6 +108,7 @@ fn job(commit: &str, started_at: &str, scenarios: &[ScenarioRecord], rounds: u32
             .collect(),
         error_samples: BTreeMap::new(),
         notes: Vec::new(),
+        in_turn: None,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use super::{AcceptIn, Context, Report, test_results::results};
+use super::{AcceptIn, Context, Drift, Report, test_results::results};
 use crate::{
     gate::{
         BudgetCheck, BudgetOutcome, Comparison, Finding, Interval, Judgement, Metric, Role,
@@ -17,6 +17,7 @@ pub(crate) struct Fixture {
     pub(crate) candidate: Results,
     pub(crate) base: Option<Results>,
     pub(crate) judgement: Judgement,
+    pub(crate) drift: Option<(Results, Judgement)>,
     pub(crate) context: Context,
 }
 
@@ -26,6 +27,11 @@ impl Fixture {
             candidate: &self.candidate,
             base: self.base.as_ref(),
             judgement: &self.judgement,
+            drift: self.drift.as_ref().map(|(baseline, judgement)| Drift {
+                baseline,
+                judgement,
+                path: Some("baselines/perf-baseline.json".to_owned()),
+            }),
             context: self.context.clone(),
         }
     }
@@ -57,13 +63,13 @@ impl Fixture {
                 missing: Vec::new(),
                 exit_code,
             },
+            drift: None,
             context: Context {
                 command_to_reproduce: Some("mcpgate compare -- node dist/index.js".to_owned()),
                 results_path: Some("mcpgate-results.json".to_owned()),
                 baseline_path: Some("baselines/perf-baseline.json".to_owned()),
                 duration: Some(Duration::from_secs(192)),
-                key: None,
-                accept_in: None,
+                ..Context::default()
             },
         }
     }
@@ -203,6 +209,46 @@ pub(crate) fn on_a_pull_request() -> Fixture {
         config_path: "mcpgate.toml".to_owned(),
         until: "2027-01-31".to_owned(),
     });
+    fixture
+}
+
+/// Judged by a server that was measured in turn; by the committed baseline it has drifted.
+pub(crate) fn side_by_side() -> Fixture {
+    let drifted = regressed();
+    let mut fixture = pass();
+    fixture.base = Some(results(
+        "1a2b3c4d5e6f7a8b",
+        "2026-11-04T12:31:07Z",
+        &["search"],
+        10,
+        1,
+    ));
+    pair_up(&mut fixture.judgement);
+    fixture.drift = drifted.base.map(|baseline| (baseline, drifted.judgement));
+    fixture.context.command_to_reproduce = Some("mcpgate compare --against main".to_owned());
+    fixture.context.baseline_path = Some("mcpgate-results.base.json".to_owned());
+    fixture.context.against = Some("main".to_owned());
+    fixture
+}
+
+/// As many rounds of the base as of the candidate; of one comparison fewer.
+fn pair_up(judgement: &mut Judgement) {
+    for comparison in &mut judgement.comparisons {
+        comparison.base_rounds = comparison.candidate_rounds;
+        if comparison.metric == Metric::PeakMemory {
+            comparison.base_rounds = 5;
+            comparison.candidate_rounds = 5;
+        }
+    }
+}
+
+/// The same, where the name of the base is hostile.
+pub(crate) fn against(name: &str) -> Fixture {
+    let mut fixture = side_by_side();
+    fixture.judgement = regressed().judgement;
+    pair_up(&mut fixture.judgement);
+    fixture.context.accept_in = on_a_pull_request().context.accept_in;
+    fixture.context.against = Some(name.to_owned());
     fixture
 }
 
@@ -420,6 +466,7 @@ pub(crate) fn hostile(texts: &[String]) -> Fixture {
         command_to_reproduce: Some(next()),
         results_path: Some(next()),
         baseline_path: Some(next()),
+        against: None,
         duration: Some(Duration::from_secs(5)),
         key: Some(next()),
         accept_in: Some(AcceptIn {

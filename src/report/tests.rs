@@ -48,6 +48,8 @@ fn cases() -> Vec<(&'static str, Fixture)> {
         ("other_machine", made::other_machine()),
         ("incomplete", made::incomplete()),
         ("budgets_broken", made::budgets_broken()),
+        ("side_by_side", made::side_by_side()),
+        ("side_by_side_hostile", made::against(HOSTILE[0])),
         ("hostile", hostile()),
     ]
 }
@@ -149,7 +151,10 @@ fn runs() {
 
 #[test]
 fn narrow_lines_fit_where_no_foreign_word_is_longer() {
-    for (name, fixture) in cases().into_iter().filter(|(name, _)| *name != "hostile") {
+    for (name, fixture) in cases()
+        .into_iter()
+        .filter(|(name, _)| !name.contains("hostile"))
+    {
         for line in text(&fixture.report(), NARROW).lines() {
             let width = textwrap::core::display_width(line);
             assert!(width <= 80, "{name}: {width} columns: {line}");

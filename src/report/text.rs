@@ -29,6 +29,7 @@ pub fn text(report: &Report<'_>, style: TextStyle) -> String {
     headline(&mut page, report, &view);
     next_steps(&mut page, &view);
     facts(&mut page, &view);
+    drift(&mut page, &view);
     for section in &view.sections {
         match section.verdict {
             Verdict::NotMeasured if !style.verbose => unmeasured(&mut page, &view),
@@ -90,6 +91,14 @@ fn facts(page: &mut Page, view: &View<'_>) {
     for fact in &view.facts {
         let label = page.paint(DIM, &format!("{:<11}", fact.label));
         page.sentence(&format!("  {label} "), &fact.text.plain());
+    }
+}
+
+/// What the committed baseline says, where another server decides.
+fn drift(page: &mut Page, view: &View<'_>) {
+    if let Some(drift) = &view.drift {
+        page.heading(BOLD, "Drift, which does not decide here");
+        page.sentence("  ", &drift.plain());
     }
 }
 

@@ -23,7 +23,13 @@ impl Deadline {
     /// Whether nothing more is to be begun.
     #[must_use]
     pub fn is_over(&self) -> bool {
-        Instant::now() >= self.over
+        self.is_over_in(Duration::ZERO)
+    }
+
+    /// Whether what takes so long would end after it.
+    #[must_use]
+    pub fn is_over_in(&self, time: Duration) -> bool {
+        Instant::now() + time >= self.over
     }
 
     /// Runs `work`; `None` if it goes on for too long. The dropped work ends its servers at once.
@@ -44,6 +50,8 @@ mod tests {
     async fn work_that_goes_on_is_given_up_after_a_grace() {
         let deadline = Deadline::new(Instant::now(), Duration::from_secs(8));
         assert!(!deadline.is_over());
+        assert!(!deadline.is_over_in(Duration::from_secs(7)));
+        assert!(deadline.is_over_in(Duration::from_secs(8)));
         advance(Duration::from_secs(8)).await;
         assert!(deadline.is_over());
         let in_grace = sleep(Duration::from_secs(1));

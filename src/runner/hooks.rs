@@ -1,4 +1,4 @@
-//! The user's own commands around server starts: `setup` once, `reset` before each start.
+//! The user's own commands around server starts: `build` and `setup` once, `reset` before each start.
 //!
 //! What a hook leaves in the background (a database, say) lives as long as it is needed: what
 //! `setup` started to the end of the run, what `reset` started to the next `reset`.
@@ -12,6 +12,8 @@ use crate::process::{LaunchSpec, ServerProcess, StopLimits};
 
 /// How long a hook may take.
 const HOOK_TIMEOUT: Duration = Duration::from_mins(5);
+/// How long building a server may take.
+const BUILD_TIMEOUT: Duration = Duration::from_mins(30);
 
 /// Shell commands of `[server]`.
 #[derive(Debug, Default)]
@@ -29,12 +31,22 @@ pub struct Hooks {
 }
 
 impl Hooks {
+    /// Builds the server by `command`; what that leaves in the background is ended.
+    ///
+    /// # Errors
+    /// When it cannot be started, fails, or does not end in time.
+    pub async fn build(&self, command: &str) -> Result<(), RunFailure> {
+        let built = self.run("build", Some(command), BUILD_TIMEOUT).await;
+        drop(self.left.borrow_mut().remove("build"));
+        built
+    }
+
     /// Runs `setup`.
     ///
     /// # Errors
     /// When it cannot be started, fails, or does not end in time.
     pub async fn setup(&self) -> Result<(), RunFailure> {
-        self.run("setup", self.setup.as_deref()).await
+        self.run("setup", self.setup.as_deref(), HOOK_TIMEOUT).await
     }
 
     /// Runs `reset`.
@@ -42,10 +54,15 @@ impl Hooks {
     /// # Errors
     /// When it cannot be started, fails, or does not end in time.
     pub async fn reset(&self) -> Result<(), RunFailure> {
-        self.run("reset", self.reset.as_deref()).await
+        self.run("reset", self.reset.as_deref(), HOOK_TIMEOUT).await
     }
 
-    async fn run(&self, name: &'static str, command: Option<&str>) -> Result<(), RunFailure> {
+    async fn run(
+        &self,
+        name: &'static str,
+        command: Option<&str>,
+        patience: Duration,
+    ) -> Result<(), RunFailure> {
         let Some(command) = command else {
             return Ok(());
         };
@@ -62,7 +79,7 @@ impl Hooks {
         };
         drop(self.left.borrow_mut().remove(name));
         let mut process = ServerProcess::start(&spec).map_err(RunFailure::Start)?;
-        let ended = timeout(HOOK_TIMEOUT, process.exited()).await;
+        let ended = timeout(patience, process.exited()).await;
         let problem = match ended {
             Ok(status) if status.success() => {
                 if process.leaves_something() {
@@ -73,7 +90,7 @@ impl Hooks {
             Ok(status) => format!("`{command}` {}", failure::ended(status)),
             Err(_) => format!(
                 "`{command}` did not end within {}",
-                humantime::format_duration(HOOK_TIMEOUT)
+                humantime::format_duration(patience)
             ),
         };
         let tail = process.output_tail();

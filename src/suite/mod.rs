@@ -179,6 +179,9 @@ pub struct ServerConfig {
     pub startup_timeout: Duration,
     /// `call-timeout`: how long one call may take. Default 30 s.
     pub call_timeout: Duration,
+    /// `build`: shell command that builds the server, run in both work trees where another commit's
+    /// server is measured in turn with this one.
+    pub build: Option<String>,
     /// `setup`: shell command run once before the first server start.
     pub setup: Option<String>,
     /// `reset`: shell command run before each server start.
@@ -201,6 +204,7 @@ impl Default for ServerConfig {
             message_limit_bytes: 64 << 20,
             startup_timeout: Duration::from_mins(1),
             call_timeout: Duration::from_secs(30),
+            build: None,
             setup: None,
             reset: None,
         }

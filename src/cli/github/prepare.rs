@@ -8,11 +8,11 @@ use crate::{
     cli::{files, options},
     environment,
     error::{Error, exit_code},
+    git::Git,
     github::{
         api::Api,
         base, command,
         event::{self, Event},
-        git::Git,
         prepared::{Files, Folder, Prepared},
     },
     store,

@@ -18,16 +18,13 @@ use crate::{
         runner::Runner,
         sticky::{self, Posted},
     },
-    report::{self, AcceptIn, Context, Report},
+    report::{self, AcceptIn, Context, DAYS_TO_ACCEPT, Report},
     results::Results,
     store,
 };
 
 /// The author of comments made with the token of GitHub Actions.
 const ACTIONS_BOT: &str = "github-actions[bot]";
-/// How long a regression is proposed to be accepted for: by then the baseline has moved, or the
-/// change was forgotten.
-const DAYS_TO_ACCEPT: u64 = 60;
 /// GitHub refuses a step's summary beyond this.
 const MOST_SUMMARY_BYTES: u64 = 1 << 20;
 
@@ -220,12 +217,14 @@ fn judged(
         candidate: results,
         base,
         judgement,
+        drift: None,
         context: Context {
             command_to_reproduce: Some("mcpgate compare".to_owned()),
             // A path of the runner's own says nothing to whoever reads the comment, which links to
             // the run and its artifacts.
             results_path: None,
             baseline_path: Some(prepared.baseline_path.clone()),
+            against: None,
             duration: None,
             key: key.cloned(),
             accept_in: Some(AcceptIn {

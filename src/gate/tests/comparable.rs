@@ -371,7 +371,7 @@ fn what_is_worth_knowing_is_noted() {
     // 100 calls against 400: less work, so memory that did not rise proves nothing.
     assert_eq!(
         row(&j, "server", Metric::PeakMemory).reason,
-        "not higher, but a round did less work than the baseline's: memory is compared at equal calls"
+        "not higher, but a round did less work than in the baseline: memory is compared at equal calls"
     );
 }
 

@@ -3,9 +3,10 @@
 use super::*;
 use crate::{
     gate::{
-        gating_figures, judge_in_turn,
+        gating_figures, judge_in_turn, judge_so_far,
         sequence::Sequence,
         test_support::{CONCURRENT, Fixture, SEQUENTIAL, scale_sample},
+        turns,
     },
     results::{Phase, Round},
 };
@@ -14,6 +15,12 @@ fn in_turn(base: Fixture, candidate: Fixture) -> Judgement {
     let (base, candidate) = (base.build(), candidate.build());
     let sequence = Sequence::new(gating_figures(&candidate.suite), 15);
     judge_in_turn(&base, &candidate, &GateConfig::default(), &sequence)
+}
+
+fn so_far(base: Fixture, candidate: Fixture) -> Judgement {
+    let (base, candidate) = (base.build(), candidate.build());
+    let sequence = Sequence::new(gating_figures(&candidate.suite), 15);
+    judge_so_far(&base, &candidate, &GateConfig::default(), &sequence)
 }
 
 /// A machine that becomes slower from round to round, up to three times.
@@ -56,12 +63,34 @@ fn what_shifts_both_rounds_of_a_pair_is_no_noise() {
 fn an_alarm_is_confirmed_by_fresh_pairs_alone() {
     let base = Fixture::with_rounds(8);
     let slow = |factor| uneven(base.clone()).slower(SEQUENTIAL, factor);
-    let j = in_turn(base.clone(), slow(1.5));
+    let j = so_far(base.clone(), slow(1.5));
     let found = adjusted_p50(&j);
     assert_eq!(found.verdict, Verdict::Regressed);
     assert_eq!(
         found.reason,
         "worse by more than the tolerance; not confirmed by fresh rounds"
+    );
+    // To a look that is an alarm; as the last word it is none, nor is a doubling.
+    for factor in [1.5, 2.5] {
+        let j = in_turn(base.clone(), slow(factor));
+        let found = adjusted_p50(&j);
+        assert_eq!(found.verdict, Verdict::Inconclusive);
+        assert_eq!(
+            found.reason,
+            "worse by more than the tolerance, but no fresh pairs confirmed it"
+        );
+        assert_eq!(j.verdict, Verdict::Inconclusive);
+        assert_eq!(j.exit_code, crate::error::exit_code::OK);
+    }
+    let wall = row(
+        &in_turn(base.clone(), slow(2.5)),
+        SEQUENTIAL,
+        Metric::LatencyP50,
+    )
+    .clone();
+    assert_eq!(
+        wall.reason,
+        "at least doubled, but no fresh pairs confirmed it"
     );
     let fresh = base.clone().confirm(8);
     let confirmed = uneven(fresh.clone()).slower(SEQUENTIAL, 1.5);
@@ -163,4 +192,158 @@ fn what_can_fail_is_counted() {
         }
     });
     assert_eq!(gating_figures(&reported.build().suite), 2);
+}
+
+#[test]
+fn orders_are_balanced_and_the_seed_decides_them() {
+    let orders = |seed: u64| -> Vec<bool> {
+        (0..64)
+            .map(|pair| turns::base_goes_first(seed, pair))
+            .collect()
+    };
+    let mut of_blocks = std::collections::BTreeSet::new();
+    for seed in [0, 1, 2, 42, u64::MAX] {
+        let order = orders(seed);
+        assert_eq!(order, orders(seed));
+        for block in order.chunks(2) {
+            assert_ne!(block[0], block[1], "each block has both orders");
+        }
+        let first = order.chunks(2).filter(|block| block[0]).count();
+        assert!((6..=26).contains(&first), "of 32 blocks {first}");
+        of_blocks.insert(order);
+    }
+    assert_eq!(of_blocks.len(), 5, "each seed has an order of its own");
+}
+
+/// Every second round of one scenario so much slower that nothing can be said of it.
+fn noisy(fixture: Fixture, scenario: &str) -> Fixture {
+    fixture.rounds(|round| {
+        let factor = if round.index % 2 == 0 { 1.6 } else { 1.0 };
+        scale_sample(round.scenarios.get_mut(scenario).unwrap(), factor);
+    })
+}
+
+#[test]
+fn what_is_decided_is_not_run_on() {
+    let base = Fixture::with_rounds(5);
+    let suite = base.clone().build().suite;
+    let open = |candidate: Fixture| turns::still_open(&so_far(base.clone(), candidate), &suite);
+    assert_eq!(open(uneven(base.clone())), None);
+    let one = open(noisy(base.clone(), SEQUENTIAL)).unwrap();
+    assert_eq!(one.into_iter().collect::<Vec<_>>(), [SEQUENTIAL]);
+    // An alarm is for fresh pairs to settle.
+    let slow = uneven(base.clone()).slower(SEQUENTIAL, 1.5);
+    assert_eq!(open(slow.clone()), None);
+    let both = open(noisy(slow, CONCURRENT)).unwrap();
+    assert_eq!(both.into_iter().collect::<Vec<_>>(), [CONCURRENT]);
+    // Start-up needs no scenario, memory all of them.
+    let startup = uneven(base.clone()).rounds(|round| {
+        let factor = if round.index % 2 == 0 { 1.6 } else { 1.0 };
+        let scaled = |ns: u64| (ns as f64 * factor) as u64;
+        round.startup_ns = round.startup_ns.map(scaled);
+        round.startup_adjusted_ns = round.startup_adjusted_ns.map(scaled);
+    });
+    assert_eq!(open(startup).unwrap().len(), 0);
+    let memory = uneven(base.clone()).rounds(|round| {
+        let factor = if round.index % 2 == 0 { 1.6 } else { 1.0 };
+        round.peak_memory_bytes = round.peak_memory_bytes.map(|b| (b as f64 * factor) as u64);
+    });
+    assert_eq!(open(memory).unwrap().len(), suite.scenarios.len());
+}
+
+#[test]
+fn only_what_alarmed_is_run_again() {
+    let base = Fixture::with_rounds(5);
+    let suite = base.clone().build().suite;
+    let again = |candidate: Fixture| turns::to_confirm(&so_far(base.clone(), candidate), &suite);
+    assert_eq!(again(uneven(base.clone())), None);
+    let slow = uneven(base.clone()).slower(SEQUENTIAL, 1.5);
+    let names = again(slow).unwrap();
+    assert_eq!(names.into_iter().collect::<Vec<_>>(), [SEQUENTIAL]);
+    let memory = uneven(base.clone()).rounds(|round| {
+        round.peak_memory_bytes = round
+            .peak_memory_bytes
+            .map(|b| b * 2 + u64::from(round.index));
+    });
+    assert_eq!(again(memory).unwrap().len(), suite.scenarios.len());
+}
+
+/// Rounds without what was decided have less to remember: their memory is no evidence.
+#[test]
+fn memory_is_taken_from_whole_rounds() {
+    let leave = |fixture: Fixture| {
+        fixture.rounds(|round| {
+            if round.index >= 5 {
+                round.scenarios.retain(|name, _| name == SEQUENTIAL);
+                round.peak_memory_bytes = round.peak_memory_bytes.map(|b| b / 2);
+            }
+        })
+    };
+    let base = leave(Fixture::with_rounds(15));
+    let j = in_turn(base.clone(), uneven(base));
+    let memory = row(&j, "server", Metric::PeakMemory);
+    let startup = row(&j, "server", Metric::Startup);
+    assert_eq!(memory.verdict, Verdict::Pass);
+    assert_eq!((memory.base_rounds, startup.base_rounds), (5, 15));
+    let bounds = memory.interval.unwrap();
+    assert!(bounds.low > 0.9 && bounds.high < 1.1, "{memory:?}");
+}
+
+#[test]
+fn other_work_in_one_arm_is_not_compared() {
+    let base = Fixture::with_rounds(8);
+    let failing = |fixture: Fixture| {
+        fixture.rounds(|round| {
+            let sample = round.scenarios.get_mut(SEQUENTIAL).unwrap();
+            sample.errors.insert("tool-error".to_owned(), 40);
+            sample.successes -= 40;
+        })
+    };
+    let j = in_turn(failing(base.clone()), uneven(base.clone()));
+    let found = adjusted_p50(&j);
+    assert_eq!(found.verdict, Verdict::NotMeasured, "{found:?}");
+    assert!(
+        found.reason.contains("did not do the same work"),
+        "{found:?}"
+    );
+    assert_eq!(j.verdict, Verdict::Inconclusive);
+    let doubts = findings(&j, Severity::Doubt);
+    assert!(doubts[0].contains("40.0 % of the calls failed in the base, 0.0 % in this run"));
+    assert_eq!(
+        row(&j, CONCURRENT, Metric::LatencyP50).verdict,
+        Verdict::Pass
+    );
+    let j = in_turn(base.clone(), failing(uneven(base)));
+    assert_eq!(j.verdict, Verdict::Regressed);
+}
+
+#[test]
+fn files_of_one_comparison_know_each_other() {
+    use crate::results::{ArmName, InTurn};
+    let of = |id: &str, arm: ArmName| {
+        Fixture::with_rounds(5)
+            .jobs(|job| {
+                job.in_turn = Some(InTurn {
+                    id: id.to_owned(),
+                    arm,
+                    against: "main".to_owned(),
+                    most_pairs: 21,
+                });
+            })
+            .build()
+    };
+    let (base, candidate) = (of("a", ArmName::Base), of("a", ArmName::Candidate));
+    let (sequence, name) = turns::measured_in_turn(&base, &candidate).unwrap();
+    assert_eq!(
+        sequence,
+        Sequence::new(gating_figures(&candidate.suite), 21)
+    );
+    assert_eq!(name, "main");
+    for (base, candidate) in [
+        (&base, &of("b", ArmName::Candidate)),
+        (&base, &base),
+        (&base, &Fixture::new().build()),
+    ] {
+        assert!(turns::measured_in_turn(base, candidate).is_none());
+    }
 }

@@ -178,6 +178,7 @@ fn anything() -> impl Strategy<Value = Results> {
                 loads: BTreeMap::new(),
                 error_samples: BTreeMap::new(),
                 notes: Vec::new(),
+                in_turn: None,
             }
         });
     (prop::collection::vec(job, 0..5), 0..6_usize).prop_map(|(jobs, declared)| {

@@ -226,6 +226,7 @@ fn guards_do_not_cry_wolf_on_raw_p95() {
     let around = Surroundings {
         load_rise: None,
         gate_regressed: false,
+        must_confirm: false,
     };
     for (within, between) in [
         (0.08, 0.10),

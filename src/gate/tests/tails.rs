@@ -164,6 +164,7 @@ fn a_guard_in_place_of_a_gate_is_heard_sooner() {
         let around = Surroundings {
             load_rise: Some(load_rise),
             gate_regressed: false,
+            must_confirm: false,
         };
         let (verdict, reason, _) = guard(metric, &evidence, &terms(metric), around);
         (verdict, reason)

@@ -38,10 +38,8 @@ pub(super) fn read(mut table: Table<'_, '_>) -> ServerConfig {
     let call_timeout = table.get("call-timeout");
     let setup = table.get("setup");
     let reset = table.get("reset");
-    table.finish(&[(
-        "build",
-        "take it out, and build the server before mcpgate starts it",
-    )]);
+    let build = table.get("build");
+    table.finish(&[]);
 
     let config = ServerConfig {
         command: command.as_ref().and_then(read_command),
@@ -71,6 +69,7 @@ pub(super) fn read(mut table: Table<'_, '_>) -> ServerConfig {
         call_timeout: call_timeout
             .and_then(|entry| values::duration(&entry, Zero::Refused))
             .unwrap_or(Duration::from_secs(30)),
+        build: build.and_then(|entry| plain(&entry, "write a shell command, or take it out")),
         setup: setup.and_then(|entry| plain(&entry, "write a shell command, or take it out")),
         reset: reset.and_then(|entry| plain(&entry, "write a shell command, or take it out")),
     };

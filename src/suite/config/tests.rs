@@ -464,7 +464,7 @@ fn single_mistakes() {
         "[server]\nurl = \"http://h/\"\n[server.oauth]\ntoken-url = \"http://127.evil.test/t\"\nclient-id = \"c\"\nclient-secret = \"x\"",
         "[server]\nprotocol = \"2025-11-26\"",
         "[server]\ncwd = \"\"",
-        "[server]\nbuild = \"npm ci\"",
+        "[server]\nbuild = \"\"",
         "[server]\nstartup-timeout = \"0s\"",
         "[server]\ncall-timeout = \"25h\"",
         "[server]\ncall-timeout = \"soon\"",

@@ -1,4 +1,4 @@
-//! The clone that a job works in: commits, merge bases and files at a commit.
+//! The clone that is worked in: commits, merge bases, files at a commit, work trees.
 
 use std::{
     path::{Path, PathBuf},
@@ -12,15 +12,22 @@ use tokio::{
     time::timeout,
 };
 
-use super::event::is_sha;
 use crate::process::output::printable;
 
 /// How long a command that only reads the clone may take.
 const LOCAL: Duration = Duration::from_secs(20);
 /// How long fetching may take.
 const FETCH: Duration = Duration::from_secs(120);
+/// How long writing all files of a commit may take.
+const CHECK_OUT: Duration = Duration::from_mins(5);
 /// Largest file that is read.
 const LARGEST_FILE: u64 = crate::store::LARGEST_FILE;
+
+/// Whether `text` can be the name of a commit: 40 or 64 hexadecimal digits.
+#[must_use]
+pub fn is_sha(text: &str) -> bool {
+    matches!(text.len(), 40 | 64) && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
 
 /// A work tree with its clone.
 #[derive(Debug, Clone)]
@@ -107,6 +114,57 @@ impl Git {
         )
     }
 
+    /// The top of the work tree.
+    ///
+    /// # Errors
+    /// What `git` said: there is no work tree, or no `git`.
+    pub async fn top(&self) -> Result<PathBuf, String> {
+        let said = self.run(&["rev-parse", "--show-toplevel"], LOCAL).await?;
+        let path = String::from_utf8_lossy(&said);
+        Ok(PathBuf::from(path.trim_end_matches('\n')))
+    }
+
+    /// The commit that a name stands for: a branch, a tag, a commit, also one that only `origin`
+    /// has as a branch.
+    pub async fn commit(&self, name: &str) -> Option<String> {
+        for name in [name.to_owned(), format!("refs/remotes/origin/{name}")] {
+            let commit = format!("{name}^{{commit}}");
+            let words = ["rev-parse", "--verify", "--end-of-options", &commit];
+            if let Some(sha) = self.sha(&words).await {
+                return Some(sha);
+            }
+        }
+        None
+    }
+
+    /// The branch that `origin` shows first, as a name that this clone knows.
+    pub async fn default_branch(&self) -> Option<String> {
+        for name in [
+            "refs/remotes/origin/HEAD",
+            "refs/remotes/origin/main",
+            "refs/remotes/origin/master",
+            "refs/heads/main",
+            "refs/heads/master",
+        ] {
+            if self.has(name).await {
+                return Some(name.to_owned());
+            }
+        }
+        None
+    }
+
+    /// Writes all files of a commit into `dir`, as a work tree of this clone.
+    ///
+    /// # Errors
+    /// What `git` said.
+    pub async fn add_work_tree(&self, dir: &Path, sha: &str) -> Result<(), String> {
+        let dir = dir.display().to_string();
+        let add = [
+            "worktree", "add", "--quiet", "--detach", "--force", &dir, sha,
+        ];
+        self.run(&add, CHECK_OUT).await.map(|_| ())
+    }
+
     async fn sha(&self, arguments: &[&str]) -> Option<String> {
         let said = self.run(arguments, LOCAL).await.ok()?;
         let sha = String::from_utf8_lossy(&said).trim().to_owned();
@@ -164,4 +222,29 @@ async fn bounded(source: Option<impl AsyncRead + Unpin>, limit: u64) -> Option<V
         .await
         .ok()?;
     (kept.len() as u64 <= limit).then_some(kept)
+}
+
+/// Forgets a work tree of the clone at `clone`, and removes its files if they are there. Blocks:
+/// it is for the end of a run, also one that is interrupted.
+///
+/// # Errors
+/// What `git` said.
+pub fn remove_work_tree(clone: &Path, dir: &Path) -> Result<(), String> {
+    let done = std::process::Command::new("git")
+        .args(["worktree", "remove", "--force", "--force"])
+        .arg(dir)
+        .current_dir(clone)
+        .env("GIT_TERMINAL_PROMPT", "0")
+        .env("LC_ALL", "C")
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|error| format!("git cannot be run: {error}"))?;
+    if done.status.success() {
+        return Ok(());
+    }
+    let said: String = String::from_utf8_lossy(&done.stderr)
+        .chars()
+        .take(300)
+        .collect();
+    Err(format!("git worktree remove: {}", printable(said.trim())))
 }

@@ -1,0 +1,343 @@
+//! Two servers measured in turn, pair by pair, until the looks have decided.
+
+use std::{
+    collections::BTreeSet,
+    ops::ControlFlow,
+    path::{Path, PathBuf},
+};
+
+use tokio::time::{Duration, Instant};
+
+use super::{
+    against::{self, Base, Wanted},
+    choose::MissingTools,
+    files::Loaded,
+    measure::{self, Wish},
+    options::Measuring,
+    session::{Arm, Early, Part, Run},
+};
+use crate::{
+    environment,
+    error::Error,
+    gate::{
+        self, Judgement, Metric, Verdict,
+        sequence::{CONFIRMING_PAIRS, Sequence},
+        turns,
+    },
+    results::{ArmName, InTurn, Phase, Results, ScenarioKind, ScenarioRecord},
+    suite::{Config, GateConfig, Scenario, ServerConfig, SuiteConfig, SuiteSize},
+};
+
+/// Pairs that most comparisons take: by these the suite is made to fit the time.
+const USUAL_PAIRS: u32 = 8;
+
+/// Two servers in one run.
+pub(super) struct SideBySide {
+    pub(super) run: Run,
+    pub(super) base: Arm,
+    pub(super) candidate: Arm,
+    /// What the user calls the base.
+    pub(super) against: String,
+    sequence: Sequence,
+    /// Pairs so far, of any kind: their order alternates.
+    pairs: u32,
+    /// The longest pair of rounds so far.
+    longest: Duration,
+    _tree: Base,
+}
+
+/// Whether measuring goes on.
+type Flow = ControlFlow<Early>;
+
+/// Where the base's results go, beside the candidate's.
+pub(super) fn base_output(output: &Path) -> PathBuf {
+    let extension = output.extension().map_or_else(
+        || "base".to_owned(),
+        |extension| format!("base.{}", extension.to_string_lossy()),
+    );
+    output.with_extension(extension)
+}
+
+/// At most so many pairs before a confirmation.
+fn most_pairs(config: &SuiteConfig) -> u32 {
+    config.rounds.unwrap_or(match config.size {
+        SuiteSize::Quick => 8,
+        SuiteSize::Standard => 15,
+        SuiteSize::Deep => 30,
+    })
+}
+
+impl SideBySide {
+    /// Makes both servers ready: the base's files, both builds, a first start of each.
+    ///
+    /// `stored` gives the amounts of what is measured, where there is one.
+    pub(super) async fn prepare(
+        measuring: &Measuring,
+        wanted: Wanted,
+        loaded: &mut Loaded,
+        server: &ServerConfig,
+        stored: Option<&Results>,
+    ) -> Result<Self, Error> {
+        if server.command.is_none() {
+            return Err(Error::Usage(
+                "two servers can be measured in turn only where mcpgate starts both: give the \
+                 server's command beside its url"
+                    .to_owned(),
+            ));
+        }
+        let most_pairs = most_pairs(&loaded.config.suite);
+        loaded.config.suite.rounds = Some(2 * USUAL_PAIRS);
+        let max_time = loaded.config.suite.max_time;
+        let mut run = measure::begin(measuring, max_time)?;
+        let base = ready(&mut run, measuring, wanted, loaded, server).await?;
+        // Building is no measuring.
+        run.begin_again(max_time);
+        let wish = Wish {
+            name: "candidate",
+            base: stored.map(|stored| &stored.suite),
+            missing_tools: MissingTools::Refused,
+            output: &measuring.output,
+        };
+        let mut candidate =
+            measure::prepare_arm(&mut run, measuring, server, loaded, &wish).await?;
+        let with_tools = Loaded {
+            config: Config {
+                tools: candidate.tools.clone(),
+                ..base.loaded.config.clone()
+            },
+            folder: base.loaded.folder.clone(),
+        };
+        let all_tools = Measuring {
+            tools: Vec::new(),
+            ..measuring.clone()
+        };
+        let output = base_output(&measuring.output);
+        let wish = Wish {
+            name: "base",
+            base: Some(&candidate.results.suite),
+            missing_tools: MissingTools::LeftOut,
+            output: &output,
+        };
+        let mut base_arm =
+            measure::prepare_arm(&mut run, &all_tools, &base.server, &with_tools, &wish).await?;
+        let against = base.name.clone();
+        let id = environment::nonce();
+        for (arm, name) in [
+            (&mut base_arm, ArmName::Base),
+            (&mut candidate, ArmName::Candidate),
+        ] {
+            for job in &mut arm.results.jobs {
+                job.in_turn = Some(InTurn {
+                    id: id.clone(),
+                    arm: name,
+                    against: against.clone(),
+                    most_pairs,
+                });
+            }
+        }
+        for job in &mut base_arm.results.jobs {
+            job.commit.clone_from(&base.commit);
+        }
+        let removed = base.removed_tools.iter().map(|tool| removed(tool));
+        base_arm.results.suite.scenarios.extend(removed);
+        let sequence = Sequence::new(gate::gating_figures(&candidate.results.suite), most_pairs);
+        Ok(Self {
+            run,
+            base: base_arm,
+            candidate,
+            against,
+            sequence,
+            pairs: 0,
+            longest: Duration::ZERO,
+            _tree: base,
+        })
+    }
+
+    /// Measures until everything is decided, the most pairs are reached, or the time is used up.
+    pub(super) async fn measure(&mut self, policy: &GateConfig) -> Result<Early, Error> {
+        match self.measure_all(policy).await? {
+            ControlFlow::Continue(()) => Ok(None),
+            ControlFlow::Break(early) => Ok(early),
+        }
+    }
+
+    async fn measure_all(&mut self, policy: &GateConfig) -> Result<Flow, Error> {
+        let everything = [&self.base, &self.candidate].map(|arm| arm.plan.suite.scenarios.clone());
+        let looks = self.sequence.looks().to_vec();
+        let most = looks.last().copied().unwrap_or_default();
+        for number in 1..=most {
+            if number > 1 && self.must_confirm_now() {
+                self.run
+                    .say("the time is nearly used up: no more planned pairs");
+                break;
+            }
+            let part = Part::Round { number, of: most };
+            if let stop @ ControlFlow::Break(_) = self.pair(Phase::Measure, part).await? {
+                return Ok(stop);
+            }
+            if looks.contains(&number) && number < most {
+                let judgement = self.so_far(policy);
+                match turns::still_open(&judgement, &self.candidate.results.suite) {
+                    Some(open) => self.keep_only(&everything, &open),
+                    None => break,
+                }
+            }
+        }
+        if let stop @ ControlFlow::Break(_) = self.soaks_and_loads(Phase::Measure).await? {
+            return Ok(stop);
+        }
+        let judgement = self.so_far(policy);
+        let to_confirm = turns::to_confirm(&judgement, &self.candidate.results.suite);
+        let flow = match to_confirm {
+            Some(alarmed) => {
+                self.keep_only(&everything, &alarmed);
+                self.confirm(&judgement).await?
+            }
+            None => Flow::Continue(()),
+        };
+        Ok(flow)
+    }
+
+    async fn confirm(&mut self, judgement: &Judgement) -> Result<Flow, Error> {
+        self.run
+            .say("alarm: measuring fresh pairs that confirm or dismiss it");
+        for number in 1..=CONFIRMING_PAIRS {
+            if self.run.is_out_of_time() {
+                self.run.say("the time is used up: no more fresh pairs");
+                return Ok(Flow::Continue(()));
+            }
+            let of = CONFIRMING_PAIRS;
+            let part = Part::Round { number, of };
+            if let stop @ ControlFlow::Break(_) = self.pair(Phase::Confirm, part).await? {
+                return Ok(stop);
+            }
+        }
+        let is_growth = judgement
+            .comparisons
+            .iter()
+            .any(|c| c.metric == Metric::MemoryGrowth && c.verdict == Verdict::Regressed);
+        if is_growth && !self.run.is_out_of_time() {
+            return self.soaks(Phase::Confirm).await;
+        }
+        Ok(Flow::Continue(()))
+    }
+
+    async fn soaks_and_loads(&mut self, phase: Phase) -> Result<Flow, Error> {
+        if let stop @ ControlFlow::Break(_) = self.soaks(phase).await? {
+            return Ok(stop);
+        }
+        let of = self.candidate.loads().min(self.base.loads());
+        for number in 1..=of {
+            let part = Part::Load { number, of };
+            if let stop @ ControlFlow::Break(_) = self.pair(phase, part).await? {
+                return Ok(stop);
+            }
+        }
+        Ok(Flow::Continue(()))
+    }
+
+    async fn soaks(&mut self, phase: Phase) -> Result<Flow, Error> {
+        let of = self.candidate.soaks().min(self.base.soaks());
+        for number in 1..=of {
+            let part = Part::Soak { number, of };
+            if let stop @ ControlFlow::Break(_) = self.pair(phase, part).await? {
+                return Ok(stop);
+            }
+        }
+        Ok(Flow::Continue(()))
+    }
+
+    /// One part of each arm, one after the other.
+    async fn pair(&mut self, phase: Phase, part: Part) -> Result<Flow, Error> {
+        let began = Instant::now();
+        let seed = self.candidate.plan.suite.seed;
+        let base_first = turns::base_goes_first(seed, self.pairs);
+        for is_base in [base_first, !base_first] {
+            let arm = if is_base {
+                &mut self.base
+            } else {
+                &mut self.candidate
+            };
+            self.run.progress.of(arm.name);
+            let early = self.run.measure(arm, phase, part).await?;
+            if early.is_some() || arm.is_incomplete() {
+                return Ok(Flow::Break(early));
+            }
+        }
+        self.pairs += 1;
+        if matches!(part, Part::Round { .. }) {
+            self.longest = self.longest.max(began.elapsed());
+        }
+        Ok(Flow::Continue(()))
+    }
+
+    fn so_far(&self, policy: &GateConfig) -> Judgement {
+        let (base, candidate) = (&self.base.results, &self.candidate.results);
+        gate::judge_so_far(base, candidate, policy, &self.sequence)
+    }
+
+    /// An alarm that cannot be confirmed is no answer: its time is kept for it.
+    fn must_confirm_now(&self) -> bool {
+        self.run
+            .deadline
+            .is_over_in(self.longest * CONFIRMING_PAIRS)
+    }
+
+    fn keep_only(&mut self, everything: &[Vec<Scenario>; 2], open: &BTreeSet<String>) {
+        for (arm, all) in [&mut self.base, &mut self.candidate]
+            .into_iter()
+            .zip(everything)
+        {
+            let wanted = all.iter().filter(|s| open.contains(&s.record.name));
+            arm.plan.suite.scenarios = wanted.cloned().collect();
+        }
+    }
+}
+
+/// The base's files and both builds.
+async fn ready(
+    run: &mut Run,
+    measuring: &Measuring,
+    wanted: Wanted,
+    loaded: &Loaded,
+    server: &ServerConfig,
+) -> Result<Base, Error> {
+    let folder = measure::folder_of(loaded);
+    let progress = &run.progress;
+    let work = async {
+        let base = match wanted {
+            Wanted::Command(command) => against::started_by(command, loaded, server),
+            Wanted::Commit { name } => {
+                let found = against::find(&name, &folder).await?;
+                progress.say(&format!("against {}", found.in_words()));
+                let base = against::check_out(found, measuring, loaded, server).await?;
+                base.build(progress).await?;
+                against::build(server, loaded.folder.as_deref(), "this work tree", progress)
+                    .await?;
+                base
+            }
+        };
+        Ok(base)
+    };
+    match run.interrupts.until(work).await {
+        Some(ready) => ready,
+        None => Err(Error::NotMeasured(
+            "interrupted before the first round".to_owned(),
+        )),
+    }
+}
+
+/// What the base has and the candidate has not, as a scenario that only the base declares.
+fn removed(tool: &str) -> ScenarioRecord {
+    ScenarioRecord {
+        name: format!("{tool}/sequential"),
+        kind: ScenarioKind::Sequential,
+        tool: Some(tool.to_owned()),
+        calls: 0,
+        concurrency: 1,
+        definition_hash: String::new(),
+        report_only: false,
+        sessions: crate::results::Sessions::Each,
+        load: None,
+    }
+}
