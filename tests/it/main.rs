@@ -28,5 +28,6 @@ mod reference;
 mod remote;
 mod rows;
 mod samples;
+mod side_by_side;
 mod survivors;
 mod tidy;
