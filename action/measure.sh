@@ -8,6 +8,7 @@ source "$GITHUB_ACTION_PATH/action/lib.sh"
 
 enter_working_directory
 words=(--prepared "$MCPGATE_DIR")
+[[ -z $MCPGATE_AGAINST ]] || words+=(--against "$MCPGATE_AGAINST")
 [[ -z $MCPGATE_CONFIG ]] || words+=(--config "$MCPGATE_CONFIG")
 if [[ -n ${MCPGATE_ARGS//[[:space:]]/} ]]; then
   # xargs takes quotes as a shell does, and expands nothing.
@@ -25,7 +26,7 @@ env -u GITHUB_TOKEN -u GH_TOKEN -u GITHUB_PAT \
   -u ACTIONS_RUNTIME_TOKEN -u ACTIONS_RUNTIME_URL -u ACTIONS_RESULTS_URL -u ACTIONS_CACHE_URL \
   -u ACTIONS_ID_TOKEN_REQUEST_TOKEN -u ACTIONS_ID_TOKEN_REQUEST_URL \
   -u GITHUB_ENV -u GITHUB_OUTPUT -u GITHUB_PATH -u GITHUB_STATE -u GITHUB_STEP_SUMMARY \
-  -u MCPGATE_ARGS -u MCPGATE_DIR \
+  -u MCPGATE_AGAINST -u MCPGATE_ARGS -u MCPGATE_DIR \
   "$MCPGATE" compare "${words[@]}" || code=$?
 # On a line of its own, wherever the output ended.
 printf '\n::%s::\n' "$stop"

@@ -19,6 +19,9 @@ use crate::{
 /// The commit that this work tree's branch left the main branch at.
 pub(super) const MERGE_BASE: &str = "merge-base";
 
+/// The same where `[server]` says how another commit is built, else nothing.
+pub(super) const AUTO: &str = "auto";
+
 /// What the user wants to be compared with.
 #[derive(Debug, Clone)]
 pub(super) enum Wanted {
@@ -26,6 +29,8 @@ pub(super) enum Wanted {
     Commit {
         /// `main`, `merge-base`, a tag, a commit.
         name: String,
+        /// Where it is known already.
+        sha: Option<String>,
     },
     /// A server that a command starts.
     Command(Vec<String>),
@@ -66,14 +71,16 @@ pub(super) fn command(line: &str) -> Result<Wanted, Error> {
 }
 
 /// Finds the commit that `name` stands for, in the clone that `folder` lies in.
-pub(super) async fn find(name: &str, folder: &Path) -> Result<Found, Error> {
+pub(super) async fn find(name: &str, known: Option<String>, folder: &Path) -> Result<Found, Error> {
     let git = Git::new(folder);
     let top = git.top().await.map_err(|problem| {
         Error::Usage(format!(
             "--against needs a git work tree to take another commit's files from: {problem}"
         ))
     })?;
-    let sha = if name == MERGE_BASE {
+    let sha = if let Some(sha) = known {
+        sha
+    } else if name == MERGE_BASE {
         let branch = git.default_branch().await.ok_or_else(|| {
             Error::Usage(
                 "--against merge-base: the clone has neither origin/HEAD nor a branch main or master: \

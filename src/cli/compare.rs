@@ -5,23 +5,26 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::{
-    against::{self, Wanted},
+    against::{self, AUTO, MERGE_BASE, Wanted},
     files::{self, BASELINE, CONFIG, Loaded},
     measure::{self, CONFIRMING_ROUNDS},
     options::{self, Format, Measuring, Printing},
     session::{Early, Session},
-    side_by_side::SideBySide,
+    side_by_side::{Obstacle, SideBySide},
 };
 use crate::{
     environment,
     error::Error,
     gate::{self, Judgement, turns},
-    github::prepared::Folder,
+    github::prepared::{Folder, Prepared},
     report::{self, AcceptIn, Context, DAYS_TO_ACCEPT, Drift, Report},
     results::{Phase, Results},
     store,
     suite::{Config, GateConfig, ServerConfig},
 };
+
+/// `--against`: only the committed baseline.
+const NONE: &str = "none";
 
 /// Measure and compare, or compare two files.
 #[derive(Debug, Args)]
@@ -31,6 +34,8 @@ pub(super) struct Arguments {
     files: Vec<PathBuf>,
     /// Compare with another commit's server, built in a work tree of its own and measured in turn
     /// with this one: `main`, a tag, a commit, or `merge-base`, where this branch left the main one.
+    /// `auto`: merge-base where [server] has a `build`, and the baseline where that fails or there is
+    /// none. `none`: the baseline.
     #[arg(long, value_name = "REF", conflicts_with = "files")]
     against: Option<String>,
     /// Compare with the server that this command starts, measured in turn with this one.
@@ -67,22 +72,66 @@ async fn compare(arguments: Arguments, prepared: Option<&Folder>) -> Result<u8, 
     if let [base, candidate] = &arguments.files[..] {
         return compare_files(base, candidate, &loaded.config, &arguments.printing);
     }
-    let wanted = wanted(&arguments)?;
-    let stored = Stored::find(&arguments, prepared, &mut loaded)?;
+    let record = prepared.map(Folder::read).transpose()?;
+    let stored = Stored::find(&arguments, prepared.zip(record.as_ref()), &mut loaded)?;
     let server = measure::merge(&arguments.measuring, &mut loaded)?;
-    match wanted {
-        Some(wanted) => with_another(&arguments, wanted, &mut loaded, &server, &stored).await,
-        None => with_stored(&arguments, &loaded, &server, &stored).await,
+    let Some(wanted) = wanted(&arguments, record.as_ref(), &server)? else {
+        return with_stored(&arguments, &loaded, &server, &stored, None).await;
+    };
+    let planned = loaded.config.suite.rounds;
+    let baseline = stored.baseline.as_ref();
+    let measuring = &arguments.measuring;
+    match SideBySide::prepare(measuring, wanted, &mut loaded, &server, baseline).await {
+        Ok(both) => with_another(&arguments, both, &loaded.config, &stored).await,
+        Err(Obstacle::Base(error)) if is_auto(&arguments) => {
+            let note = format!("the base could not be measured, so the baseline decides: {error}");
+            options::say(&format!("note: {note}"));
+            loaded.config.suite.rounds = planned;
+            with_stored(&arguments, &loaded, &server, &stored, Some(note)).await
+        }
+        Err(obstacle) => Err(obstacle.into()),
     }
 }
 
+fn is_auto(arguments: &Arguments) -> bool {
+    arguments.against.as_deref() == Some(AUTO)
+}
+
 /// The server to be measured in turn, where there is to be one.
-fn wanted(arguments: &Arguments) -> Result<Option<Wanted>, Error> {
+fn wanted(
+    arguments: &Arguments,
+    record: Option<&Prepared>,
+    server: &ServerConfig,
+) -> Result<Option<Wanted>, Error> {
     if let Some(line) = &arguments.base_command {
         return against::command(line).map(Some);
     }
-    let name = arguments.against.clone();
-    Ok(name.map(|name| Wanted::Commit { name }))
+    let Some(name) = &arguments.against else {
+        return Ok(None);
+    };
+    if name == NONE {
+        return Ok(None);
+    }
+    if name != AUTO && name != MERGE_BASE {
+        let (name, sha) = (name.clone(), None);
+        return Ok(Some(Wanted::Commit { name, sha }));
+    }
+    // A server that nothing builds may be anything on this machine but the other commit's.
+    if name == AUTO && (server.build.is_none() || server.command.is_none()) {
+        return Ok(None);
+    }
+    Ok(match record {
+        // A push: what it is measured for is the baseline.
+        Some(record) if record.base_sha == record.head_sha => None,
+        Some(record) => Some(Wanted::Commit {
+            name: "the base".to_owned(),
+            sha: Some(record.base_sha.clone()),
+        }),
+        None => Some(Wanted::Commit {
+            name: MERGE_BASE.to_owned(),
+            sha: None,
+        }),
+    })
 }
 
 /// The committed baseline.
@@ -95,15 +144,14 @@ struct Stored {
 impl Stored {
     fn find(
         arguments: &Arguments,
-        prepared: Option<&Folder>,
+        prepared: Option<(&Folder, &Prepared)>,
         loaded: &mut Loaded,
     ) -> Result<Self, Error> {
-        if let Some(folder) = prepared {
-            let record = folder.read()?;
-            loaded.config.gate = folder.policy(&record)?;
+        if let Some((folder, record)) = prepared {
+            loaded.config.gate = folder.policy(record)?;
             return Ok(Self {
-                baseline: folder.base(&record)?,
-                path: PathBuf::from(record.baseline_path),
+                baseline: folder.base(record)?,
+                path: PathBuf::from(&record.baseline_path),
             });
         }
         let path = usual_or_named(arguments.baseline.as_deref(), loaded);
@@ -122,10 +170,14 @@ async fn with_stored(
     loaded: &Loaded,
     server: &ServerConfig,
     stored: &Stored,
+    note: Option<String>,
 ) -> Result<u8, Error> {
     let measuring = &arguments.measuring;
     let base = stored.baseline.as_ref();
     let mut session = measure::prepare(measuring, server, loaded, base).await?;
+    for job in &mut session.arm.results.jobs {
+        job.notes.extend(note.clone());
+    }
     if base.is_none() {
         session.run.say(&format!(
             "there is no baseline at {} yet: measuring without one",
@@ -161,15 +213,12 @@ async fn with_stored(
 /// Measures two servers in turn; the committed baseline shows the drift.
 async fn with_another(
     arguments: &Arguments,
-    wanted: Wanted,
-    loaded: &mut Loaded,
-    server: &ServerConfig,
+    mut both: SideBySide,
+    config: &Config,
     stored: &Stored,
 ) -> Result<u8, Error> {
     let measuring = &arguments.measuring;
     let baseline = stored.baseline.as_ref();
-    let mut both = SideBySide::prepare(measuring, wanted, loaded, server, baseline).await?;
-    let config = &loaded.config;
     let early = both.measure(&config.gate).await?;
     both.run.progress.finish();
     let (base, candidate) = (&both.base, &both.candidate);

@@ -198,6 +198,7 @@ pub(super) fn begin(measuring: &Measuring, max_time: Duration) -> Result<Run, Er
         samples,
         progress,
         interrupts,
+        was_interrupted: false,
         _guard: guard,
     })
 }
@@ -244,6 +245,7 @@ pub(super) async fn prepare_arm(
         deadline,
         progress,
         interrupts,
+        was_interrupted,
         ..
     } = run;
     let folder = loaded.folder.as_deref();
@@ -287,9 +289,12 @@ pub(super) async fn prepare_arm(
              fewer tools",
             humantime::format_duration(max_time)
         ))),
-        None => Err(Error::NotMeasured(
-            "interrupted before the first round".to_owned(),
-        )),
+        None => {
+            *was_interrupted = true;
+            Err(Error::NotMeasured(
+                "interrupted before the first round".to_owned(),
+            ))
+        }
     };
     let (about, tools, left_out, trials) = probed.map_err(|error| match mask.error(error) {
         Error::NotMeasured(text) => {

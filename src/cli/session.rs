@@ -31,6 +31,8 @@ pub(super) struct Run {
     pub progress: Progress,
     /// What may end the run.
     pub interrupts: Interrupts,
+    /// Whether something did before the first round.
+    pub was_interrupted: bool,
     /// Ends the servers if mcpgate is killed.
     pub _guard: Option<Guard>,
 }

@@ -46,6 +46,28 @@ pub(super) struct SideBySide {
     _tree: Base,
 }
 
+/// Why two servers cannot be measured in turn.
+pub(super) enum Obstacle {
+    /// The base has no files, cannot be built, or does not start.
+    Base(Error),
+    /// Nothing that another base would change.
+    Other(Error),
+}
+
+impl From<Error> for Obstacle {
+    fn from(error: Error) -> Self {
+        Self::Other(error)
+    }
+}
+
+impl From<Obstacle> for Error {
+    fn from(obstacle: Obstacle) -> Self {
+        match obstacle {
+            Obstacle::Base(error) | Obstacle::Other(error) => error,
+        }
+    }
+}
+
 /// Whether measuring goes on.
 type Flow = ControlFlow<Early>;
 
@@ -77,13 +99,13 @@ impl SideBySide {
         loaded: &mut Loaded,
         server: &ServerConfig,
         stored: Option<&Results>,
-    ) -> Result<Self, Error> {
+    ) -> Result<Self, Obstacle> {
         if server.command.is_none() {
-            return Err(Error::Usage(
+            return Err(Obstacle::Other(Error::Usage(
                 "two servers can be measured in turn only where mcpgate starts both: give the \
                  server's command beside its url"
                     .to_owned(),
-            ));
+            )));
         }
         let most_pairs = most_pairs(&loaded.config.suite);
         loaded.config.suite.rounds = Some(2 * USUAL_PAIRS);
@@ -118,8 +140,12 @@ impl SideBySide {
             missing_tools: MissingTools::LeftOut,
             output: &output,
         };
-        let mut base_arm =
-            measure::prepare_arm(&mut run, &all_tools, &base.server, &with_tools, &wish).await?;
+        let prepared =
+            measure::prepare_arm(&mut run, &all_tools, &base.server, &with_tools, &wish).await;
+        let mut base_arm = prepared.map_err(|error| match run.was_interrupted {
+            true => Obstacle::Other(error),
+            false => Obstacle::Base(error),
+        })?;
         let against = base.name.clone();
         let id = environment::nonce();
         for (arm, name) in [
@@ -301,17 +327,21 @@ async fn ready(
     wanted: Wanted,
     loaded: &Loaded,
     server: &ServerConfig,
-) -> Result<Base, Error> {
+) -> Result<Base, Obstacle> {
     let folder = measure::folder_of(loaded);
     let progress = &run.progress;
     let work = async {
         let base = match wanted {
             Wanted::Command(command) => against::started_by(command, loaded, server),
-            Wanted::Commit { name } => {
-                let found = against::find(&name, &folder).await?;
-                progress.say(&format!("against {}", found.in_words()));
-                let base = against::check_out(found, measuring, loaded, server).await?;
-                base.build(progress).await?;
+            Wanted::Commit { name, sha } => {
+                let base = async {
+                    let found = against::find(&name, sha, &folder).await?;
+                    progress.say(&format!("against {}", found.in_words()));
+                    let base = against::check_out(found, measuring, loaded, server).await?;
+                    base.build(progress).await?;
+                    Ok(base)
+                };
+                let base = base.await.map_err(Obstacle::Base)?;
                 against::build(server, loaded.folder.as_deref(), "this work tree", progress)
                     .await?;
                 base
@@ -321,9 +351,9 @@ async fn ready(
     };
     match run.interrupts.until(work).await {
         Some(ready) => ready,
-        None => Err(Error::NotMeasured(
+        None => Err(Obstacle::Other(Error::NotMeasured(
             "interrupted before the first round".to_owned(),
-        )),
+        ))),
     }
 }
 

@@ -76,20 +76,19 @@ pub(super) fn pairs(
             .iter()
             .filter(|r| metric != Metric::PeakMemory || is_full(r, &full))
             .filter_map(|r| Some(((r.index, r.phase), figure(r, source, metric)?)));
-        found.collect::<Vec<_>>()
+        found.collect::<BTreeMap<_, _>>()
     };
     let base = figures(base);
-    let mut both: Vec<(u32, Phase, f64)> = figures(candidate)
+    let both: Vec<(Phase, f64)> = figures(candidate)
         .into_iter()
-        .filter_map(|((index, phase), candidate)| {
-            let (_, base) = base.iter().find(|(key, _)| *key == (index, phase))?;
-            Some((index, phase, (candidate / base).ln()))
+        .filter_map(|(key, candidate)| {
+            let base = base.get(&key)?;
+            Some((key.1, (candidate / base).ln()))
         })
         .collect();
-    both.sort_by_key(|(index, ..)| *index);
     let of = |wanted: Phase| {
-        let those = both.iter().filter(|(_, phase, _)| *phase == wanted);
-        those.map(|(.., ratio)| *ratio).collect()
+        let those = both.iter().filter(|(phase, _)| *phase == wanted);
+        those.map(|(_, ratio)| *ratio).collect()
     };
     Pairs {
         planned: of(Phase::Measure),

@@ -62,6 +62,7 @@ fn with_mcpgate(body: &str) -> Project {
             ("MCPGATE_WORKING_DIRECTORY", "."),
             ("MCPGATE_CONFIG", ""),
             ("MCPGATE_BASELINE", ""),
+            ("MCPGATE_AGAINST", ""),
             ("MCPGATE_ARGS", ""),
         ],
     )
@@ -139,6 +140,10 @@ fn arguments_are_split_and_never_expanded() {
     let project = with_mcpgate("").env("MCPGATE_ARGS", " \n ");
     step(&project, "measure").code(0);
     assert_eq!(arguments(&project).len(), 3);
+
+    let project = with_mcpgate("").env("MCPGATE_AGAINST", "$(id) a");
+    step(&project, "measure").code(0);
+    assert_eq!(arguments(&project)[3..], ["--against", "$(id) a"]);
 }
 
 #[test]

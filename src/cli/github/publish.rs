@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 
 use crate::{
-    cli::options,
+    cli::{options, side_by_side::base_output},
     environment,
     error::{Error, exit_code},
-    gate::{self, Finding, Judgement, Severity, Verdict},
+    gate::{self, Finding, Severity, Verdict, sequence::Sequence, turns},
     github::{
         annotation::annotations,
         api::Api,
@@ -18,8 +18,8 @@ use crate::{
         runner::Runner,
         sticky::{self, Posted},
     },
-    report::{self, AcceptIn, Context, DAYS_TO_ACCEPT, Report},
-    results::Results,
+    report::{self, AcceptIn, Context, DAYS_TO_ACCEPT, Drift, Report},
+    results::{Job, Results},
     store,
 };
 
@@ -178,13 +178,21 @@ fn said(arguments: &Arguments, folder: &Folder, prepared: &Prepared) -> Result<S
     }
     let results = store::read_results(path)?;
     let policy = folder.policy(prepared)?;
-    let base = folder.base(prepared)?;
-    let judgement = match &base {
-        Some(base) => gate::judge(base, &results, &policy),
-        None => gate::judge_alone(&results, &policy),
-    };
+    let baseline = folder.base(prepared)?;
     let accepted = folder.accepted(prepared)?;
-    let mut judgement = gate::accept(judgement, &accepted, &environment::today(), &policy);
+    let accept = |judgement| gate::accept(judgement, &accepted, &environment::today(), &policy);
+    let other = measured_in_turn(path, &results)?;
+    let by_baseline = baseline
+        .as_ref()
+        .map(|baseline| accept(gate::judge(baseline, &results, &policy)));
+    let (mut judgement, drift) = match (&other, by_baseline) {
+        (Some((base, sequence)), drift) => (
+            accept(gate::judge_in_turn(base, &results, &policy, sequence)),
+            drift,
+        ),
+        (None, Some(judgement)) => (judgement, None),
+        (None, None) => (accept(gate::judge_alone(&results, &policy)), None),
+    };
     for note in &prepared.notes {
         judgement.findings.push(Finding {
             severity: Severity::Note,
@@ -193,46 +201,72 @@ fn said(arguments: &Arguments, folder: &Folder, prepared: &Prepared) -> Result<S
         });
     }
     let config_text = folder.head()?;
-    Ok(judged(
-        arguments,
-        prepared,
-        (path, &results),
-        base.as_ref(),
-        &judgement,
-        &config_text,
-    ))
-}
-
-fn judged(
-    arguments: &Arguments,
-    prepared: &Prepared,
-    (path, results): (&Path, &Results),
-    base: Option<&Results>,
-    judgement: &Judgement,
-    config_text: &str,
-) -> Said {
-    let config_text = Some(config_text).filter(|text| !text.is_empty());
-    let key = Some(&arguments.comment_key).filter(|key| *key != DEFAULT_KEY);
+    let against = match &other {
+        Some((base, _)) => Some(base),
+        None => baseline.as_ref(),
+    };
     let report = Report {
-        candidate: results,
-        base,
-        judgement,
-        drift: None,
+        candidate: &results,
+        base: against,
+        judgement: &judgement,
+        drift: baseline
+            .as_ref()
+            .zip(drift.as_ref())
+            .map(|(baseline, judgement)| Drift {
+                baseline,
+                judgement,
+                path: Some(prepared.baseline_path.clone()),
+            }),
         context: Context {
-            command_to_reproduce: Some("mcpgate compare".to_owned()),
+            command_to_reproduce: Some(match other {
+                Some(_) => "mcpgate compare --against merge-base".to_owned(),
+                None => "mcpgate compare".to_owned(),
+            }),
             // A path of the runner's own says nothing to whoever reads the comment, which links to
             // the run and its artifacts.
             results_path: None,
-            baseline_path: Some(prepared.baseline_path.clone()),
-            against: None,
+            baseline_path: match other {
+                Some(_) => None,
+                None => Some(prepared.baseline_path.clone()),
+            },
+            against: other.as_ref().map(|_| "the base".to_owned()),
             duration: None,
-            key: key.cloned(),
+            key: Some(&arguments.comment_key)
+                .filter(|key| *key != DEFAULT_KEY)
+                .cloned(),
             accept_in: Some(AcceptIn {
                 config_path: prepared.config_path.clone(),
                 until: environment::day_in(DAYS_TO_ACCEPT),
             }),
         },
     };
+    Ok(judged(arguments, prepared, path, &report, &config_text))
+}
+
+/// The base's results beside the candidate's, where the two were measured in turn.
+fn measured_in_turn(
+    path: &Path,
+    candidate: &Results,
+) -> Result<Option<(Results, Sequence)>, Error> {
+    let is_one = |job: &Job| job.in_turn.is_some();
+    let beside = base_output(path);
+    if !candidate.jobs.iter().any(is_one) || !beside.is_file() {
+        return Ok(None);
+    }
+    let base = store::read_results(&beside)?;
+    let sequence = turns::measured_in_turn(&base, candidate).map(|(sequence, _)| sequence);
+    Ok(sequence.map(|sequence| (base, sequence)))
+}
+
+fn judged(
+    arguments: &Arguments,
+    prepared: &Prepared,
+    path: &Path,
+    report: &Report<'_>,
+    config_text: &str,
+) -> Said {
+    let config_text = Some(config_text).filter(|text| !text.is_empty());
+    let judgement = report.judgement;
     let exit_code = match arguments.fail_on {
         FailOn::Never => exit_code::OK,
         FailOn::Inconclusive
@@ -246,13 +280,9 @@ fn judged(
     Said {
         verdict: word(judgement.verdict),
         exit_code,
-        short: report::markdown(&report),
-        whole: report::whole_markdown(&report),
-        annotations: annotations(
-            &report::remarks(&report),
-            &prepared.config_path,
-            config_text,
-        ),
+        short: report::markdown(report),
+        whole: report::whole_markdown(report),
+        annotations: annotations(&report::remarks(report), &prepared.config_path, config_text),
         results: Some(path.to_owned()),
     }
 }

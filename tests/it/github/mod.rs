@@ -2,6 +2,7 @@
 
 mod act;
 mod action;
+mod compares;
 mod contract;
 mod decides;
 mod hub;
