@@ -34,7 +34,7 @@ pub(super) struct Arguments {
     files: Vec<PathBuf>,
     /// Compare with another commit's server, built in a work tree of its own and measured in turn
     /// with this one: `main`, a tag, a commit, or `merge-base`, where this branch left the main one.
-    /// `auto`: merge-base where [server] has a `build`, and the baseline where that fails or there is
+    /// `auto`: merge-base where `[server]` has a `build`, and the baseline where that fails or there is
     /// none. `none`: the baseline.
     #[arg(long, value_name = "REF", conflicts_with = "files")]
     against: Option<String>,

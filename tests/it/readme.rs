@@ -61,7 +61,7 @@ fn every_input_and_output_of_the_action_is_described() {
             .collect()
     };
     let keys = [keys_of("inputs"), keys_of("outputs")].concat();
-    assert_eq!(keys.len(), 14 + 6, "{keys:?}");
+    assert_eq!(keys.len(), 15 + 7, "{keys:?}");
     for key in keys {
         assert!(docs.contains(&format!("| `{key}` | ")), "{key}");
     }

@@ -84,6 +84,8 @@ struct Said {
     whole: String,
     annotations: Vec<Annotation>,
     results: Option<PathBuf>,
+    /// Those of the other arm, where two were measured in turn.
+    base_results: Option<PathBuf>,
 }
 
 pub(super) async fn run(arguments: &Arguments) -> Result<u8, Error> {
@@ -116,11 +118,15 @@ pub(super) async fn run(arguments: &Arguments) -> Result<u8, Error> {
         }
     };
     if let Some(output) = &runner.output {
-        let results = said.results.as_ref().map(|path| path.display().to_string());
+        let path = |path: &Option<PathBuf>| {
+            let path = path.as_ref().map(|path| path.display().to_string());
+            path.unwrap_or_default()
+        };
         let outputs = [
             ("verdict", said.verdict.to_owned()),
             ("exit-code", said.exit_code.to_string()),
-            ("results", results.unwrap_or_default()),
+            ("results", path(&said.results)),
+            ("base-results", path(&said.base_results)),
             ("report", folder.report().display().to_string()),
             ("comment-url", url),
         ];
@@ -284,6 +290,7 @@ fn judged(
         whole: report::whole_markdown(report),
         annotations: annotations(&report::remarks(report), &prepared.config_path, config_text),
         results: Some(path.to_owned()),
+        base_results: report.context.against.as_ref().map(|_| base_output(path)),
     }
 }
 
@@ -312,6 +319,7 @@ fn failed(exit_code: u8, why: &str) -> Said {
             message: why.to_owned(),
         }],
         results: None,
+        base_results: None,
     }
 }
 

@@ -62,6 +62,11 @@ fn the_base_decides_and_the_baseline_shows_the_drift() {
     // Both are slower than the baseline: that is no fault of this pull request.
     let drifted = both(&hub, scaled(400), scaled(404));
     publish(&drifted, &[]).code(0);
+    let outputs = drifted.read("outputs");
+    assert!(
+        outputs.contains(&format!("{DIR}/results.base.json")),
+        "{outputs}"
+    );
     let text = comment(&hub);
     assert!(text.starts_with("**✅ mcpgate: pass**"), "{text}");
     assert!(
