@@ -8,11 +8,13 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+mod calibration;
 mod load;
 mod machine;
 mod memory;
 mod turn;
 
+pub use calibration::{CalibratedFigure, Calibration, Control};
 pub use load::{ExecutorName, LoadRecord, LoadSample, StageRecord, StageSample};
 pub use machine::Environment;
 pub use memory::{ProcessMemory, TreeMemory};
@@ -408,6 +410,28 @@ impl Sample {
     #[must_use]
     pub fn was_given_up(&self, planned: u32) -> bool {
         was_given_up(self.calls, self.successes, &self.errors, planned)
+    }
+
+    /// Makes every time in it `factor` times as long, as if each answer had taken that much longer.
+    pub fn slow_down(&mut self, factor: f64) {
+        let slower = |ns: &mut u64| {
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "saturates, and a time that long is wrong anyway"
+            )]
+            let longer = (*ns as f64 * factor.max(0.0)).round() as u64;
+            *ns = longer;
+        };
+        let latencies = [&mut self.wall, &mut self.adjusted, &mut self.first_byte];
+        for latency in latencies.into_iter().flatten() {
+            slower(&mut latency.p50_ns);
+            latency.p95_ns.iter_mut().for_each(slower);
+            latency.p99_ns.iter_mut().for_each(slower);
+            slower(&mut latency.max_ns);
+        }
+        slower(&mut self.duration_ns);
+        self.cpu_per_call_ns.iter_mut().for_each(slower);
     }
 
     /// Successful calls per second; 0 if nothing was measured.

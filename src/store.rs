@@ -18,7 +18,7 @@ use serde_json::Value;
 use crate::{
     error::Error,
     process::output::printable,
-    results::{Results, SCHEMA_VERSION},
+    results::{Calibration, Results, SCHEMA_VERSION},
 };
 
 /// Largest results file that is read.
@@ -30,7 +30,7 @@ const MOST_SCENARIOS: usize = 10_000;
 const MOST_SCENARIO_ROUNDS: usize = 10_000_000;
 
 /// Lists whose elements are one line each, so that a baseline's diff can be read in review.
-const ONE_LINE_EACH: [&str; 3] = ["rounds", "soaks", "stages"];
+const ONE_LINE_EACH: [&str; 4] = ["rounds", "soaks", "stages", "figures"];
 
 /// Reads a results or baseline file.
 ///
@@ -60,6 +60,51 @@ fn unreadable(error: &io::Error) -> String {
         ),
         _ => format!("cannot be read: {error}"),
     }
+}
+
+/// Reads a calibration; `None` if there is no such file.
+///
+/// # Errors
+/// [`Error::ResultsFile`] as [`read_results`].
+pub fn read_calibration(path: &Path) -> Result<Option<Calibration>, Error> {
+    let refuse = |problem: String| Error::ResultsFile {
+        path: path.to_owned(),
+        problem,
+    };
+    let bytes = match read_bounded(path, LARGEST_FILE) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(refuse(unreadable(&error))),
+    };
+    let calibration: Calibration = serde_json::from_slice(&bytes).map_err(|error| {
+        refuse(format!(
+            "not a calibration that this version can read: {}; `mcpgate calibrate` writes a new one \
+             once this is gone",
+            printable(&error.to_string())
+        ))
+    })?;
+    if calibration.schema_version != SCHEMA_VERSION {
+        return Err(refuse(format!(
+            "it is of schema {}, and this is mcpgate {}, schema {SCHEMA_VERSION}",
+            calibration.schema_version,
+            env!("CARGO_PKG_VERSION")
+        )));
+    }
+    Ok(Some(calibration))
+}
+
+/// A calibration as stable text: keys sorted, one figure a line.
+#[must_use]
+pub fn calibration_text(calibration: &Calibration) -> String {
+    stable_text(calibration)
+}
+
+/// Writes a calibration, atomically.
+///
+/// # Errors
+/// As [`write_atomic`].
+pub fn write_calibration(path: &Path, calibration: &Calibration) -> Result<(), Error> {
+    write_atomic(path, calibration_text(calibration).as_bytes())
 }
 
 /// Reads a text file; `None` if there is no such file.
@@ -180,9 +225,13 @@ pub fn parse_results(bytes: &[u8]) -> Result<Results, String> {
 /// produces, become absent).
 #[must_use]
 pub fn to_stable_text(results: &Results) -> String {
+    stable_text(results)
+}
+
+fn stable_text(file: &impl serde::Serialize) -> String {
     let mut text = String::new();
     // Types whose keys are strings always become a value.
-    let value = serde_json::to_value(results).unwrap_or(Value::Null);
+    let value = serde_json::to_value(file).unwrap_or(Value::Null);
     write_value(&mut text, &value, Layout::Lines(0));
     text.push('\n');
     text

@@ -398,6 +398,7 @@ pub(super) async fn prepare_arm(
         failed,
         output: wish.output.to_owned(),
         mask,
+        slowed_by: None,
     })
 }
 

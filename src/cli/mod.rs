@@ -7,6 +7,7 @@
 mod against;
 mod base_tree;
 mod baseline;
+mod calibrate;
 mod choose;
 mod compare;
 mod demo;
@@ -58,6 +59,8 @@ enum Verb {
     Run(run::Arguments),
     /// Measure and compare with the baseline, or compare two results files.
     Compare(compare::Arguments),
+    /// Compare a server with itself: how often the gate errs, and what it can see.
+    Calibrate(calibrate::Arguments),
     /// Work with the committed baseline.
     Baseline(baseline::Arguments),
     /// Steps of a GitHub workflow, around `compare --prepared`.
@@ -87,6 +90,7 @@ pub fn main() -> ExitCode {
         Verb::Schema => schema::run(),
         Verb::Demo(arguments) => on_one_thread(demo::run(arguments)),
         Verb::Run(arguments) => on_one_thread(run::run(arguments)),
+        Verb::Calibrate(arguments) => on_one_thread(calibrate::run(arguments)),
         Verb::Compare(arguments) => on_one_thread(compare::run(arguments)),
         Verb::Github(arguments) => on_one_thread(github::run(arguments)),
         Verb::Baseline(arguments) => baseline::run(arguments),

@@ -15,7 +15,12 @@ use crate::{
     error::Error,
     process::Guard,
     results::{Phase, Results, Sample},
-    runner::{self, Plan, deadline::Deadline, event::Event},
+    runner::{
+        self, Plan,
+        deadline::Deadline,
+        event::Event,
+        pair::{PairFailure, Side, run_pair},
+    },
     suite::ToolCall,
 };
 
@@ -53,6 +58,15 @@ pub(super) struct Arm {
     pub output: PathBuf,
     /// Hides secrets in what the server says.
     pub mask: Mask,
+    /// By what factor its times are made longer, to see whether that is found.
+    pub slowed_by: Option<f64>,
+}
+
+fn rounds_in_words(rounds: usize) -> String {
+    match rounds {
+        1 => "1 round".to_owned(),
+        rounds => format!("{rounds} rounds"),
+    }
 }
 
 /// One server that is measured alone.
@@ -81,6 +95,64 @@ impl Arm {
     /// How many groups of loads are to be applied.
     pub(super) fn loads(&self) -> u32 {
         u32::try_from(self.plan.loads.len()).unwrap_or(u32::MAX)
+    }
+
+    /// How much has been measured: rounds, and rounds and loads together.
+    fn measured(&self) -> (usize, usize) {
+        let job = self.results.jobs.first();
+        job.map_or((0, 0), |job| {
+            (job.rounds.len(), job.rounds.len() + job.loads.len())
+        })
+    }
+
+    /// Marks the run as interrupted, and says so.
+    fn interrupted(&mut self) -> String {
+        let rounds = self.measured().0;
+        let said = format!("interrupted after {}", rounds_in_words(rounds));
+        for job in &mut self.results.jobs {
+            job.incomplete = Some(said.clone());
+        }
+        said
+    }
+
+    /// Writes what there is, more than `before`; says where, for the end of an error.
+    fn keep(&mut self, before: (usize, usize)) -> Result<String, Error> {
+        for job in &mut self.results.jobs {
+            if let Some(factor) = self.slowed_by {
+                let new = job.rounds.iter_mut().skip(before.0);
+                for sample in new.flat_map(|round| round.scenarios.values_mut()) {
+                    sample.slow_down(factor);
+                }
+            }
+            if let Some(first) = job.rounds.first_mut() {
+                for (name, sample) in &self.failed {
+                    first
+                        .scenarios
+                        .entry(name.clone())
+                        .or_insert_with(|| sample.clone());
+                }
+            }
+            self.mask.hide_in_job(job);
+        }
+        if !self.has_rounds() {
+            return Ok(files::still_there(&self.output));
+        }
+        files::save(&self.output, &self.results)?;
+        Ok(format!(
+            "\n  {} measured before are kept in {}",
+            rounds_in_words(self.measured().0),
+            self.output.display()
+        ))
+    }
+
+    /// An error that ends the run early.
+    fn early(&self, problem: &str, kept: &str) -> Error {
+        let of = match self.name {
+            "" => String::new(),
+            name => format!("the {name}: "),
+        };
+        let error = Error::NotMeasured(format!("{of}{problem}{kept}"));
+        self.mask.error(error)
     }
 
     /// Whether there is a round.
@@ -167,23 +239,17 @@ impl Run {
         phase: Phase,
         part: Part,
     ) -> Result<Early, Error> {
+        let before = arm.measured();
         let Some(job) = arm.results.jobs.first_mut() else {
             return Ok(None);
         };
-        let parts_before = job.rounds.len() + job.loads.len();
         let voice = self.progress.voice();
-        let progress = &mut self.progress;
-        let mask = &arm.mask;
-        let samples = &mut self.samples;
-        let mut listener = |event: Event<'_>| match event {
-            Event::Note(text) => progress.event(&Event::Note(&mask.text(text))),
-            Event::Latencies(latencies) => {
-                if let Some(samples) = samples {
-                    samples.add(arm.name, latencies);
-                }
-            }
-            other => progress.event(&other),
+        let mut display = Display {
+            progress: &mut self.progress,
+            samples: &mut self.samples,
         };
+        let (mask, name) = (&arm.mask, arm.name);
+        let mut listener = |event: Event<'_>| display.take(name, mask, &event);
         let work = async {
             match part {
                 Part::Round { number, of } => {
@@ -214,55 +280,123 @@ impl Run {
                 }
             }
         };
-        let what = part.name();
-        let asked = || {
-            voice.say(&format!(
-                "interrupted: finishing this {what}; once more stops at once"
-            ));
-        };
+        let asked = || voice.say(&finishing(part.name()));
         let ended = self.interrupts.whole(work, asked).await;
-        if let Some(first) = job.rounds.first_mut() {
-            for (name, sample) in &arm.failed {
-                first
-                    .scenarios
-                    .entry(name.clone())
-                    .or_insert_with(|| sample.clone());
-            }
-        }
-        let rounds = match job.rounds.len() {
-            1 => "1 round".to_owned(),
-            rounds => format!("{rounds} rounds"),
-        };
         let problem = match ended {
             Ended::Done(Ok(())) => None,
             Ended::Done(Err(failure)) | Ended::Last(Err(failure)) => Some(failure.to_string()),
-            Ended::Last(Ok(())) | Ended::Stopped => {
-                job.incomplete = Some(format!("interrupted after {rounds}"));
-                Some(format!("interrupted after {rounds}"))
+            Ended::Last(Ok(())) | Ended::Stopped => Some(arm.interrupted()),
+        };
+        let kept = arm.keep(before)?;
+        if let Some(samples) = &mut self.samples {
+            samples.keep(arm.measured() > before)?;
+        }
+        Ok(problem.map(|problem| arm.early(&problem, &kept)))
+    }
+
+    /// Measures a pair of rounds, part by part in turn; what was measured is in both results files
+    /// afterwards. Arm `first` of the two goes first.
+    pub(super) async fn measure_pair(
+        &mut self,
+        mut arms: [&mut Arm; 2],
+        first: usize,
+        phase: Phase,
+        number_of: (u32, u32),
+    ) -> Result<PairEnd, Error> {
+        let before = arms.each_ref().map(|arm| arm.measured());
+        let voice = self.progress.voice();
+        let mut display = Display {
+            progress: &mut self.progress,
+            samples: &mut self.samples,
+        };
+        let views = arms.each_ref().map(|arm| (arm.name, arm.mask.clone()));
+        let mut listener = |which: usize, event: Event<'_>| {
+            if let Some((name, mask)) = views.get(which) {
+                display.take(name, mask, &event);
             }
         };
-        arm.mask.hide_in_job(job);
-        let has_more = job.rounds.len() + job.loads.len() > parts_before;
-        let kept = if job.rounds.is_empty() {
-            files::still_there(&arm.output)
-        } else {
-            files::save(&arm.output, &arm.results)?;
-            format!(
-                "\n  {rounds} measured before are kept in {}",
-                arm.output.display()
-            )
+        let [one, other] = arms.each_mut();
+        let (Some(job), Some(other_job)) =
+            (one.results.jobs.first_mut(), other.results.jobs.first_mut())
+        else {
+            return Ok(PairEnd::Measured(None));
         };
-        if let Some(samples) = &mut self.samples {
-            samples.keep(has_more)?;
+        let sides = [
+            Side {
+                plan: &one.plan,
+                job,
+            },
+            Side {
+                plan: &other.plan,
+                job: other_job,
+            },
+        ];
+        let work = run_pair(sides, first, phase, number_of, self.deadline, &mut listener);
+        let asked = || voice.say(&finishing("pair of rounds"));
+        let ended = self.interrupts.whole(work, asked).await;
+        let (which, problem) = match ended {
+            Ended::Done(Ok(())) => (first, None),
+            Ended::Done(Err(PairFailure::NotTogether(failure))) => {
+                return Ok(PairEnd::NotTogether(failure.to_string()));
+            }
+            Ended::Done(Err(PairFailure::Of(which, failure)))
+            | Ended::Last(Err(PairFailure::Of(which, failure))) => {
+                (which, Some(failure.to_string()))
+            }
+            Ended::Last(Ok(()) | Err(PairFailure::NotTogether(_))) | Ended::Stopped => {
+                let said = arms.each_mut().map(|arm| arm.interrupted());
+                (first, said.into_iter().next())
+            }
+        };
+        let mut kept = String::new();
+        for (arm, before) in arms.iter_mut().zip(before) {
+            kept = arm.keep(before)?;
         }
-        Ok(problem.map(|problem| {
-            let of = match arm.name {
-                "" => String::new(),
-                name => format!("the {name}: "),
-            };
-            arm.mask
-                .error(Error::NotMeasured(format!("{of}{problem}{kept}")))
-        }))
+        if let Some(samples) = &mut self.samples {
+            samples.keep(
+                arms.iter()
+                    .zip(before)
+                    .all(|(arm, before)| arm.measured() > before),
+            )?;
+        }
+        let arm = arms.into_iter().nth(which);
+        let early = problem
+            .zip(arm)
+            .map(|(problem, arm)| arm.early(&problem, &kept));
+        Ok(PairEnd::Measured(early))
+    }
+}
+
+/// How a pair of rounds ended.
+pub(super) enum PairEnd {
+    /// As a round alone.
+    Measured(Early),
+    /// The two servers cannot run at the same time: why.
+    NotTogether(String),
+}
+
+fn finishing(what: &str) -> String {
+    format!("interrupted: finishing this {what}; once more stops at once")
+}
+
+/// Where events go.
+struct Display<'a> {
+    progress: &'a mut Progress,
+    samples: &'a mut Option<Samples>,
+}
+
+impl Display<'_> {
+    fn take(&mut self, arm: &'static str, mask: &Mask, event: &Event<'_>) {
+        self.progress.of(arm);
+        match event {
+            Event::Note(text) => self.progress.event(&Event::Note(&mask.text(text))),
+            Event::Latencies(latencies) => {
+                if let Some(samples) = self.samples {
+                    samples.add(arm, latencies);
+                }
+            }
+            other => self.progress.event(other),
+        }
     }
 }
 

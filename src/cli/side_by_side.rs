@@ -14,7 +14,7 @@ use super::{
     files::Loaded,
     measure::{self, Wish},
     options::Measuring,
-    session::{Arm, Early, Part, Run},
+    session::{Arm, Early, PairEnd, Part, Run},
 };
 use crate::{
     environment,
@@ -41,6 +41,8 @@ pub(super) struct SideBySide {
     sequence: Sequence,
     /// Pairs so far, of any kind: their order alternates.
     pairs: u32,
+    /// Whether rounds are measured one after the other, since the two servers cannot run at once.
+    is_apart: bool,
     /// The longest pair of rounds so far.
     longest: Duration,
     _tree: Base,
@@ -174,6 +176,7 @@ impl SideBySide {
             against,
             sequence,
             pairs: 0,
+            is_apart: has_fixed_address(server),
             longest: Duration::ZERO,
             _tree: base,
         })
@@ -273,11 +276,34 @@ impl SideBySide {
         Ok(Flow::Continue(()))
     }
 
-    /// One part of each arm, one after the other.
+    /// One part of each arm: rounds part by part in turn, where both servers can run, and else one
+    /// after the other.
     async fn pair(&mut self, phase: Phase, part: Part) -> Result<Flow, Error> {
         let began = Instant::now();
         let seed = self.candidate.plan.suite.seed;
         let base_first = turns::base_goes_first(seed, self.pairs);
+        if let (Part::Round { number, of }, false) = (part, self.is_apart) {
+            let arms = [&mut self.base, &mut self.candidate];
+            let first = usize::from(!base_first);
+            let ended = self
+                .run
+                .measure_pair(arms, first, phase, (number, of))
+                .await?;
+            match ended {
+                PairEnd::Measured(early) => {
+                    if early.is_some()
+                        || self.base.is_incomplete()
+                        || self.candidate.is_incomplete()
+                    {
+                        return Ok(Flow::Break(early));
+                    }
+                    self.pairs += 1;
+                    self.longest = self.longest.max(began.elapsed());
+                    return Ok(Flow::Continue(()));
+                }
+                PairEnd::NotTogether(why) => self.part_them(&why),
+            }
+        }
         for is_base in [base_first, !base_first] {
             let arm = if is_base {
                 &mut self.base
@@ -295,6 +321,20 @@ impl SideBySide {
             self.longest = self.longest.max(began.elapsed());
         }
         Ok(Flow::Continue(()))
+    }
+
+    /// From now on one round after the other.
+    fn part_them(&mut self, why: &str) {
+        self.is_apart = true;
+        let why = why.lines().next().unwrap_or_default();
+        let note = format!(
+            "the two servers cannot run at the same time, so whole rounds were measured in turn, which \
+             sees less: {why}"
+        );
+        self.run.say(&format!("note: {note}"));
+        for job in &mut self.candidate.results.jobs {
+            job.notes.push(self.candidate.mask.text(&note));
+        }
     }
 
     fn so_far(&self, policy: &GateConfig) -> Judgement {
@@ -355,6 +395,12 @@ async fn ready(
             "interrupted before the first round".to_owned(),
         ))),
     }
+}
+
+/// Whether a server listens where a second one could not.
+fn has_fixed_address(server: &ServerConfig) -> bool {
+    let url = server.url.as_deref();
+    url.is_some_and(|url| !url.contains("{port}"))
 }
 
 /// What the base has and the candidate has not, as a scenario that only the base declares.

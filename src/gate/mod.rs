@@ -11,6 +11,7 @@
 //! | `rule.rs` | the rule for one metric: figures in, verdict out |
 //! | [`sequence`] | side by side: after how many pairs of rounds is judged, and with what error |
 //! | [`turns`] | side by side: which arm goes first, what goes on after a look |
+//! | [`calibration`] | comparisons of a server with itself: how often the gate errs |
 //! | `hints.rs` | what the figures say about the server beside how fast it is |
 //! | `overload.rs` | where mcpgate itself set the pace |
 //! | `guard.rs` | noisy metrics beside the one that gates |
@@ -30,6 +31,7 @@ use crate::results::ScenarioRecord;
 pub mod acceptance;
 mod accepted;
 mod budget;
+pub mod calibration;
 mod comparability;
 mod compare;
 mod errors;

@@ -9,6 +9,7 @@
 //! | `details.rs` | budgets, findings, errors |
 //! | `headline.rs` | the first lines: what broke, by how much, what to do |
 //! | `accept_entry.rs` | what to add to the configuration for what got worse on purpose |
+//! | `calibration.rs` | comparisons of a server with itself |
 //! | `chart.rs` | the rounds behind the first cause, as a picture |
 //! | `provenance.rs` | what was compared with what, on which machine, how closely |
 //! | `run_model.rs` | the rows of results without a judgement |
@@ -18,6 +19,7 @@
 //! | `text.rs`, `run_text.rs`, `load_text.rs`, `markdown.rs`, `run_markdown.rs`, `load_markdown.rs`, `json.rs` | the formats |
 
 mod accept_entry;
+mod calibration;
 mod chart;
 mod details;
 mod escape;
@@ -51,6 +53,7 @@ mod text;
 
 use std::time::Duration;
 
+pub use calibration::{calibration_markdown, calibration_text};
 pub use json::{JSON_SCHEMA_VERSION, json};
 pub use markdown::{MARKDOWN_LIMIT_BYTES, failure_markdown, markdown, whole_markdown};
 pub use remarks::{Remark, remarks};

@@ -26,6 +26,8 @@ pub struct Collector {
     timeouts_in_a_row: u32,
     began: Option<Instant>,
     ended: Option<Instant>,
+    /// How long the parts took that were absorbed: what lies between them does not count.
+    parts: Duration,
     delayed_last_bytes: u32,
     /// CPU time of the server's tree over the calls.
     server_cpu_ns: Option<u64>,
@@ -110,6 +112,8 @@ impl Collector {
 
     /// Adds what a later part of the same scenario gave.
     pub fn absorb(&mut self, mut later: Self) {
+        let is_first = self.calls == 0;
+        self.parts += later.duration();
         self.calls += later.calls;
         self.delayed_last_bytes += later.delayed_last_bytes;
         self.wall_ns.append(&mut later.wall_ns);
@@ -121,9 +125,23 @@ impl Collector {
         }
         self.first_error = self.first_error.take().or(later.first_error);
         self.timeouts_in_a_row = later.timeouts_in_a_row;
-        if let (Some(began), Some(ended)) = (later.began, later.ended) {
-            self.span(began, ended);
-        }
+        let sum = |a: Option<u64>, b: Option<u64>| a.zip(b).map(|(a, b)| a.saturating_add(b));
+        (self.server_cpu_ns, self.client_cpu_ns) = if is_first {
+            (later.server_cpu_ns, later.client_cpu_ns)
+        } else {
+            (
+                sum(self.server_cpu_ns, later.server_cpu_ns),
+                sum(self.client_cpu_ns, later.client_cpu_ns),
+            )
+        };
+    }
+
+    fn duration(&self) -> Duration {
+        let own = match (self.began, self.ended) {
+            (Some(began), Some(ended)) => ended - began,
+            _ => Duration::ZERO,
+        };
+        own + self.parts
     }
 
     /// Calls counted so far.
@@ -183,10 +201,7 @@ impl Collector {
     /// The sample.
     #[must_use]
     pub fn into_sample(mut self) -> Sample {
-        let duration = match (self.began, self.ended) {
-            (Some(began), Some(ended)) => ended - began,
-            _ => Duration::ZERO,
-        };
+        let duration = self.duration();
         let is_complete = self.adjusted_ns.len() == self.wall_ns.len();
         Sample {
             calls: self.calls,

@@ -5,6 +5,7 @@
 //! | `target.rs` | a server under test, how it is started, when it is ready |
 //! | `probe.rs` | the first start: tools, identity, trial calls |
 //! | `round.rs` | one round |
+//! | `pair.rs` | a round of each of two servers, part by part in turn |
 //! | `soak.rs` | one soak |
 //! | `load.rs` | loads: virtual users, arrival rates |
 //! | `measure.rs` | the scenarios: calls in, samples out |
@@ -28,6 +29,7 @@ pub mod measure;
 #[cfg(test)]
 mod measure_tests;
 pub mod observer;
+pub mod pair;
 pub mod probe;
 pub mod round;
 pub mod soak;

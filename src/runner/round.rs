@@ -23,11 +23,11 @@ use crate::{
         param_headers::ParamHeaders,
     },
     process::{
-        ClientWait, How, MachineReading, MemorySampler, SchedulerProbe, Stopped,
+        ClientWait, How, MachineReading, MemorySampler, Reading, SchedulerProbe, Stopped,
         container_process::server_process,
         reference_work::{PageWork, ReferenceWork},
     },
-    results::{ErrorSample, Job, Measure, Phase, Round, ScenarioKind, ScenarioRecord},
+    results::{ErrorSample, Job, Measure, Phase, Round, Sample, ScenarioKind, ScenarioRecord},
     stats::adjusted::{SchedulerDelta, adjusted_latency_ns},
     suite::{Scenario, Suite},
 };
@@ -176,87 +176,229 @@ pub async fn run(
     plan: &Plan,
     phase: Phase,
     index: u32,
-    mut given_up: GivenUp,
+    given_up: GivenUp,
     findings: &mut Findings,
     listener: Listener<'_>,
 ) -> Result<Round, RunFailure> {
-    let mut reference_work = ReferenceWork::begin();
-    let mut page_work = PageWork::default();
-    page_work.look();
-    let Started {
-        mut bench,
-        memory,
-        startup,
-        machine: machine_before,
-    } = begin(plan, findings).await?;
-    let before = bench.observer.read();
-    let cpu_before = bench.observer.cpu_ns();
-    let mut scenarios = BTreeMap::new();
+    let mut round = OpenRound::begin(plan, (phase, index), given_up, findings).await?;
     for scenario in &plan.suite.scenarios {
-        if given_up.has(&scenario.record) {
-            continue;
+        if !round.has_given_up(&scenario.record) {
+            round
+                .part(scenario, Part::WHOLE, findings, listener)
+                .await?;
+            round.conclude(&scenario.record, findings, listener);
         }
+    }
+    let cpu_ns = round.server_cpu_ns();
+    round.finish(cpu_ns, findings).await
+}
+
+/// A part of a scenario's calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Part {
+    /// Counts from 0.
+    pub(super) number: u32,
+    /// How many there are; at least 1.
+    pub(super) of: u32,
+}
+
+impl Part {
+    /// All calls.
+    pub(super) const WHOLE: Self = Self { number: 0, of: 1 };
+
+    /// First call and number of calls, of so many.
+    fn of_calls(self, calls: u32) -> (u32, u32) {
+        let start = |number: u32| {
+            let share = u64::from(calls) * u64::from(number) / u64::from(self.of.max(1));
+            u32::try_from(share).unwrap_or(calls)
+        };
+        let first = start(self.number);
+        (
+            first,
+            start(self.number.saturating_add(1)).saturating_sub(first),
+        )
+    }
+}
+
+/// A round that goes on: its server runs.
+pub(super) struct OpenRound<'a> {
+    plan: &'a Plan,
+    phase: Phase,
+    index: u32,
+    given_up: GivenUp,
+    bench: Bench,
+    memory: Result<MemorySampler, String>,
+    startup: Option<(u64, Option<u64>)>,
+    machine_before: MachineReading,
+    before: Option<Reading>,
+    cpu_before: Option<u64>,
+    reference_work: ReferenceWork,
+    page_work: PageWork,
+    /// What the present scenario has given so far.
+    current: Collector,
+    scenarios: BTreeMap<String, Sample>,
+}
+
+impl<'a> OpenRound<'a> {
+    /// Starts the server.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub(super) async fn begin(
+        plan: &'a Plan,
+        (phase, index): (Phase, u32),
+        given_up: GivenUp,
+        findings: &mut Findings,
+    ) -> Result<Self, RunFailure> {
+        let reference_work = ReferenceWork::begin();
+        let mut page_work = PageWork::default();
+        page_work.look();
+        let Started {
+            mut bench,
+            memory,
+            startup,
+            machine: machine_before,
+        } = begin(plan, findings).await?;
+        let before = bench.observer.read();
+        let cpu_before = bench.observer.cpu_ns();
+        Ok(Self {
+            plan,
+            phase,
+            index,
+            given_up,
+            bench,
+            memory,
+            startup,
+            machine_before,
+            before,
+            cpu_before,
+            reference_work,
+            page_work,
+            current: Collector::default(),
+            scenarios: BTreeMap::new(),
+        })
+    }
+
+    /// Whether what a scenario calls was given up.
+    pub(super) fn has_given_up(&self, record: &ScenarioRecord) -> bool {
+        self.given_up.has(record)
+    }
+
+    /// Makes a part of a scenario's calls.
+    ///
+    /// # Errors
+    /// When the server is lost.
+    pub(super) async fn part(
+        &mut self,
+        scenario: &Scenario,
+        part: Part,
+        findings: &mut Findings,
+        listener: Listener<'_>,
+    ) -> Result<(), RunFailure> {
         let name = &scenario.record.name;
-        listener(Event::Scenario { name });
-        findings.scenario = Some(name.clone());
-        let place = format!("round {}, {name}", index + 1);
-        reference_work.look_again();
-        let mut collector = measure(plan, &mut bench, scenario)
+        if part.number == 0 {
+            listener(Event::Scenario { name });
+            findings.scenario = Some(name.clone());
+            self.reference_work.look_again();
+            self.current = Collector::default();
+        }
+        if self.current.is_hopeless() {
+            return Ok(());
+        }
+        let collector = measure(self.plan, &mut self.bench, scenario, part)
             .await
-            .map_err(|failure| failure.at(&place))?;
+            .map_err(|failure| failure.at(&format!("round {}, {name}", self.index + 1)))?;
+        if part == Part::WHOLE {
+            self.current = collector;
+        } else {
+            self.current.absorb(collector);
+        }
+        Ok(())
+    }
+
+    /// Ends a scenario.
+    pub(super) fn conclude(
+        &mut self,
+        record: &ScenarioRecord,
+        findings: &mut Findings,
+        listener: Listener<'_>,
+    ) {
+        let name = &record.name;
+        let mut collector = std::mem::take(&mut self.current);
         keep_error(findings, name, &mut collector);
-        let latencies = collector.latencies((phase, Some(index)), name);
+        let latencies = collector.latencies((self.phase, Some(self.index)), name);
         listener(Event::Latencies(&latencies));
         let sample = collector.into_sample();
-        if sample.was_given_up(scenario.record.calls) {
-            given_up.add(&scenario.record);
+        if sample.was_given_up(record.calls) {
+            self.given_up.add(record);
         }
         listener(Event::Measured {
             name,
             sample: &sample,
         });
-        scenarios.insert(name.clone(), sample);
+        self.scenarios.insert(name.clone(), sample);
     }
-    bench
-        .still_runs()
-        .await
-        .map_err(|failure| failure.at(&format!("round {}, after its last call", index + 1)))?;
-    let delta = bench.observer.since(before.as_ref());
-    let cpu = cpu_before.zip(bench.observer.cpu_ns());
-    let server_cpu_ns = cpu.map(|(before, after)| after.saturating_sub(before));
-    let machine = MachineReading::now().since(&machine_before, server_cpu_ns);
-    if let Some(problem) = bench.observer.problem() {
-        findings.adjusted = Some(Measure::NotMeasured(problem));
+
+    /// CPU time of the server since the round began.
+    pub(super) fn server_cpu_ns(&mut self) -> Option<u64> {
+        let cpu = self.cpu_before.zip(self.bench.observer.cpu_ns());
+        cpu.map(|(before, after)| after.saturating_sub(before))
     }
-    let (memory, measure) = match memory {
-        Ok(sampler) => {
-            let summary = sampler.finish();
-            let measure = summary.measure.clone();
-            (Some(summary), measure)
+
+    /// CPU time of the server since it was born.
+    pub(super) fn whole_cpu_ns(&mut self) -> Option<u64> {
+        self.bench.observer.cpu_ns()
+    }
+
+    /// Ends the server. `measured_cpu_ns`: CPU time of all servers that were measured meanwhile, which
+    /// are no load from outside.
+    ///
+    /// # Errors
+    /// When it has ended by itself.
+    pub(super) async fn finish(
+        mut self,
+        measured_cpu_ns: Option<u64>,
+        findings: &mut Findings,
+    ) -> Result<Round, RunFailure> {
+        self.bench.still_runs().await.map_err(|failure| {
+            failure.at(&format!("round {}, after its last call", self.index + 1))
+        })?;
+        let delta = self.bench.observer.since(self.before.as_ref());
+        let server_cpu_ns = self.server_cpu_ns();
+        let machine = MachineReading::now().since(&self.machine_before, measured_cpu_ns);
+        if let Some(problem) = self.bench.observer.problem() {
+            findings.adjusted = Some(Measure::NotMeasured(problem));
         }
-        Err(why) => (None, Measure::NotMeasured(why)),
-    };
-    findings.memory = Some(measure);
-    end(bench, findings).await;
-    page_work.look();
-    Ok(Round {
-        index,
-        phase,
-        startup_ns: startup.map(|(wall, _)| wall),
-        startup_adjusted_ns: startup.and_then(|(_, adjusted)| adjusted),
-        peak_memory_bytes: memory.as_ref().and_then(|memory| memory.peak_bytes),
-        processes: memory.as_ref().and_then(|memory| memory.processes),
-        memory_at_end: memory.and_then(|memory| memory.at_end),
-        server_cpu_ns,
-        server_wait_ns: delta.map(|d| d.server_wait_total_ns),
-        client_cpu_ns: Some(machine.client_cpu_ns),
-        outside_load_cores: machine.outside_load_cores,
-        steal_cores: machine.steal_cores,
-        load_average: machine_before.load_average(),
-        reference_work_ns: reference_work.quickest_ns(),
-        page_work_ns: page_work.typical_ns(),
-        scenarios,
-    })
+        let (memory, measure) = match self.memory {
+            Ok(sampler) => {
+                let summary = sampler.finish();
+                let measure = summary.measure.clone();
+                (Some(summary), measure)
+            }
+            Err(why) => (None, Measure::NotMeasured(why)),
+        };
+        findings.memory = Some(measure);
+        end(self.bench, findings).await;
+        self.page_work.look();
+        Ok(Round {
+            index: self.index,
+            phase: self.phase,
+            startup_ns: self.startup.map(|(wall, _)| wall),
+            startup_adjusted_ns: self.startup.and_then(|(_, adjusted)| adjusted),
+            peak_memory_bytes: memory.as_ref().and_then(|memory| memory.peak_bytes),
+            processes: memory.as_ref().and_then(|memory| memory.processes),
+            memory_at_end: memory.and_then(|memory| memory.at_end),
+            server_cpu_ns,
+            server_wait_ns: delta.map(|d| d.server_wait_total_ns),
+            client_cpu_ns: Some(machine.client_cpu_ns),
+            outside_load_cores: machine.outside_load_cores,
+            steal_cores: machine.steal_cores,
+            load_average: self.machine_before.load_average(),
+            reference_work_ns: self.reference_work.quickest_ns(),
+            page_work_ns: self.page_work.typical_ns(),
+            scenarios: self.scenarios,
+        })
+    }
 }
 
 pub(super) fn keep_error(findings: &mut Findings, name: &str, collector: &mut Collector) {
@@ -265,10 +407,13 @@ pub(super) fn keep_error(findings: &mut Findings, name: &str, collector: &mut Co
     }
 }
 
+/// Each part begins with calls that do not count: the first with the scenario's warm-up, a later one
+/// with one call, since another server has run meanwhile.
 async fn measure(
     plan: &Plan,
     bench: &mut Bench,
     scenario: &Scenario,
+    part: Part,
 ) -> Result<Collector, RunFailure> {
     let ScenarioRecord {
         kind,
@@ -278,7 +423,10 @@ async fn measure(
         ..
     } = scenario.record;
     let call = plan.calls.get(&scenario.record.name);
-    let warm_up = scenario.warm_up;
+    let warm_up = match part.number {
+        0 => scenario.warm_up,
+        _ => 1,
+    };
     let warmed = match (kind, call) {
         (ScenarioKind::ListTools, _) => bench.list_tools(warm_up).await?,
         (ScenarioKind::Sequential | ScenarioKind::Concurrent, Some(call)) => {
@@ -290,13 +438,15 @@ async fn measure(
     if warmed.is_hopeless() {
         return Ok(warmed);
     }
+    let (before, calls) = part.of_calls(calls);
+    let first = scenario.warm_up.saturating_add(before);
     match (kind, call) {
         (ScenarioKind::Handshake, _) => bench.handshake(calls).await,
         (ScenarioKind::ListTools, _) => bench.list_tools(calls).await,
-        (ScenarioKind::Sequential, Some(call)) => bench.sequential(call, warm_up, calls).await,
+        (ScenarioKind::Sequential, Some(call)) => bench.sequential(call, first, calls).await,
         (ScenarioKind::Concurrent, Some(call)) => {
             let users = (concurrency, sessions);
-            bench.concurrent(call, warm_up, calls, users).await
+            bench.concurrent(call, first, calls, users).await
         }
         (ScenarioKind::Soak | ScenarioKind::Load, _) | (_, None) => Ok(Collector::default()),
     }
