@@ -1,11 +1,15 @@
 //! `mcpgate compare`.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use clap::Args;
 
 use super::{
     against::{self, AUTO, MERGE_BASE, Wanted},
+    calibrate,
     files::{self, BASELINE, CONFIG, Loaded},
     measure::{self, CONFIRMING_ROUNDS},
     options::{self, Format, Measuring, Printing},
@@ -15,7 +19,7 @@ use super::{
 use crate::{
     environment,
     error::Error,
-    gate::{self, Judgement, turns},
+    gate::{self, Judgement, calibration, turns},
     github::prepared::{Folder, Prepared},
     report::{self, AcceptIn, Context, DAYS_TO_ACCEPT, Drift, Report},
     results::{Phase, Results},
@@ -70,6 +74,8 @@ pub(super) async fn run(mut arguments: Arguments) -> Result<u8, Error> {
 async fn compare(arguments: Arguments, prepared: Option<&Folder>) -> Result<u8, Error> {
     let mut loaded = files::load_config(arguments.measuring.config.as_deref())?;
     if let [base, candidate] = &arguments.files[..] {
+        let path = usual_or_named(None, &loaded);
+        loaded.config.gate.stepped_down = stepped_down(&path)?;
         return compare_files(base, candidate, &loaded.config, &arguments.printing);
     }
     let record = prepared.map(Folder::read).transpose()?;
@@ -91,6 +97,12 @@ async fn compare(arguments: Arguments, prepared: Option<&Folder>) -> Result<u8, 
         }
         Err(obstacle) => Err(obstacle.into()),
     }
+}
+
+/// What the calibration beside the baseline found unreliable.
+fn stepped_down(baseline: &Path) -> Result<BTreeMap<String, String>, Error> {
+    let calibration = store::read_calibration(&calibrate::beside(baseline))?;
+    Ok(calibration.map_or_else(BTreeMap::new, |c| calibration::unreliable(&c)))
 }
 
 fn is_auto(arguments: &Arguments) -> bool {
@@ -155,6 +167,7 @@ impl Stored {
             });
         }
         let path = usual_or_named(arguments.baseline.as_deref(), loaded);
+        loaded.config.gate.stepped_down = stepped_down(&path)?;
         let baseline = match store::read_results(&path) {
             Ok(baseline) => Some(baseline),
             Err(error) if arguments.baseline.is_some() || path.exists() => return Err(error),

@@ -14,8 +14,8 @@ use crate::{
 
 /// Share of suites of an unchanged server that may be called regressed.
 pub const PROMISED_RATE: f64 = 0.01;
-/// One-sided error of the bounds of a rate.
-const ALPHA: f64 = 0.05;
+/// Error of each of the two bounds of a rate.
+const ALPHA: f64 = 0.025;
 
 /// A judged suite, and how long it took to measure, in seconds.
 pub type Judged = (Judgement, f64);
@@ -42,14 +42,12 @@ pub fn control(suites: &[Judged], factor: f64, seed: u64) -> Control {
 fn figures(suites: &[Judged]) -> Vec<CalibratedFigure> {
     let mut rows: Vec<((&str, &str), Vec<&Comparison>)> = Vec::new();
     for (judgement, _) in suites {
-        let judged = judgement
-            .comparisons
-            .iter()
-            .filter(|c| c.verdict != Verdict::NotMeasured)
-            // A guard that failed the build is a false alarm like any other.
-            .filter(|c| {
-                c.role == Role::Gates || (c.role == Role::Guards && c.verdict == Verdict::Regressed)
-            });
+        // Error rates are exact. A guard that failed the build is a false alarm like any other.
+        let judged = judgement.comparisons.iter().filter(|c| match c.role {
+            Role::Gates => c.ratio.is_some() && c.verdict != Verdict::NotMeasured,
+            Role::Guards => c.verdict == Verdict::Regressed,
+            Role::Reported => false,
+        });
         for comparison in judged {
             let key = (comparison.scenario.as_str(), comparison.metric.name());
             match rows.iter_mut().find(|(known, _)| *known == key) {
@@ -89,7 +87,7 @@ fn middle(values: impl Iterator<Item = f64>) -> Option<f64> {
     Sample::new(values).map(|sample| median(&sample))
 }
 
-/// A share of suites with its exact interval (Clopper and Pearson 1934), each bound at 95 %.
+/// A share of suites with its exact 95 % interval (Clopper and Pearson 1934).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Rate {
     /// Suites of which it is true.
@@ -122,18 +120,20 @@ pub fn unreliable(calibration: &Calibration) -> BTreeMap<String, String> {
         return BTreeMap::new();
     };
     let day = calibration.started_at.get(..10).unwrap_or_default();
-    null.figures
-        .iter()
-        .filter(|figure| figure.scenario != SERVER)
-        .filter(|figure| rate(figure.regressed, figure.suites).low > PROMISED_RATE)
-        .map(|figure| {
-            let reason = format!(
+    let mut reasons = BTreeMap::new();
+    for figure in &null.figures {
+        let is_kept = rate(figure.regressed, figure.suites).low <= PROMISED_RATE;
+        if figure.scenario == SERVER || is_kept {
+            continue;
+        }
+        reasons.entry(figure.scenario.clone()).or_insert_with(|| {
+            format!(
                 "reported only: its {} was called regressed in {} of {} comparisons of the server with itself, calibrated {day}",
                 figure.metric, figure.regressed, figure.suites
-            );
-            (figure.scenario.clone(), reason)
-        })
-        .collect()
+            )
+        });
+    }
+    reasons
 }
 
 /// Whether nothing was planted.

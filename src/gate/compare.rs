@@ -99,7 +99,10 @@ pub(super) fn scenario(ctx: &Context<'_>, record: &ScenarioRecord) -> Vec<Compar
         }
     }
     rows.push(errors::compare(ctx, record));
-    if record.report_only || record.kind == ScenarioKind::Load {
+    let is_shown_only = record.report_only
+        || record.kind == ScenarioKind::Load
+        || ctx.policy.stepped_down.contains_key(&record.name);
+    if is_shown_only {
         for row in &mut rows {
             row.role = Role::Reported;
         }

@@ -255,6 +255,9 @@ fn scenario(
             "reported only, though it gated when the baseline was made".to_owned(),
         ));
     }
+    if let Some(why) = ctx.policy.stepped_down.get(&record.name) {
+        findings.push(about(Severity::Note, &record.name, why.clone()));
+    }
     let mut rows = compare::scenario(ctx, record);
     if ctx.in_turn.is_some()
         && let Some(why) = unequal_work(&rows)

@@ -7,6 +7,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::{
     error::Error,
+    gate::calibration::unreliable,
     results::Results,
     store,
     suite::{AcceptedRegression, GateConfig, config},
@@ -16,6 +17,7 @@ const VERSION: u32 = 1;
 const PREPARED: &str = "prepared.json";
 const POLICY: &str = "policy.toml";
 const BASELINE: &str = "baseline.json";
+const CALIBRATION: &str = "calibration.json";
 const HEAD: &str = "head.toml";
 const RESULTS: &str = "results.json";
 const REPORT: &str = "report.md";
@@ -46,6 +48,8 @@ pub struct Prepared {
     pub has_policy: bool,
     /// Whether the base has a baseline; else this is the first use.
     pub has_baseline: bool,
+    /// Whether the base has a calibration beside its baseline.
+    pub has_calibration: bool,
     /// What readers must know of all this.
     pub notes: Vec<String>,
 }
@@ -66,6 +70,7 @@ impl Prepared {
             baseline_path: String::new(),
             has_policy: false,
             has_baseline: false,
+            has_calibration: false,
             notes: Vec::new(),
         }
     }
@@ -78,6 +83,8 @@ pub struct Files<'a> {
     pub policy: Option<&'a [u8]>,
     /// The base's baseline, where it has one.
     pub baseline: Option<&'a [u8]>,
+    /// The base's calibration, where it has one.
+    pub calibration: Option<&'a [u8]>,
     /// The head's configuration; empty where it has none.
     pub head: &'a [u8],
 }
@@ -135,6 +142,7 @@ impl Folder {
         for (name, content) in [
             (POLICY, files.policy),
             (BASELINE, files.baseline),
+            (CALIBRATION, files.calibration),
             (HEAD, Some(files.head)),
         ] {
             if let Some(content) = content {
@@ -153,7 +161,7 @@ impl Folder {
     /// [`Error::Usage`] where a file cannot be read.
     pub fn digest(&self) -> Result<String, Error> {
         let mut digest = Sha256::new();
-        for name in [PREPARED, POLICY, BASELINE, HEAD] {
+        for name in [PREPARED, POLICY, BASELINE, CALIBRATION, HEAD] {
             let text = store::read_text(&self.0.join(name))?;
             // Lengths, so that nothing can move from one file into the next.
             let length = text.as_ref().map_or(u64::MAX, |text| text.len() as u64);
@@ -212,8 +220,19 @@ impl Folder {
     /// The policy that decides: the base's, else the defaults.
     ///
     /// # Errors
-    /// [`Error::Config`] for one that is wrong, [`Error::Usage`] for one that is missing.
+    /// [`Error::Config`] for one that is wrong, [`Error::Usage`] for one that is missing,
+    /// [`Error::ResultsFile`] for a calibration that cannot be read.
     pub fn policy(&self, prepared: &Prepared) -> Result<GateConfig, Error> {
+        let mut policy = self.stated_policy(prepared)?;
+        if prepared.has_calibration
+            && let Some(calibration) = store::read_calibration(&self.0.join(CALIBRATION))?
+        {
+            policy.stepped_down = unreliable(&calibration);
+        }
+        Ok(policy)
+    }
+
+    fn stated_policy(&self, prepared: &Prepared) -> Result<GateConfig, Error> {
         if !prepared.has_policy {
             return Ok(GateConfig::default());
         }

@@ -105,7 +105,7 @@ fn summary(control: &Control) -> Vec<Line> {
     let regressed = of(control.regressed);
     let mut lines = if calibration::is_null(control) {
         vec![
-            Line::own(format!("False alarms: {regressed}.")),
+            Line::own(format!("False alarms: {regressed}, in 95 % intervals.")),
             Line::own(format!(
                 "Inconclusive: {}; improved: {}.",
                 of(control.inconclusive),
@@ -114,7 +114,7 @@ fn summary(control: &Control) -> Vec<Line> {
         ]
     } else {
         vec![
-            Line::own(format!("Found: {regressed}.")),
+            Line::own(format!("Found: {regressed}, in 95 % intervals.")),
             Line::own(format!("Inconclusive: {}.", of(control.inconclusive))),
         ]
     };

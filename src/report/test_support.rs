@@ -8,7 +8,10 @@ use crate::{
         BudgetCheck, BudgetOutcome, Comparison, Finding, Interval, Judgement, Metric, Role,
         Severity, Verdict,
     },
-    results::{Acceptance, ErrorSample, Measure, Results, ScenarioRecord, Skipped},
+    results::{
+        Acceptance, CalibratedFigure, Calibration, Control, ErrorSample, Measure, Results,
+        ScenarioRecord, Skipped,
+    },
 };
 
 /// Owns what a [`Report`] borrows.
@@ -518,4 +521,47 @@ pub(crate) fn large(tools: usize) -> Fixture {
     }
     fixture.context.command_to_reproduce = Some("<`|@é".repeat(1000));
     fixture
+}
+
+/// A null control with a scenario that steps down, and one with a planted change.
+pub(crate) fn calibration(tool: &str) -> Calibration {
+    let results = results("4f2c9d1e8a7b6c5d", "2026-11-04T12:31:07Z", &[tool], 10, 1);
+    let figure = |scenario: &str, metric: Metric, regressed: u32, ratio: f64| CalibratedFigure {
+        scenario: scenario.to_owned(),
+        metric: metric.name().to_owned(),
+        suites: 20,
+        regressed,
+        improved: 0,
+        inconclusive: 1,
+        pairs: 8.0,
+        smallest_detectable_ratio: Some(ratio),
+    };
+    let control = |factor: f64, regressed: u32| Control {
+        factor,
+        seed: 1,
+        suites: 20,
+        regressed,
+        improved: 0,
+        inconclusive: 1,
+        seconds: 41.4,
+        figures: vec![
+            figure("server", Metric::PeakMemory, 0, 1.22),
+            figure(
+                &format!("{tool}/sequential"),
+                Metric::LatencyP50Adjusted,
+                regressed,
+                1.27,
+            ),
+            figure(&format!("{tool}/concurrent"), Metric::Throughput, 0, 0.74),
+        ],
+    };
+    Calibration {
+        schema_version: 1,
+        mcpgate_version: "0.1.0".to_owned(),
+        server: results.server,
+        suite_hash: results.suite.hash,
+        environment: results.jobs[0].environment.clone(),
+        started_at: "2026-11-04T12:31:07Z".to_owned(),
+        controls: vec![control(1.0, 3), control(1.3, 19)],
+    }
 }

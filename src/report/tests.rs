@@ -2,7 +2,8 @@
 //! by a person before it was committed.
 
 use super::{
-    MARKDOWN_LIMIT_BYTES, TextStyle, json, markdown, run_markdown, run_text,
+    MARKDOWN_LIMIT_BYTES, TextStyle, calibration_markdown, calibration_text, json, markdown,
+    run_markdown, run_text,
     test_loads::with_loads,
     test_support::{self as made, Fixture, HOSTILE},
     text,
@@ -66,6 +67,19 @@ fn judgements_as_markdown() {
     for (name, fixture) in cases() {
         insta::assert_snapshot!(format!("markdown_{name}"), markdown(&fixture.report()));
     }
+}
+
+#[test]
+fn calibrations() {
+    let mut calibration = made::calibration("search");
+    insta::assert_snapshot!("calibration_text", calibration_text(&calibration, NARROW));
+    insta::assert_snapshot!("calibration_markdown", calibration_markdown(&calibration));
+    calibration.controls.truncate(1);
+    for figure in &mut calibration.controls[0].figures {
+        figure.scenario = HOSTILE[0].to_owned();
+        figure.metric = HOSTILE[1].to_owned();
+    }
+    insta::assert_snapshot!("calibration_hostile", calibration_markdown(&calibration));
 }
 
 #[test]

@@ -249,6 +249,35 @@ pub(super) fn quantiles(summary: Summary) -> Latency {
 mod tests {
     use super::*;
 
+    /// Parts of a scenario, between which another server was called.
+    #[test]
+    fn what_lies_between_parts_does_not_count() {
+        let start = Instant::now();
+        let at = |ms: u64| start + Duration::from_millis(ms);
+        let part = |sent: u64, ended: u64, cpu: (u64, u64)| {
+            let mut part = Collector::default();
+            part.success(&Exchange {
+                id: 1,
+                sent: at(sent),
+                first_byte: at(ended),
+                last_byte: at(ended),
+                body: bytes::Bytes::new(),
+            });
+            part.server_cpu(Some(cpu.0), Some(cpu.1));
+            part.client_cpu(3);
+            part
+        };
+        let mut whole = Collector::default();
+        whole.absorb(part(0, 10, (100, 140)));
+        whole.absorb(part(500, 530, (200, 220)));
+        let sample = whole.into_sample();
+        assert_eq!((sample.calls, sample.successes), (2, 2));
+        assert_eq!(sample.duration_ns, 40_000_000);
+        assert_eq!(sample.cpu_per_call_ns, Some(30));
+        assert_eq!(sample.client_cpu_ns, Some(6));
+        assert_eq!(sample.wall.unwrap().max_ns, 30_000_000);
+    }
+
     #[test]
     fn last_bytes_that_waited_for_an_acknowledgement_are_counted() {
         let mut collector = Collector::default();

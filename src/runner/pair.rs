@@ -166,7 +166,13 @@ async fn both(
                 findings: &mut side.findings,
             }),
             Err(failure) if running.is_empty() => return Err(PairFailure::Of(which, failure)),
-            Err(failure) => return Err(PairFailure::NotTogether(failure)),
+            Err(failure) => {
+                // In good order, so that it gives back what the other one may have wanted.
+                for side in running {
+                    side.round.give_up(side.findings).await;
+                }
+                return Err(PairFailure::NotTogether(failure));
+            }
         }
     }
     for scenario in scenarios {

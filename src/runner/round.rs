@@ -350,6 +350,12 @@ impl<'a> OpenRound<'a> {
         self.bench.observer.cpu_ns()
     }
 
+    /// Ends the server, and forgets what it gave.
+    pub(super) async fn give_up(self, findings: &mut Findings) {
+        drop(self.memory);
+        end(self.bench, findings).await;
+    }
+
     /// Ends the server. `measured_cpu_ns`: CPU time of all servers that were measured meanwhile, which
     /// are no load from outside.
     ///
@@ -498,4 +504,26 @@ pub fn compile(
             Ok((name, Arc::new(compiled)))
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_are_all_calls_once() {
+        for calls in [0, 1, 5, 20, 100, 101, u32::MAX] {
+            for of in 1..=7 {
+                let mut next = 0;
+                for number in 0..of {
+                    let (first, count) = Part { number, of }.of_calls(calls);
+                    assert_eq!(first, next);
+                    assert!(count.abs_diff(calls / of) <= 1, "{calls} in {of}: {count}");
+                    next += count;
+                }
+                assert_eq!(next, calls);
+            }
+        }
+        assert_eq!(Part::WHOLE.of_calls(7), (0, 7));
+    }
 }

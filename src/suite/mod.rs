@@ -365,6 +365,9 @@ pub struct GateConfig {
     pub budget: Budgets,
     /// `inconclusive`.
     pub inconclusive: InconclusivePolicy,
+    /// Scenarios that a calibration found to raise false alarms, with the reason: they are reported
+    /// only. From the calibration file, not from the configuration.
+    pub stepped_down: BTreeMap<String, String>,
 }
 
 /// Relative tolerances as fractions.

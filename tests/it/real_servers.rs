@@ -109,12 +109,6 @@ fn fastmcp_over_http() {
 }
 
 #[test]
-fn mcp_1_over_stdio() {
-    let project = python_project("legacy", "mcp1_server.py", &["stdio"]);
-    holds(project, &PYTHON_TOOLS, TWICE_ON_STDIO);
-}
-
-#[test]
 fn mcp_1_over_http() {
     let project = python_project("legacy", "mcp1_server.py", &["http", "{port}"])
         .config("server.url", "http://127.0.0.1:{port}/mcp");

@@ -1,6 +1,6 @@
 //! `compare --against` and `--base-command`: two servers measured in turn.
 
-use mcpgate::results::{ArmName, Results};
+use mcpgate::results::{ArmName, Calibration, Results};
 use rustix::process::Signal;
 
 use crate::{
@@ -286,21 +286,19 @@ fn a_tool_that_only_the_base_has_is_missed_and_a_new_one_is_no_fault() {
 
 #[test]
 fn another_command_can_be_the_base() {
-    let project = small(
-        Project::measuring(),
-        Over::Stdio,
-        &["--fault", "delay=wait:15"],
-    )
-    .tool(WAIT)
-    .config("suite.rounds", 5);
-    let base = shell_line(&command(Over::Stdio, &[]));
+    let project = small(Project::new(), Over::Stdio, &[])
+        .tool(ECHO)
+        .config("suite.rounds", 5);
+    let base = shell_line(&command(Over::Stdio, &["--fault", "bloat=200MB"]));
     project
         .run(&["compare", "--base-command", &base, "--quiet"])
-        .code(1)
+        .code(0)
         .stdout_has("--base-command, measured in turn")
-        .stdout_has("regressed: wait")
-        .stdout_has("--base-command 'THE OTHER COMMAND'");
-    assert_eq!(base_results(&project).jobs[0].commit, None);
+        .stdout_has("server · peak_memory");
+    let before = base_results(&project);
+    assert_eq!(before.jobs[0].commit, None);
+    let memory = |results: &Results| results.jobs[0].rounds[0].peak_memory_bytes;
+    assert!(memory(&before) > memory(&project.results()).map(|bytes| bytes + 150_000_000));
 }
 
 #[test]
@@ -357,4 +355,99 @@ fn a_file_of_this_work_tree_by_its_whole_path_is_refused() {
         ))
         .stderr_has("Write it relative to the folder of the configuration");
     leaves_nothing(&project, 0);
+}
+
+/// Of servers that cannot run at once, whole rounds are measured in turn.
+#[test]
+fn servers_that_exclude_each_other_are_measured_apart() {
+    let project = Project::new();
+    let lock = project.path("lock").display().to_string();
+    let server = shell_line(&command(Over::Stdio, &[]));
+    let line = format!(
+        "mkdir '{lock}' || {{ echo the database is locked >&2; exit 9; }}; {server}; rmdir '{lock}'"
+    );
+    let project = small(project, Over::Stdio, &[])
+        .config(
+            "server.command",
+            ["sh", "-c", &line].map(str::to_owned).to_vec(),
+        )
+        .config("suite.rounds", 5)
+        .tool(ECHO);
+    let same = format!("sh -c {}", shell_line(&[line.replace('\'', "'\\''")]));
+    project
+        .run(&["compare", "--base-command", &same])
+        .code(0)
+        .stderr_has("note: the two servers cannot run at the same time")
+        .stderr_has("candidate round 5/5");
+    let rounds = |results: &Results| results.jobs[0].rounds.len();
+    assert_eq!(
+        (rounds(&base_results(&project)), rounds(&project.results())),
+        (5, 5)
+    );
+    let notes = &project.results().jobs[0].notes;
+    assert!(notes[0].contains("which sees less"), "{notes:?}");
+}
+
+#[test]
+fn a_calibration_tells_how_often_the_gate_errs_and_is_heeded() {
+    let mut project = small(Project::measuring(), Over::Stdio, &[])
+        .tool(WAIT)
+        .config("suite.rounds", 5);
+    project
+        .run(&["calibrate", "2", "--quiet"])
+        .code(0)
+        .stdout_has("The server with itself, 2 comparisons")
+        .stdout_has("False alarms: 0 of 2");
+    project
+        .run(&["calibrate", "1", "--inject", "4", "--quiet"])
+        .code(0)
+        .stdout_has("The server with itself, 2 comparisons")
+        .stdout_has("Answers slowed by 300 %, 1 comparison")
+        .stdout_has("Found: 1 of 1");
+    project
+        .run(&["calibrate", "--inject", "0.5"])
+        .code(2)
+        .stderr_has("write a number above 1");
+    let path = "baselines/perf-calibration.json";
+    let mut file: Calibration = serde_json::from_str(&project.read(path)).expect("a calibration");
+    let factors: Vec<f64> = file.controls.iter().map(|c| c.factor).collect();
+    assert_eq!(factors, [1.0, 4.0]);
+    // Had it erred, the scenario would be shown only.
+    for figure in &mut file.controls[0].figures {
+        if figure.scenario.starts_with("wait/") {
+            (figure.suites, figure.regressed) = (20, 5);
+        }
+    }
+    project.run(&["run", "--quiet"]).code(0);
+    project.run(&["baseline", "update"]).code(0);
+    let slow = command(Over::Stdio, &["--fault", "delay=wait:25"]);
+    project.set_config("server.command", slow);
+    let outcome = project.run(&["compare", "--quiet"]).code(1);
+    outcome.stdout_has("regressed: wait");
+    let project = project.file(path, &serde_json::to_string(&file).expect("JSON"));
+    project.run(&["compare", "--quiet"]).code(0).stdout_has(
+        "wait/sequential · reported only: its latency_p50_adjusted was called regressed in 5 of 20",
+    );
+    let project = project.file(path, "{}");
+    project
+        .run(&["compare", "--quiet"])
+        .code(2)
+        .stderr_has("not a calibration that this version can read");
+}
+
+#[test]
+fn an_interrupted_calibration_keeps_the_suites_that_ended() {
+    let project = small(Project::new(), Over::Stdio, &[])
+        .tool(ECHO)
+        .config("suite.rounds", 5);
+    let running = project.start(&["calibrate", "1000"]);
+    running.until("in the second suite", || {
+        project.read(".stderr").contains("suite 2 of 1000")
+    });
+    running.signal(Signal::TERM);
+    running
+        .wait()
+        .code(3)
+        .stdout_has("The server with itself, 1 comparison")
+        .stderr_has("interrupted ");
 }

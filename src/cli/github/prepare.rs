@@ -5,7 +5,7 @@ use std::path::{Component, Path, PathBuf};
 use clap::Args;
 
 use crate::{
-    cli::{files, options},
+    cli::{calibrate, files, options},
     environment,
     error::{Error, exit_code},
     git::Git,
@@ -75,9 +75,15 @@ pub(super) async fn run(arguments: &Arguments) -> Result<u8, Error> {
             ));
         }
     }
+    let beside = |path: &str| calibrate::beside(Path::new(path)).display().to_string();
+    let calibration = base
+        .file(&beside(&baseline_path), &beside(&prepared.baseline_path))
+        .await?;
+    prepared.has_calibration = calibration.is_some();
     let files = Files {
         policy: policy.as_deref(),
         baseline: baseline.as_deref(),
+        calibration: calibration.as_deref(),
         head: &head,
     };
     let folder = Folder::at(&arguments.dir);

@@ -2,6 +2,7 @@
 
 mod accepted;
 mod budgets;
+mod calibration;
 mod changes;
 mod comparable;
 mod errors;
