@@ -8,7 +8,7 @@ use super::{compare, files, options};
 use crate::{
     environment,
     error::{Error, exit_code},
-    gate::acceptance,
+    gate::{acceptance, jobs},
     results::Acceptance,
     store,
 };
@@ -37,6 +37,9 @@ struct Update {
     /// Configuration file, for the policy.
     #[arg(short, long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Drop the jobs that the baseline holds, also where the results say the same.
+    #[arg(long)]
+    replace: bool,
     /// Accept all the same; what was overridden is recorded in the baseline.
     #[arg(long)]
     force: bool,
@@ -46,7 +49,7 @@ pub(super) fn run(arguments: Arguments) -> Result<u8, Error> {
     let Verb::Update(update) = arguments.verb;
     let loaded = files::load_config(update.config.as_deref())?;
     let path = compare::usual_or_named(update.baseline.as_deref(), &loaded);
-    let mut results = store::read_results(&update.results)?;
+    let results = store::read_results(&update.results)?;
     let mut unreadable = None;
     let existing = if path.exists() {
         match store::read_results(&path) {
@@ -73,13 +76,22 @@ pub(super) fn run(arguments: Arguments) -> Result<u8, Error> {
     for objection in &objections {
         options::say(&format!("accepted by --force: {objection}"));
     }
-    results.accepted = Some(Acceptance {
+    let kept = existing.as_ref().filter(|_| !update.replace);
+    let (mut baseline, why_replaced) = jobs::added(kept, results, &loaded.config.gate);
+    if let Some(why) = why_replaced {
+        options::say(&format!("the jobs before are dropped: {why}"));
+    }
+    baseline.accepted = Some(Acceptance {
         at: environment::now_rfc3339(),
         forced_over: objections,
     });
-    files::save(&path, &results)?;
+    files::save(&path, &baseline)?;
+    let jobs = match baseline.jobs.len() {
+        1 => String::new(),
+        jobs => format!(", of {jobs} jobs"),
+    };
     options::print(&format!(
-        "{} is the new baseline: commit it\n",
+        "{} is the new baseline{jobs}: commit it\n",
         path.display()
     ))?;
     Ok(exit_code::OK)

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{
     BudgetCheck, BudgetOutcome, Comparison, Finding, Judgement, Metric, Role, Severity, Verdict,
-    budget,
+    budget, common_shift,
     comparability::{
         self, Ground, UPDATE, about, about_all, doubts_of_incomplete, scenario_differs,
         tool_list_differs,
@@ -113,6 +113,7 @@ fn judge_on(
     for record in &candidate.suite.scenarios {
         comparisons.extend(scenario(&ctx, record, &mut findings));
     }
+    findings.extend(common_shift::finding(&comparisons, in_turn.is_some()));
     let missing = presence::missing(base, candidate);
     for m in &missing {
         comparisons.extend(compare::unmeasured(&ctx, m.record, "not in this run"));

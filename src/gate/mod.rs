@@ -12,6 +12,7 @@
 //! | [`sequence`] | side by side: after how many pairs of rounds is judged, and with what error |
 //! | [`turns`] | side by side: which arm goes first, what goes on after a look |
 //! | [`calibration`] | comparisons of a server with itself: how often the gate errs |
+//! | `common_shift.rs` | a shift that all scenarios share |
 //! | `hints.rs` | what the figures say about the server beside how fast it is |
 //! | `overload.rs` | where mcpgate itself set the pace |
 //! | `guard.rs` | noisy metrics beside the one that gates |
@@ -19,6 +20,7 @@
 //! | `errors.rs`, `growth.rs` | error rate and memory growth, compared by difference |
 //! | `accepted.rs` | regressions that somebody answers for |
 //! | `acceptance.rs`, `renewal.rs` | whether results may, and are to, become the baseline |
+//! | [`jobs`] | the jobs that a baseline keeps |
 //! | `work.rs` | how much a round does, since memory grows with work |
 //! | `budget.rs` | absolute limits |
 //!
@@ -32,6 +34,7 @@ pub mod acceptance;
 mod accepted;
 mod budget;
 pub mod calibration;
+mod common_shift;
 mod comparability;
 mod compare;
 mod errors;
@@ -39,6 +42,7 @@ mod evidence;
 mod growth;
 mod guard;
 mod hints;
+pub mod jobs;
 mod judge;
 mod overload;
 mod policy;

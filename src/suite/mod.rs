@@ -365,6 +365,8 @@ pub struct GateConfig {
     pub budget: Budgets,
     /// `inconclusive`.
     pub inconclusive: InconclusivePolicy,
+    /// `baseline-jobs`: how many jobs a baseline keeps. Default 5.
+    pub baseline_jobs: Option<u32>,
     /// Scenarios that a calibration found to raise false alarms, with the reason: they are reported
     /// only. From the calibration file, not from the configuration.
     pub stepped_down: BTreeMap<String, String>,

@@ -67,7 +67,7 @@ fn only_what_is_beyond_doubt_steps_down() {
         (1, 20, false),
         (2, 20, true),
         (1, 5, false),
-        (1, 4, true),
+        (1, 2, true),
         (3, 300, false),
     ] {
         let found = unreliable(&calibration(

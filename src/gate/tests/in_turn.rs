@@ -347,3 +347,26 @@ fn files_of_one_comparison_know_each_other() {
         assert!(turns::measured_in_turn(base, candidate).is_none());
     }
 }
+
+#[test]
+fn a_shift_that_all_share_is_named_as_such() {
+    let base = Fixture::with_rounds(8);
+    let all = uneven(base.clone()).rounds(|round| {
+        for sample in round.scenarios.values_mut() {
+            scale_sample(sample, 1.4);
+        }
+    });
+    let said = |j: &Judgement| findings(j, Severity::Note).join(" ");
+    let j = so_far(base.clone(), all.clone());
+    assert!(
+        said(&j)
+            .contains("all 4 scenarios are slower alike, by about 40 %: look at what they share"),
+        "{}",
+        said(&j)
+    );
+    assert!(said(&so_far(all, base.clone())).contains("faster alike, by about 29 %"));
+    // One tool, or nothing, is no shift of all.
+    let one = uneven(base.clone()).slower(SEQUENTIAL, 1.4);
+    assert!(!said(&so_far(base.clone(), one)).contains("alike"));
+    assert!(!said(&so_far(base.clone(), uneven(base))).contains("alike"));
+}

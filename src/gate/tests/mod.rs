@@ -9,6 +9,7 @@ mod errors;
 mod evidence;
 mod guards;
 mod in_turn;
+mod jobs;
 mod loads;
 mod memory;
 mod presence;

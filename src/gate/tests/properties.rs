@@ -7,7 +7,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::{
     gate::{
-        alarmed_scenarios,
+        alarmed_scenarios, gating_figures, judge_in_turn, judge_so_far,
+        sequence::Sequence,
         test_support::{
             CONCURRENT, Fixture, SEQUENTIAL, SOAK, environment, scale_latency, scale_sample, times,
         },
@@ -191,6 +192,12 @@ fn anything() -> impl Strategy<Value = Results> {
     })
 }
 
+/// At a look, of two that were measured in turn.
+fn so_far(base: &Results, candidate: &Results) -> Judgement {
+    let sequence = Sequence::new(gating_figures(&candidate.suite), 15);
+    judge_so_far(base, candidate, &GateConfig::default(), &sequence)
+}
+
 fn mirrored(v: Verdict) -> Verdict {
     match v {
         Verdict::Regressed => Verdict::Improved,
@@ -271,6 +278,67 @@ proptest! {
     }
 
     #[test]
+    fn swapping_arms_in_turn_mirrors_every_verdict(
+        a in scattered(8, 0.1), b in scattered(8, 0.1),
+    ) {
+        let (there, back) = (so_far(&a, &b), so_far(&b, &a));
+        for (t, k) in there.comparisons.iter().zip(&back.comparisons) {
+            prop_assert_eq!((&t.scenario, t.metric, t.role), (&k.scenario, k.metric, k.role));
+            let decided = |v| matches!(v, Verdict::Regressed | Verdict::Improved);
+            if decided(t.verdict) || decided(k.verdict) {
+                prop_assert_eq!(t.verdict, mirrored(k.verdict), "{:?} {:?}", t, k);
+            }
+            if let (Some(x), Some(y)) = (t.ratio, k.ratio) {
+                prop_assert!((x * y - 1.0).abs() < 1e-9);
+            }
+        }
+    }
+
+    /// Every pair a second time.
+    #[test]
+    fn more_of_the_same_pairs_never_make_a_pass_a_regression(
+        a in scattered(8, 0.3), b in scattered(8, 0.3),
+    ) {
+        let twice = |r: &Results| {
+            let mut r = r.clone();
+            for job in &mut r.jobs {
+                let again = job.rounds.clone();
+                job.rounds.extend(again);
+                for (index, round) in (0..).zip(&mut job.rounds) {
+                    round.index = index;
+                }
+            }
+            r
+        };
+        let (once, more) = (so_far(&a, &b), so_far(&twice(&a), &twice(&b)));
+        for (x, y) in once.comparisons.iter().zip(&more.comparisons) {
+            prop_assert_eq!((&x.scenario, x.metric), (&y.scenario, y.metric));
+            // The pass of a guard may be that it knows nothing.
+            if x.verdict == Verdict::Pass && x.role == Role::Gates && y.role == Role::Gates {
+                prop_assert_ne!(y.verdict, Verdict::Regressed, "{:?} {:?}", x, y);
+            }
+        }
+    }
+
+    #[test]
+    fn pairs_know_no_unit_of_time(a in scattered(8, 0.2), b in scattered(8, 0.2), k in 0_u32..4) {
+        let factor = f64::from(1_u32 << k);
+        let scaled = |r: &Results| {
+            let mut r = r.clone();
+            for round in r.jobs.iter_mut().flat_map(|j| j.rounds.iter_mut()) {
+                round.scenarios.values_mut().for_each(|s| scale_sample(s, factor));
+            }
+            r
+        };
+        let (one, other) = (so_far(&a, &b), so_far(&scaled(&a), &scaled(&b)));
+        for (x, y) in one.comparisons.iter().zip(&other.comparisons) {
+            if let (Some(x), Some(y)) = (x.ratio, y.ratio) {
+                prop_assert!((x / y - 1.0).abs() < 1e-9);
+            }
+        }
+    }
+
+    #[test]
     fn slower_is_never_judged_better(a in scattered(6, 0.1), more in 0.0..2.0_f64) {
         let rank = |v: Verdict| match v {
             Verdict::Improved => 0,
@@ -335,7 +403,12 @@ proptest! {
         policy.budget.error_rate = limit;
         policy.budget.latency_p95 = limit.map(Duration::from_secs_f64);
         policy.inconclusive = InconclusivePolicy::Fail;
-        for j in [judge(&a, &b, &policy), judge_alone(&b, &policy)] {
+        let sequence = Sequence::new(gating_figures(&b.suite), 15);
+        for j in [
+            judge(&a, &b, &policy),
+            judge_alone(&b, &policy),
+            judge_in_turn(&a, &b, &policy, &sequence),
+        ] {
             for n in numbers(&j) {
                 prop_assert!(n.is_finite(), "{} in {:#?}", n, j);
             }

@@ -95,6 +95,9 @@ pub(super) fn read_gate(mut table: Table<'_, '_>) -> GateConfig {
                 ])
             })
             .unwrap_or_default(),
+        baseline_jobs: table
+            .get("baseline-jobs")
+            .and_then(|entry| entry.count(1..=50)),
     };
     table.finish(&[]);
     config
