@@ -216,7 +216,7 @@ fn other_results_change_a_line_a_round() {
         }
     });
     let project = project(&faster);
-    update(&project, &[]).code(0);
+    update(&project, &["--replace"]).code(0);
     let text = project.read(BASELINE);
     let changed = changed_lines(&good(), &text);
     let rounds = changed
@@ -225,6 +225,35 @@ fn other_results_change_a_line_a_round() {
     assert_eq!(rounds.count(), 5, "{changed:#?}");
     // And when it was accepted.
     assert_eq!(changed.len(), 6, "{changed:#?}");
+}
+
+#[test]
+fn results_that_say_the_same_are_a_further_job_and_others_replace_it() {
+    let scaled = |percent: u64| {
+        with(|results| {
+            for round in &mut results.jobs[0].rounds {
+                for sample in round.scenarios.values_mut() {
+                    scale_times(sample, percent);
+                }
+            }
+        })
+    };
+    let jobs = |project: &Project| {
+        let text = project.read(BASELINE);
+        let baseline: Results = serde_json::from_str(&text).expect("a baseline");
+        baseline.jobs.len()
+    };
+    let project = project(&scaled(99));
+    update(&project, &[])
+        .code(0)
+        .stdout_has("is the new baseline, of 2 jobs: commit it");
+    assert_eq!(jobs(&project), 2);
+    let faster = project.file(RESULTS, &to_stable_text(&scaled(25)));
+    update(&faster, &[])
+        .code(0)
+        .stderr_has("the jobs before are dropped: ")
+        .stderr_has("is better than in them");
+    assert_eq!(jobs(&faster), 1);
 }
 
 /// Lines of `new` that differ from the line at the same place of `old`.
