@@ -195,7 +195,9 @@ impl SideBySide {
         let looks = self.sequence.looks().to_vec();
         let most = looks.last().copied().unwrap_or_default();
         for number in 1..=most {
-            if number > 1 && self.must_confirm_now() {
+            // Before the first look there is nothing to be confirmed.
+            let is_looked_at = looks.first().is_some_and(|first| number > *first);
+            if is_looked_at && self.must_confirm_now() {
                 self.run
                     .say("the time is nearly used up: no more planned pairs");
                 break;
@@ -212,28 +214,33 @@ impl SideBySide {
                 }
             }
         }
-        if let stop @ ControlFlow::Break(_) = self.soaks_and_loads(Phase::Measure).await? {
+        let judgement = self.so_far(policy);
+        if let Some(alarmed) = turns::to_confirm(&judgement, &self.candidate.results.suite) {
+            self.keep_only(&everything, &alarmed);
+            if let stop @ ControlFlow::Break(_) = self.confirm().await? {
+                return Ok(stop);
+            }
+        }
+        if let stop @ ControlFlow::Break(_) = self.soaks(Phase::Measure).await? {
             return Ok(stop);
         }
-        let judgement = self.so_far(policy);
-        let to_confirm = turns::to_confirm(&judgement, &self.candidate.results.suite);
-        let flow = match to_confirm {
-            Some(alarmed) => {
-                self.keep_only(&everything, &alarmed);
-                self.confirm(&judgement).await?
-            }
-            None => Flow::Continue(()),
-        };
-        Ok(flow)
+        if self.has_grown(policy)
+            && !self.run.is_out_of_time()
+            && let stop @ ControlFlow::Break(_) = self.soaks(Phase::Confirm).await?
+        {
+            return Ok(stop);
+        }
+        self.loads().await
     }
 
-    async fn confirm(&mut self, judgement: &Judgement) -> Result<Flow, Error> {
+    /// Alarms are settled before anything else takes their time.
+    async fn confirm(&mut self) -> Result<Flow, Error> {
         self.run
             .say("alarm: measuring fresh pairs that confirm or dismiss it");
         for number in 1..=CONFIRMING_PAIRS {
             if self.run.is_out_of_time() {
                 self.run.say("the time is used up: no more fresh pairs");
-                return Ok(Flow::Continue(()));
+                break;
             }
             let of = CONFIRMING_PAIRS;
             let part = Part::Round { number, of };
@@ -241,24 +248,20 @@ impl SideBySide {
                 return Ok(stop);
             }
         }
-        let is_growth = judgement
-            .comparisons
-            .iter()
-            .any(|c| c.metric == Metric::MemoryGrowth && c.verdict == Verdict::Regressed);
-        if is_growth && !self.run.is_out_of_time() {
-            return self.soaks(Phase::Confirm).await;
-        }
         Ok(Flow::Continue(()))
     }
 
-    async fn soaks_and_loads(&mut self, phase: Phase) -> Result<Flow, Error> {
-        if let stop @ ControlFlow::Break(_) = self.soaks(phase).await? {
-            return Ok(stop);
-        }
+    fn has_grown(&self, policy: &GateConfig) -> bool {
+        let judgement = self.so_far(policy);
+        let mut rows = judgement.comparisons.iter();
+        rows.any(|c| c.metric == Metric::MemoryGrowth && c.verdict == Verdict::Regressed)
+    }
+
+    async fn loads(&mut self) -> Result<Flow, Error> {
         let of = self.candidate.loads().min(self.base.loads());
         for number in 1..=of {
             let part = Part::Load { number, of };
-            if let stop @ ControlFlow::Break(_) = self.pair(phase, part).await? {
+            if let stop @ ControlFlow::Break(_) = self.pair(Phase::Measure, part).await? {
                 return Ok(stop);
             }
         }

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::{Judgement, Metric, Role, SERVER, Verdict, alarmed_scenarios, sequence::Sequence};
-use crate::results::{InTurn, Results, SuiteRecord};
+use crate::results::{InTurn, Results, ScenarioKind, SuiteRecord};
 
 /// Whether the base goes first in a pair, counted from 0.
 ///
@@ -54,7 +54,15 @@ pub fn still_open(judgement: &Judgement, suite: &SuiteRecord) -> Option<BTreeSet
 /// without an alarm.
 #[must_use]
 pub fn to_confirm(judgement: &Judgement, suite: &SuiteRecord) -> Option<BTreeSet<String>> {
-    let alarmed = alarmed_scenarios(judgement);
+    let mut alarmed = alarmed_scenarios(judgement);
+    // Soaks and loads are no part of a round.
+    let is_repeated = |name: &String| {
+        suite.scenarios.iter().all(|scenario| {
+            scenario.name != *name
+                || !matches!(scenario.kind, ScenarioKind::Soak | ScenarioKind::Load)
+        })
+    };
+    alarmed.retain(is_repeated);
     if alarmed.is_empty() {
         return None;
     }

@@ -116,8 +116,12 @@ pub(crate) fn arm(results: &Results) -> Line {
     let mut text = Line::default();
     if let Some(job) = results.jobs.last() {
         if let Some(commit) = &job.commit {
-            let short: String = commit.chars().take(10).collect();
-            text = text.then("commit ").name(&short).then(", ");
+            let (sha, changes) = match commit.strip_suffix("-dirty") {
+                Some(sha) => (sha, " with changes, "),
+                None => (commit.as_str(), ", "),
+            };
+            let short: String = sha.chars().take(10).collect();
+            text = text.then("commit ").name(&short).then(changes);
         }
         text = text.prose(&job.started_at).then(", ");
     }

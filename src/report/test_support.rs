@@ -219,6 +219,9 @@ pub(crate) fn on_a_pull_request() -> Fixture {
 pub(crate) fn side_by_side() -> Fixture {
     let drifted = regressed();
     let mut fixture = pass();
+    for job in &mut fixture.candidate.jobs {
+        job.commit = Some("1a2b3c4d5e6f7a8b-dirty".to_owned());
+    }
     fixture.base = Some(results(
         "1a2b3c4d5e6f7a8b",
         "2026-11-04T12:31:07Z",

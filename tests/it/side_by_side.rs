@@ -11,6 +11,9 @@ use crate::{
 /// Where the base's results go.
 const BASE_RESULTS: &str = "mcpgate-results.base.json";
 
+/// What gates where calls go one at a time.
+const P50: &str = "latency_p50_adjusted";
+
 fn git(project: &Project, arguments: &[&str]) -> String {
     let identity = ["-c", "user.name=t", "-c", "user.email=t@t.test"];
     let outcome = project.run_other("git", &[&identity, arguments].concat());
@@ -62,6 +65,19 @@ fn leaves_nothing(project: &Project, kept: usize) {
     assert_eq!(kept_there.lines().count(), kept, "{kept_there}");
 }
 
+/// What a JSON report says of one figure. The whole verdict would depend on every other figure, on a
+/// machine that may be busy.
+#[track_caller]
+fn verdict_of(outcome: &Outcome, scenario: &str, metric: &str) -> String {
+    let report: serde_json::Value = outcome.json();
+    let rows = report["comparisons"].as_array().expect("comparisons");
+    let row = rows
+        .iter()
+        .find(|row| row["scenario"] == scenario && row["metric"] == metric)
+        .unwrap_or_else(|| panic!("no {scenario} {metric}\n{outcome}"));
+    row["verdict"].as_str().expect("a verdict").to_owned()
+}
+
 fn against_main(project: &Project, more: &[&str]) -> Outcome {
     project.run(&[&["compare", "--against", "main", "--quiet"], more].concat())
 }
@@ -99,10 +115,9 @@ fn a_slower_work_tree_is_found_confirmed_and_found_again_in_its_files() {
         .code(1)
         .stdout_has("regressed: wait")
         .stdout_has("confirmed by 8 fresh rounds");
-    project
-        .run(&["compare", RESULTS, BASE_RESULTS])
-        .code(0)
-        .stdout_has("improved: wait");
+    let swapped = ["compare", RESULTS, BASE_RESULTS, "--format", "json"];
+    let swapped = project.run(&swapped).code(0);
+    assert_eq!(verdict_of(&swapped, "wait/sequential", P50), "improved");
 }
 
 #[test]
@@ -242,23 +257,12 @@ fn each_commit_is_started_as_its_own_configuration_says() {
     .config("suite.rounds", 5);
     project = committed(project, "");
     project.set_config("server.command", command(Over::Stdio, &[]));
-    against_main(&project, &[])
-        .code(0)
-        .stdout_has("improved: wait");
+    let own = against_main(&project, &["--format", "json"]).code(0);
+    assert_eq!(verdict_of(&own, "wait/sequential", P50), "improved");
     // The command line is for both.
     let both = shell_line(&command(Over::Stdio, &[]));
-    let here = [
-        "compare",
-        "--against",
-        "main",
-        "--quiet",
-        "--",
-        "sh",
-        "-c",
-        &both,
-    ];
-    let outcome = project.run(&here).code(0);
-    assert!(!outcome.stdout.contains("improved: wait"), "{outcome}");
+    let outcome = against_main(&project, &["--format", "json", "--", "sh", "-c", &both]).code(0);
+    assert_ne!(verdict_of(&outcome, "wait/sequential", P50), "improved");
 }
 
 #[test]
@@ -290,11 +294,18 @@ fn another_command_can_be_the_base() {
         .tool(ECHO)
         .config("suite.rounds", 5);
     let base = shell_line(&command(Over::Stdio, &["--fault", "bloat=200MB"]));
-    project
-        .run(&["compare", "--base-command", &base, "--quiet"])
-        .code(0)
-        .stdout_has("--base-command, measured in turn")
-        .stdout_has("server · peak_memory");
+    let arguments = [
+        "compare",
+        "--base-command",
+        &base,
+        "--quiet",
+        "--format",
+        "json",
+    ];
+    let outcome = project.run(&arguments).code(0);
+    assert_eq!(verdict_of(&outcome, "server", "peak_memory"), "improved");
+    let report: serde_json::Value = outcome.json();
+    assert_eq!(report["against"], "--base-command");
     let before = base_results(&project);
     assert_eq!(before.jobs[0].commit, None);
     let memory = |results: &Results| results.jobs[0].rounds[0].peak_memory_bytes;

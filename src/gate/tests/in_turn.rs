@@ -260,6 +260,18 @@ fn only_what_alarmed_is_run_again() {
     let slow = uneven(base.clone()).slower(SEQUENTIAL, 1.5);
     let names = again(slow).unwrap();
     assert_eq!(names.into_iter().collect::<Vec<_>>(), [SEQUENTIAL]);
+    // Growth is settled by soaks.
+    let growing = uneven(base.clone()).jobs(|job| {
+        let soaks = job.soaks.iter_mut();
+        for sample in soaks.flat_map(|soak| soak.scenarios.values_mut()) {
+            sample.growth_bytes_per_call = Some(1e6);
+        }
+    });
+    assert_eq!(
+        so_far(base.clone(), growing.clone()).verdict,
+        Verdict::Regressed
+    );
+    assert_eq!(again(growing), None);
     let memory = uneven(base.clone()).rounds(|round| {
         round.peak_memory_bytes = round
             .peak_memory_bytes

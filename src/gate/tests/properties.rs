@@ -206,6 +206,24 @@ fn mirrored(v: Verdict) -> Verdict {
     }
 }
 
+fn check_mirror(there: &Judgement, back: &Judgement) -> Result<(), TestCaseError> {
+    prop_assert_eq!(there.comparisons.len(), back.comparisons.len());
+    for (t, k) in there.comparisons.iter().zip(&back.comparisons) {
+        prop_assert_eq!(
+            (&t.scenario, t.metric, t.role),
+            (&k.scenario, k.metric, k.role)
+        );
+        let decided = |v| matches!(v, Verdict::Regressed | Verdict::Improved);
+        if decided(t.verdict) || decided(k.verdict) {
+            prop_assert_eq!(t.verdict, mirrored(k.verdict), "{:?} {:?}", t, k);
+        }
+        if let (Some(x), Some(y)) = (t.ratio, k.ratio) {
+            prop_assert!((x * y - 1.0).abs() < 1e-9);
+        }
+    }
+    Ok(())
+}
+
 /// Every number that leaves the gate.
 fn numbers(j: &Judgement) -> Vec<f64> {
     let rows = j.comparisons.iter().flat_map(|c| {
@@ -230,18 +248,7 @@ proptest! {
     fn swapping_the_sides_mirrors_every_verdict(
         a in scattered(10, 0.1), b in scattered(10, 0.1),
     ) {
-        let (there, back) = (judged(&a, &b), judged(&b, &a));
-        prop_assert_eq!(there.comparisons.len(), back.comparisons.len());
-        for (t, k) in there.comparisons.iter().zip(&back.comparisons) {
-            prop_assert_eq!((&t.scenario, t.metric, t.role), (&k.scenario, k.metric, k.role));
-            let decided = |v| matches!(v, Verdict::Regressed | Verdict::Improved);
-            if decided(t.verdict) || decided(k.verdict) {
-                prop_assert_eq!(t.verdict, mirrored(k.verdict), "{:?} {:?}", t, k);
-            }
-            if let (Some(x), Some(y)) = (t.ratio, k.ratio) {
-                prop_assert!((x * y - 1.0).abs() < 1e-9);
-            }
-        }
+        check_mirror(&judged(&a, &b), &judged(&b, &a))?;
     }
 
     #[test]
@@ -281,17 +288,7 @@ proptest! {
     fn swapping_arms_in_turn_mirrors_every_verdict(
         a in scattered(8, 0.1), b in scattered(8, 0.1),
     ) {
-        let (there, back) = (so_far(&a, &b), so_far(&b, &a));
-        for (t, k) in there.comparisons.iter().zip(&back.comparisons) {
-            prop_assert_eq!((&t.scenario, t.metric, t.role), (&k.scenario, k.metric, k.role));
-            let decided = |v| matches!(v, Verdict::Regressed | Verdict::Improved);
-            if decided(t.verdict) || decided(k.verdict) {
-                prop_assert_eq!(t.verdict, mirrored(k.verdict), "{:?} {:?}", t, k);
-            }
-            if let (Some(x), Some(y)) = (t.ratio, k.ratio) {
-                prop_assert!((x * y - 1.0).abs() < 1e-9);
-            }
-        }
+        check_mirror(&so_far(&a, &b), &so_far(&b, &a))?;
     }
 
     /// Every pair a second time.

@@ -33,7 +33,7 @@ runs:
   steps:
     - shell: bash
       env: { FROM: '${{ inputs.path }}', NAME: '${{ inputs.name }}' }
-      run: mkdir -p \"$ARTIFACTS/$NAME\" && cp \"$FROM\" \"$ARTIFACTS/$NAME/\"
+      run: mkdir -p \"$ARTIFACTS/$NAME\" && echo \"$FROM\" | while IFS= read -r path; do test -z \"$path\" || cp \"$path\" \"$ARTIFACTS/$NAME/\"; done
 ";
 
 const DOWNLOAD: &str = "\
