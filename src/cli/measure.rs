@@ -43,7 +43,7 @@ use crate::{
         target::{Launch, Target},
     },
     suite::{
-        OAuthConfig, ServerConfig, SuiteSize, ToolCall, TransportChoice, loads,
+        OAuthConfig, Scenario, ServerConfig, SuiteSize, ToolCall, TransportChoice, loads,
         standard::{ServerFacts, standard, standard_like},
     },
 };
@@ -214,6 +214,7 @@ pub(super) async fn prepare(
     let wanted = Wish {
         name: "",
         base: base.map(|base| &base.suite),
+        nothing_else: false,
         missing_tools: MissingTools::Refused,
         output: &measuring.output,
     };
@@ -227,6 +228,8 @@ pub(super) struct Wish<'a> {
     pub(super) name: &'static str,
     /// What it is to be comparable with.
     pub(super) base: Option<&'a SuiteRecord>,
+    /// Whether it is to do that and nothing else.
+    pub(super) nothing_else: bool,
     /// What becomes of a tool that is configured and not offered.
     pub(super) missing_tools: MissingTools,
     /// Where its results go.
@@ -333,6 +336,14 @@ pub(super) async fn prepare_arm(
         None => standard(config, &tools, &facts),
     };
     suite.skipped.extend(left_out);
+    if let Some(base) = wish.base.filter(|_| wish.nothing_else) {
+        let is_there = |scenario: &Scenario| {
+            let mut declared = base.scenarios.iter();
+            declared.any(|record| record.name == scenario.record.name)
+        };
+        suite.scenarios.retain(is_there);
+        suite.soaks.retain(is_there);
+    }
     let working: Vec<ToolCall> = tools
         .iter()
         .filter(|tool| facts.typical_call.contains_key(&tool.name))

@@ -119,6 +119,7 @@ impl SideBySide {
         let wish = Wish {
             name: "candidate",
             base: stored.map(|stored| &stored.suite),
+            nothing_else: false,
             missing_tools: MissingTools::Refused,
             output: &measuring.output,
         };
@@ -139,6 +140,7 @@ impl SideBySide {
         let wish = Wish {
             name: "base",
             base: Some(&candidate.results.suite),
+            nothing_else: true,
             missing_tools: MissingTools::LeftOut,
             output: &output,
         };

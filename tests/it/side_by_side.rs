@@ -462,3 +462,32 @@ fn an_interrupted_calibration_keeps_the_suites_that_ended() {
         .stdout_has("The server with itself, 1 comparison")
         .stderr_has("interrupted ");
 }
+
+/// A soak fits the time of the fast server and not that of the slow one.
+#[test]
+fn both_arms_do_the_same_and_nothing_else() {
+    let project = small(Project::new(), Over::Stdio, &["--fault", "delay=echo:20"])
+        .tool(ECHO)
+        .config("suite.rounds", 5)
+        .config("suite.soak-calls", 1400)
+        .config("suite.max-time", "40s");
+    let base = shell_line(&command(Over::Stdio, &[]));
+    project
+        .run(&["compare", "--base-command", &base, "--quiet"])
+        .code(1)
+        .stdout_has("regressed: echo");
+    let names = |results: Results| -> Vec<String> {
+        let scenarios = results.suite.scenarios.into_iter();
+        scenarios.map(|scenario| scenario.name).collect()
+    };
+    let (base, candidate) = (base_results(&project), project.results());
+    assert!(
+        candidate
+            .suite
+            .skipped
+            .iter()
+            .any(|s| s.name == "echo/soak")
+    );
+    assert!(base.jobs[0].soaks.is_empty());
+    assert_eq!(names(base), names(candidate));
+}
