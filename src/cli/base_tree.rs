@@ -31,7 +31,7 @@ pub(super) struct BaseTree {
     clone: PathBuf,
     /// Holds the tree and what is known of it.
     home: PathBuf,
-    /// Where the tree goes if its builds are to be found again.
+    /// Whether its build is to be found again.
     is_kept: bool,
     is_registered: bool,
     /// Held as long as the tree is used: no other mcpgate touches it.
@@ -46,19 +46,19 @@ impl BaseTree {
     /// # Errors
     /// [`Error::NotMeasured`]: what the system or `git` said.
     pub(super) async fn of(clone: &Path, sha: &str, build: Option<&str>) -> Result<Self, Error> {
-        let cache = build.and(environment::cache_folder());
-        let cache = cache.map(|cache| cache.join(FOLDER));
-        let kept = cache.and_then(|cache| {
+        let cache = environment::cache_folder().map(|cache| cache.join(FOLDER));
+        // Also for what is not kept: here the next run finds what a killed one left.
+        let own = cache.and_then(|cache| {
             let home = cache.join(key(clone, sha, build.unwrap_or_default()));
             let lock = lock(&home).ok()??;
-            make_room(&cache, &home);
+            make_room(clone, &cache, &home);
             Some((home, lock))
         });
-        let mut tree = match kept {
+        let mut tree = match own {
             Some((home, lock)) => Self {
                 clone: clone.to_owned(),
                 home,
-                is_kept: true,
+                is_kept: build.is_some(),
                 is_registered: false,
                 _lock: lock,
                 _temporary: None,
@@ -152,7 +152,7 @@ fn base16(bytes: &[u8]) -> String {
 }
 
 /// Removes what was used longest ago, but nothing that is in use.
-fn make_room(cache: &Path, but: &Path) {
+fn make_room(clone: &Path, cache: &Path, but: &Path) {
     let mut homes: Vec<_> = folders(cache)
         .into_iter()
         .filter(|home| home != but)
@@ -164,6 +164,8 @@ fn make_room(cache: &Path, but: &Path) {
     let excess = homes.len().saturating_sub(MOST_KEPT - 1).max(unfinished);
     for (_, home) in homes.into_iter().take(excess) {
         if let Ok(Some(_lock)) = lock(&home) {
+            // Where it is one of this clone; another clone's is told at its own next turn.
+            let _ = git::remove_work_tree(clone, &home.join(TREE));
             remove(&home);
         }
     }

@@ -222,6 +222,27 @@ fn a_signal_while_the_base_is_built_or_measured_leaves_no_work_tree() {
     }
 }
 
+/// Without a build nothing is kept, and what is left is found all the same, from another commit, too.
+#[test]
+fn what_a_killed_run_left_of_another_commit_is_put_away() {
+    let mut project = committed(
+        by_file(Project::new())
+            .tool(ECHO)
+            .config("suite.rounds", 200),
+        "",
+    );
+    let running = project.start(&["compare", "--against", "main"]);
+    running.until("measuring", || project.path(RESULTS).exists());
+    running.signal(Signal::KILL);
+    running.wait();
+    let trees = git(&project, &["worktree", "list"]);
+    assert_eq!(trees.lines().count(), 2, "{trees}");
+    project.set_config("suite.rounds", 5);
+    commit(&project);
+    against_main(&project, &[]).code(0);
+    leaves_nothing(&project, 0);
+}
+
 /// Nothing can be put away after SIGKILL: the next run does it.
 #[test]
 fn what_a_killed_run_left_is_no_obstacle() {
