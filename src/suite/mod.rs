@@ -347,7 +347,7 @@ pub struct SuiteConfig {
 pub enum SuiteSize {
     /// 5 rounds, no soak.
     Quick,
-    /// 10 rounds of 100 calls, soak of 3 × 1,400 calls.
+    /// 10 rounds of 100 calls, up to 400 of a fast tool, soak of 3 × 1,400 calls.
     #[default]
     Standard,
     /// 20 rounds of 400 calls, soak of 3 × 5,000 calls.

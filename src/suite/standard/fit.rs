@@ -100,13 +100,16 @@ pub(super) fn fit(amounts: &Amounts, tools: &[ToolCall], facts: &ServerFacts) ->
         .iter()
         .zip(&asks)
         .zip(levels.iter().zip(soaked))
-        .map(|((tool, ask), (level, soaked))| shares(amounts, tool, ask, *level, soaked))
+        .map(|((tool, ask), (level, soaked))| {
+            let full = amounts.sequential_calls(tool, facts);
+            shares(amounts, tool, ask, full, *level, soaked)
+        })
         .collect()
 }
 
 /// Milliseconds, rounded up to a power of two: a server that is a little slower today still gets
 /// the same plan.
-fn quantised_ms(call: Duration) -> u128 {
+pub(super) fn quantised_ms(call: Duration) -> u128 {
     let ms = call.as_micros().div_ceil(1_000).max(1);
     ms.checked_next_power_of_two().unwrap_or(ms)
 }
@@ -119,7 +122,7 @@ fn ask(amounts: &Amounts, tool: &ToolCall, facts: &ServerFacts) -> Ask {
         .unwrap_or(ASSUMED_CALL);
     let call_ms = quantised_ms(call);
     let external = tool.kind == ToolKind::External;
-    let full = amounts.sequential_calls(tool);
+    let full = amounts.sequential_calls(tool, facts);
     let mut counts: Vec<u32> = round_numbers().take_while(|n| *n < full).collect();
     counts.push(full);
     // Callers in flight come once one call at a time has its p95: slow tools are better known by
@@ -131,7 +134,7 @@ fn ask(amounts: &Amounts, tool: &ToolCall, facts: &ServerFacts) -> Ask {
         .unwrap_or(full);
     let mut levels = Vec::new();
     for sequential in counts {
-        let concurrent = concurrent_calls(amounts, sequential, full)
+        let concurrent = concurrent_calls(amounts, sequential, full.min(amounts.calls))
             .filter(|_| !external && sequential >= first_pressed);
         if concurrent.is_none() || sequential == first_pressed {
             levels.push(level(amounts, sequential, None, call_ms, external));
@@ -170,7 +173,8 @@ fn round_numbers() -> impl Iterator<Item = u32> {
         .filter(|n| *n >= FEWEST_CALLS)
 }
 
-/// The concurrent calls that go with a reduced number of sequential ones; at least two bursts.
+/// The concurrent calls that go with a number of sequential ones, where `full` of these go with all
+/// of them; at least two bursts.
 fn concurrent_calls(amounts: &Amounts, sequential: u32, full: u32) -> Option<u32> {
     let all = amounts.concurrent_calls();
     if sequential >= full {
@@ -274,6 +278,7 @@ fn shares(
     amounts: &Amounts,
     tool: &ToolCall,
     ask: &Ask,
+    full: u32,
     level: Option<Level>,
     soaked: bool,
 ) -> Shares {
@@ -284,7 +289,6 @@ fn shares(
     } else {
         format!("{} ms", ask.call_ms)
     };
-    let full = amounts.sequential_calls(tool);
     let Some(level) = level else {
         let reason = format!(
             "calls of up to about {about} do not fit max-time ({max_time}) beside the other tools; raise max-time or choose tools"

@@ -72,9 +72,9 @@ fn two_fast_tools_and_an_external_one() {
     insta::assert_snapshot!(lines(&suite), @r"
     10 rounds, 3 soaks
     list-tools: 20 calls after 3, 1 at once
-    a/sequential: 100 calls after 50, 1 at once
+    a/sequential: 400 calls after 50, 1 at once
     web/sequential: 10 calls after 1, 1 at once, report only
-    b/sequential: 100 calls after 50, 1 at once
+    b/sequential: 400 calls after 50, 1 at once
     a/concurrent: 1000 calls after 10, 10 at once
     b/concurrent: 200 calls after 10, 10 at once
     a/soak: 1400 calls after 0, 1 at once
@@ -109,7 +109,7 @@ fn sizes() {
     );
     assert_eq!(
         amounts(SuiteSize::Standard),
-        (10, vec![20, 100, 1_000], 3, vec![1_400])
+        (10, vec![20, 400, 1_000], 3, vec![1_400])
     );
     assert_eq!(
         amounts(SuiteSize::Deep),
@@ -199,7 +199,7 @@ fn slow_tools_get_fewer_calls_then_none() {
     insta::assert_snapshot!(lines(&suite), @r"
     10 rounds, 3 soaks
     list-tools: 20 calls after 3, 1 at once
-    fast/sequential: 100 calls after 50, 1 at once
+    fast/sequential: 400 calls after 50, 1 at once
     slow/sequential: 50 calls after 25, 1 at once
     slower/sequential: 5 calls after 2, 1 at once
     fast/concurrent: 200 calls after 10, 10 at once
