@@ -47,6 +47,26 @@ pub enum Fault {
         /// 10 = ten times as slow.
         factor: f64,
     },
+    /// Each call starts so many threads that burn a nominal millisecond of CPU each, and waits for
+    /// them: on fewer cores they wait for each other.
+    FanOut {
+        /// The tool; `None` = all.
+        tool: Option<Tool>,
+        /// More than 0.
+        threads: NonZeroU64,
+    },
+    /// The same threads need one lock for their work, in many small parts.
+    LockFight {
+        /// The tool; `None` = all.
+        tool: Option<Tool>,
+        /// More than 0.
+        threads: NonZeroU64,
+    },
+    /// So many threads burn CPU all the time.
+    Background {
+        /// More than 0.
+        threads: NonZeroU64,
+    },
     /// Keeps touched memory at each call.
     Leak {
         /// The tool; `None` = all.
@@ -185,6 +205,9 @@ impl Fault {
             Self::Delay { .. } => "delay",
             Self::Jitter { .. } => "jitter",
             Self::Tail { .. } => "tail",
+            Self::FanOut { .. } => "fan-out",
+            Self::LockFight { .. } => "lock-fight",
+            Self::Background { .. } => "background",
             Self::Leak { .. } => "leak",
             Self::Bloat { .. } => "bloat",
             Self::HangOnInitialize => "hang-on-initialize",
@@ -234,6 +257,10 @@ impl fmt::Display for Fault {
                 percent,
                 factor,
             } => write!(f, "{name}={}{percent}:{factor}", of(tool)),
+            Self::FanOut { tool, threads } | Self::LockFight { tool, threads } => {
+                write!(f, "{name}={}{threads}", of(tool))
+            }
+            Self::Background { threads } => write!(f, "{name}={threads}"),
             Self::Leak { tool, bytes } => write!(f, "{name}={}{bytes}", of(tool)),
             Self::Bloat { bytes } | Self::HugeAnswer { bytes } | Self::StderrFlood { bytes } => {
                 write!(f, "{name}={bytes}")
@@ -281,6 +308,8 @@ mod tests {
                 "=[TOOL:]MS" => &["=20", "=wait:20"],
                 "=[TOOL:]PERCENT:FACTOR" => &["=5:10", "=search:0.5:10"],
                 "=[TOOL:]BYTES" => &["=4096", "=compute:4096"],
+                "=[TOOL:]THREADS" => &["=1", "=search:64"],
+                "=THREADS" => &["=2"],
                 "=BYTES" => &["=4096"],
                 "[=BYTES]" => &["=4096"],
                 "=N" => &["=0", "=7"],
@@ -341,6 +370,8 @@ mod tests {
             "delay=3600001",
             "leak=5XB",
             "bloat=17GiB",
+            "fan-out=search:0",
+            "background=65",
             "tool-error=0",
             "wrong-id=1",
             "mixed-up=sometimes",

@@ -11,7 +11,7 @@
 //! | `headers.rs` | pure | what HTTP headers must say |
 //! | `faults.rs`, `plan.rs` | pure | the faults; what they do to one call |
 //! | `tools.rs` | pure | the tools and their arguments |
-//! | `work.rs` | shell | how the tools do their work |
+//! | `work.rs`, `threads.rs` | shell | how the tools do their work; the threads of faults |
 //! | `server.rs` | shell | how one call runs, whatever the transport |
 //! | `stdio.rs` | shell | the stdio transport |
 //! | `http.rs`, `sessions.rs` | shell | streamable HTTP |
@@ -39,6 +39,7 @@ mod stdio;
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
+mod threads;
 mod tools;
 mod work;
 

@@ -23,6 +23,10 @@ pub(crate) struct CallPlan {
     pub(crate) factor: f64,
     /// Waited off the CPU before the work.
     pub(crate) delay: Duration,
+    /// Threads that each burn a nominal millisecond, side by side.
+    pub(crate) fan_out: u64,
+    /// Threads that do so with one lock.
+    pub(crate) lock_fight: u64,
     /// The server stands still for so long; counted from the first such call.
     pub(crate) frozen: Option<Duration>,
     /// Kept for good.
@@ -106,6 +110,15 @@ impl Plan {
         self.faults.contains(fault)
     }
 
+    /// Threads that burn CPU all the time.
+    pub(crate) fn background(&self) -> u64 {
+        let of_each = self.faults.iter().map(|fault| match fault {
+            Fault::Background { threads } => threads.get(),
+            _ => 0,
+        });
+        of_each.sum()
+    }
+
     /// Counts a call and says what happens to it.
     pub(crate) fn next_call(&self, tool: Tool) -> CallPlan {
         let number = self.calls.fetch_add(1, Ordering::Relaxed) + 1;
@@ -117,6 +130,8 @@ impl Plan {
         let mut plan = CallPlan {
             factor: 1.0,
             delay: Duration::ZERO,
+            fan_out: 0,
+            lock_fight: 0,
             frozen: None,
             leak_bytes: 0,
             stderr_bytes: 0,
@@ -139,6 +154,10 @@ impl Plan {
                     percent,
                     factor,
                 } if applies(tool) && falls_on(of_tool, *percent) => plan.factor *= factor,
+                Fault::FanOut { tool, threads } if applies(tool) => plan.fan_out += threads.get(),
+                Fault::LockFight { tool, threads } if applies(tool) => {
+                    plan.lock_fight += threads.get();
+                }
                 Fault::Leak { tool, bytes } if applies(tool) => plan.leak_bytes += bytes,
                 Fault::StderrFlood { bytes } => plan.stderr_bytes += bytes,
                 Fault::HangOnCall { after } if number > *after => answers(Answer::Hang),
@@ -237,12 +256,20 @@ mod tests {
             "delay=wait:7",
             "leak=10",
             "leak=echo:5",
+            "fan-out=2",
+            "lock-fight=wait:3",
+            "lock-fight=4",
+            "background=1",
         ]);
+        assert_eq!(plan.background(), 1);
         let seen: Vec<_> = calls(&plan, &[Tool::Echo, Tool::Wait, Tool::Blob])
             .iter()
             .map(|call| (call.factor, call.delay.as_millis(), call.leak_bytes))
             .collect();
         assert_eq!(seen, [(6.0, 5, 15), (2.0, 12, 10), (2.0, 5, 10)]);
+        let threads = calls(&plan, &[Tool::Echo, Tool::Wait]);
+        let threads: Vec<_> = threads.iter().map(|c| (c.fan_out, c.lock_fight)).collect();
+        assert_eq!(threads, [(2, 4), (2, 7)]);
     }
 
     #[test]

@@ -10,6 +10,7 @@ use super::{
     faults::Fault,
     plan::{Answer, CallPlan, Mix, Plan},
     protocol::{Call, Outcome, Rules},
+    threads::{self, Background},
     tools::Work,
     work::{Toolbox, text_of},
 };
@@ -23,13 +24,16 @@ pub(crate) struct Server {
     tools: Toolbox,
     thaw: OnceLock<Instant>,
     exit: watch::Sender<Option<u8>>,
+    _background: Background,
 }
 
 impl Server {
     pub(crate) fn new(options: &Options) -> Self {
+        let plan = Plan::new(options.fault.clone(), options.seed);
         Self {
             rules: Rules::new(options.era, options.page_size),
-            plan: Plan::new(options.fault.clone(), options.seed),
+            _background: Background::start(plan.background()),
+            plan,
             sse: options.sse,
             tools: Toolbox::default(),
             thaw: OnceLock::new(),
@@ -62,6 +66,8 @@ impl Server {
             let thaw = self.thaw.get_or_init(|| Instant::now() + lasting);
             tokio::time::sleep_until(*thaw).await;
         }
+        threads::fan_out(plan.fan_out).await;
+        threads::lock_fight(plan.lock_fight).await;
         let outcome = match plan.answer {
             Answer::Hang => return None,
             Answer::Exit(code) => {

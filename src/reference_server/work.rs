@@ -143,7 +143,8 @@ fn burn(microseconds: f64) {
     }
 }
 
-fn spin(microseconds: f64) {
+/// Burns CPU work of so many nominal microseconds on this thread.
+pub(super) fn spin(microseconds: f64) {
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,

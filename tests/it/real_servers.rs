@@ -262,7 +262,7 @@ fn holds(mut project: Project, tools: &Tools, twice: &str) {
 }
 
 /// The measured rounds of a file of results, as JSON.
-fn rounds(project: &Project, path: &str) -> Vec<Value> {
+pub(crate) fn rounds(project: &Project, path: &str) -> Vec<Value> {
     let results: Value = serde_json::from_str(&project.read(path)).expect("results as JSON");
     let jobs = results["jobs"].as_array().expect("jobs");
     jobs.iter()
@@ -272,7 +272,7 @@ fn rounds(project: &Project, path: &str) -> Vec<Value> {
 
 /// Whether the machine's own work, which no server changes, took the two sides as long: only then
 /// can a call that takes twice as long be told from a machine that does.
-fn is_one_speed(base: &[Value], candidate: &[Value]) -> bool {
+pub(crate) fn is_one_speed(base: &[Value], candidate: &[Value]) -> bool {
     let quickest = |rounds: &[Value]| {
         let figures = rounds
             .iter()

@@ -5,7 +5,9 @@ use std::fmt::Write as _;
 use super::{
     super::{Transport, work::NOMINAL_US_OF_FREE_TOOLS},
     Fault,
-    value::{bytes, every, factor, keyword, milliseconds, needed, none, number, percent, scope},
+    value::{
+        bytes, every, factor, keyword, milliseconds, needed, none, number, percent, scope, threads,
+    },
 };
 
 /// Size of `huge-answer` where none is given.
@@ -62,6 +64,24 @@ pub(super) const CATALOGUE: &[Entry] = &[
         "tail",
         "=[TOOL:]PERCENT:FACTOR",
         "multiplies the work of so many per cent of the calls",
+        None,
+    ),
+    entry(
+        "fan-out",
+        "=[TOOL:]THREADS",
+        "each call starts so many threads that burn 1 ms of CPU each, and waits for them",
+        None,
+    ),
+    entry(
+        "lock-fight",
+        "=[TOOL:]THREADS",
+        "the same threads need one lock for their work",
+        None,
+    ),
+    entry(
+        "background",
+        "=THREADS",
+        "so many threads burn CPU all the time",
         None,
     ),
     entry(
@@ -226,6 +246,18 @@ pub(super) fn parse(name: &str, value: Option<&str>) -> Result<Fault, String> {
                 factor: factor(times)?,
             }
         }
+        "fan-out" | "lock-fight" => {
+            let (tool, [text]) = scope(value)?;
+            let threads = threads(text)?;
+            if name == "fan-out" {
+                Fault::FanOut { tool, threads }
+            } else {
+                Fault::LockFight { tool, threads }
+            }
+        }
+        "background" => Fault::Background {
+            threads: threads(needed(value)?)?,
+        },
         "leak" => {
             let (tool, [size]) = scope(value)?;
             Fault::Leak {

@@ -11,6 +11,9 @@ const MAX_MS: u64 = 3_600_000;
 /// Largest amount of memory or text that a fault takes at once.
 const MAX_BYTES: u64 = 16 << 30;
 
+/// Most threads that a fault starts at once.
+const MAX_THREADS: u64 = 64;
+
 pub(super) fn nearest(name: &str, names: &[&str]) -> String {
     names
         .iter()
@@ -81,6 +84,12 @@ pub(super) fn every(value: Option<&str>) -> Result<NonZeroU64, String> {
         return Ok(NonZeroU64::MIN);
     };
     NonZeroU64::new(number(text)?).ok_or_else(|| "every 0 calls has no meaning".to_owned())
+}
+
+pub(super) fn threads(text: &str) -> Result<NonZeroU64, String> {
+    NonZeroU64::new(number(text)?)
+        .filter(|threads| threads.get() <= MAX_THREADS)
+        .ok_or_else(|| format!("THREADS is above 0 and at most {MAX_THREADS}"))
 }
 
 fn float(text: &str) -> Result<f64, String> {
