@@ -5,6 +5,7 @@ mod budgets;
 mod calibration;
 mod changes;
 mod comparable;
+mod coverage;
 mod errors;
 mod evidence;
 mod guards;

@@ -26,10 +26,14 @@ impl Draw {
         }
     }
 
+    /// One number from 0 to 1, below 1.
+    pub(super) fn uniform(&mut self) -> f64 {
+        (self.rng.next_u64() >> 11) as f64 / (1_u64 << 53) as f64
+    }
+
     /// One standard normal deviate (Box and Muller 1958).
     pub(super) fn normal(&mut self) -> f64 {
-        let mut uniform = || (self.rng.next_u64() >> 11) as f64 / (1_u64 << 53) as f64;
-        let (u, v) = (1.0 - uniform(), uniform());
+        let (u, v) = (1.0 - self.uniform(), self.uniform());
         (-2.0 * u.ln()).sqrt() * (std::f64::consts::TAU * v).cos()
     }
 
