@@ -45,6 +45,10 @@ pub(super) struct Arguments {
     /// Compare with the server that this command starts, measured in turn with this one.
     #[arg(long, value_name = "COMMAND", conflicts_with_all = ["files", "against"])]
     base_command: Option<String>,
+    /// Measures so many pairs of everything, decided or not, and no fresh ones: what a study of the
+    /// decision draws from.
+    #[arg(long, hide = true, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    record_pairs: Option<u32>,
     /// The baseline to compare with; it shows the drift where another server is measured in turn.
     #[arg(short, long, value_name = "FILE")]
     baseline: Option<PathBuf>,
@@ -232,7 +236,10 @@ async fn with_another(
 ) -> Result<u8, Error> {
     let measuring = &arguments.measuring;
     let baseline = stored.baseline.as_ref();
-    let early = both.measure(&config.gate).await?;
+    let early = match arguments.record_pairs {
+        Some(pairs) => both.record(pairs).await?,
+        None => both.measure(&config.gate).await?,
+    };
     both.run.progress.finish();
     let (base, candidate) = (&both.base, &both.candidate);
     let judgement = judge(Some(&base.results), &candidate.results, &config.gate);

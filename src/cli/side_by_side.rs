@@ -31,6 +31,9 @@ use crate::{
 /// Pairs that most comparisons take: by these the suite is made to fit the time.
 const USUAL_PAIRS: u32 = 8;
 
+/// Recorded pairs that go with one set of soaks.
+const PAIRS_FOR_SOAKS: u32 = 20;
+
 /// Two servers in one run.
 pub(super) struct SideBySide {
     pub(super) run: Run,
@@ -190,6 +193,22 @@ impl SideBySide {
             ControlFlow::Continue(()) => Ok(None),
             ControlFlow::Break(early) => Ok(early),
         }
+    }
+
+    /// Measures so many pairs of every scenario, and soaks in proportion, and decides nothing.
+    pub(super) async fn record(&mut self, pairs: u32) -> Result<Early, Error> {
+        for number in 1..=pairs {
+            let part = Part::Round { number, of: pairs };
+            if let ControlFlow::Break(early) = self.pair(Phase::Measure, part).await? {
+                return Ok(early);
+            }
+        }
+        for _ in 0..pairs / PAIRS_FOR_SOAKS {
+            if let ControlFlow::Break(early) = self.soaks(Phase::Measure).await? {
+                return Ok(early);
+            }
+        }
+        Ok(None)
     }
 
     async fn measure_all(&mut self, policy: &GateConfig) -> Result<Flow, Error> {

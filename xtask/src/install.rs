@@ -22,7 +22,7 @@ pub(crate) fn all(root: &Path) -> Result<(), Failure> {
 }
 
 /// Installs the test servers into `tests/servers/.installed/`.
-fn servers(root: &Path) -> Result<(), Failure> {
+pub(crate) fn servers(root: &Path) -> Result<(), Failure> {
     let versions = prerequisites::check(
         "installing the test servers",
         &[

@@ -17,6 +17,7 @@ mod install;
 mod lint;
 mod prerequisites;
 mod shell;
+mod study;
 mod test;
 mod workflows;
 
@@ -30,6 +31,9 @@ Tasks of the mcpgate project:
                             (ARGS go to `cargo test`)
   cargo xtask setup         only install what the end-to-end tests measure and run
   cargo xtask fuzz SECONDS  build the fuzzers of the parsers, and run each for so long
+  cargo xtask study [PAIRS [SUITES]]
+                            record pairs of rounds of four servers, quiet and busy, and print how
+                            often the decision is right on them (takes about an hour)
   cargo xtask lint          formatting, clippy, rustdoc, dependencies (cargo-deny), the action and
                             the workflows
 ";
@@ -44,6 +48,7 @@ fn main() -> ExitCode {
     let outcome = match (task, rest) {
         ("test", _) => test::run(&root(), rest),
         ("fuzz", [seconds]) => fuzz::run(&root(), seconds),
+        ("study", _) => study::run(&root(), rest),
         ("setup", []) => install::all(&root()),
         ("lint", []) => lint::run(&root()),
         ("help" | "--help" | "-h", []) => {
