@@ -7,6 +7,7 @@
 //! | [`suite`] | pure | what is to be run: configuration, scenarios, templates |
 //! | [`stats`] | pure | quantiles, intervals, slopes, adjusted latency |
 //! | [`results`] | pure | the results file, which is also the baseline file |
+//! | [`diagnosis`] | pure | results in, named failure modes and advice out |
 //! | [`gate`] | pure | results and policy in, judgement out |
 //! | [`report`] | pure | a judgement or results as text, Markdown or JSON |
 //! | [`mcp`] | shell | the protocol: stdio and streamable HTTP, both eras |
@@ -21,9 +22,11 @@
 //!
 //! The pure rooms touch no file, clock, environment or process; `clippy.toml` and
 //! `tests/it/tidy.rs` keep it so. `results` and `stats` import nothing of ours; `suite`
-//! imports `results`; `gate` imports those three; `report` imports `gate`, `results` and `suite`.
+//! imports `results`; `diagnosis` imports `results` and `stats`; `gate` imports those four; `report`
+//! imports `gate`, `diagnosis`, `results` and `suite`.
 
 pub mod cli;
+pub mod diagnosis;
 pub mod environment;
 pub mod error;
 pub mod gate;

@@ -10,6 +10,7 @@ use super::{
         tool_list_differs,
     },
     compare::{self, Context, InTurn},
+    diagnoses,
     errors::Tally,
     evidence, presence,
     rule::ROUNDS_NEEDED,
@@ -142,7 +143,7 @@ fn judge_on(
     let vanished = missing.iter().filter(|m| m.left_out.is_none());
     Judgement {
         missing: vanished.map(|m| m.record.clone()).collect(),
-        ..conclude(candidate, policy, comparisons, findings)
+        ..conclude(Some(base), candidate, policy, comparisons, findings)
     }
 }
 
@@ -151,7 +152,7 @@ fn judge_on(
 pub fn judge_alone(results: &Results, policy: &GateConfig) -> Judgement {
     let mut findings = presence::of_results(results);
     findings.extend(doubts_of_incomplete(results));
-    conclude(results, policy, Vec::new(), findings)
+    conclude(None, results, policy, Vec::new(), findings)
 }
 
 /// Scenarios with an alarm that fresh rounds can confirm or clear, guards included; `server` when
@@ -335,6 +336,7 @@ fn lost_measures(ctx: &Context<'_>) -> Vec<Finding> {
 }
 
 fn conclude(
+    base: Option<&Results>,
     results: &Results,
     policy: &GateConfig,
     comparisons: Vec<Comparison>,
@@ -352,6 +354,7 @@ fn conclude(
         comparisons,
         budgets,
         findings,
+        diagnoses: diagnoses::of(base, results),
         missing: Vec::new(),
         exit_code,
     }

@@ -13,7 +13,7 @@
 //! | [`turns`] | side by side: which arm goes first, what goes on after a look |
 //! | [`calibration`] | comparisons of a server with itself: how often the gate errs |
 //! | `common_shift.rs` | a shift that all scenarios share |
-//! | `hints.rs` | what the figures say about the server beside how fast it is |
+//! | `diagnoses.rs` | which named failure modes are new against the base |
 //! | `overload.rs` | where mcpgate itself set the pace |
 //! | `guard.rs` | noisy metrics beside the one that gates |
 //! | `policy.rs` | tolerances, floors and the stated constants |
@@ -28,7 +28,7 @@
 
 use std::fmt;
 
-use crate::results::ScenarioRecord;
+use crate::{diagnosis::Diagnosis, results::ScenarioRecord};
 
 pub mod acceptance;
 mod accepted;
@@ -37,11 +37,11 @@ pub mod calibration;
 mod common_shift;
 mod comparability;
 mod compare;
+mod diagnoses;
 mod errors;
 mod evidence;
 mod growth;
 mod guard;
-mod hints;
 pub mod jobs;
 mod judge;
 mod overload;
@@ -292,6 +292,28 @@ pub enum Severity {
     Failure,
 }
 
+/// A diagnosis of the candidate, beside the base.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct Diagnosed {
+    /// What was found.
+    #[serde(flatten)]
+    pub diagnosis: Diagnosis,
+    /// Whether it is new.
+    pub standing: Standing,
+}
+
+/// How a diagnosis stands to the base.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Standing {
+    /// The base was asked the same and does not show it.
+    New,
+    /// The base shows it as well.
+    Known,
+    /// There is no base, or it was not asked the same.
+    Unknown,
+}
+
 /// The whole answer.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct Judgement {
@@ -304,6 +326,9 @@ pub struct Judgement {
     pub budgets: Vec<BudgetCheck>,
     /// Heaviest first.
     pub findings: Vec<Finding>,
+    /// Named failure modes that the candidate's figures show, gravest first. They explain and never
+    /// enter the verdict: what they cost stands in a comparison or a budget, with its noise.
+    pub diagnoses: Vec<Diagnosed>,
     /// Scenarios of the baseline that this run does not have and does not say why.
     pub missing: Vec<ScenarioRecord>,
     /// The process exit code that the verdict, the budgets and the policy amount to.

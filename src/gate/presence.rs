@@ -6,7 +6,7 @@ use super::{
     Finding, Severity,
     comparability::{about, about_all, shortened, tool_list_differs},
     errors::{Tally, first_error},
-    hints, overload,
+    overload,
 };
 use crate::results::{Results, ScenarioKind, ScenarioRecord, Skipped};
 
@@ -37,7 +37,6 @@ pub(super) fn of_results(results: &Results) -> Vec<Finding> {
         .filter_map(|record| of_scenario(results, record, &broken));
     scenarios
         .chain(overload::of_results(results))
-        .chain(hints::of_results(results))
         .chain(notes)
         .collect()
 }

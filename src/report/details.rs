@@ -7,7 +7,8 @@ use super::{
     line::{self, Line},
 };
 use crate::{
-    gate::{BudgetCheck, BudgetOutcome, Finding, Severity},
+    diagnosis::Confidence,
+    gate::{BudgetCheck, BudgetOutcome, Diagnosed, Finding, Severity, Standing},
     results::Results,
 };
 
@@ -78,6 +79,61 @@ fn budget_row(check: &BudgetCheck) -> BudgetRow<'_> {
         },
         fails: check.binding && check.outcome == BudgetOutcome::Broken,
     }
+}
+
+/// A diagnosis, ready to be laid out.
+#[derive(Debug)]
+pub(crate) struct DiagnosisRow {
+    /// Its name, and how sure it is and how it stands to the base.
+    pub(crate) name: &'static str,
+    pub(crate) about: String,
+    /// Where it shows; empty where it is about the server.
+    pub(crate) place: Line,
+    pub(crate) evidence: Line,
+    pub(crate) advice: Line,
+}
+
+pub(crate) fn diagnosis_rows(diagnoses: &[Diagnosed]) -> Vec<DiagnosisRow> {
+    diagnoses
+        .iter()
+        .map(
+            |Diagnosed {
+                 diagnosis,
+                 standing,
+             }| {
+                let confidence = match diagnosis.confidence {
+                    Confidence::Possible => "possible",
+                    Confidence::Likely => "likely",
+                };
+                let standing = match standing {
+                    Standing::New => ", not in the base",
+                    Standing::Known => ", in the base as well",
+                    Standing::Unknown => "",
+                };
+                let weight = if diagnosis.kind.is_information() {
+                    ", no fault"
+                } else {
+                    ""
+                };
+                let place = diagnosis.scenario.as_deref();
+                DiagnosisRow {
+                    name: diagnosis.kind.name(),
+                    about: format!("{confidence}{weight}{standing}"),
+                    place: place.map(Line::of_name).unwrap_or_default(),
+                    evidence: Line::of_prose(&sentence(&diagnosis.evidence)),
+                    advice: Line::of_prose(&sentence(&diagnosis.advice)),
+                }
+            },
+        )
+        .collect()
+}
+
+/// With a capital letter and a full stop.
+fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| {
+        format!("{}{}.", first.to_uppercase(), letters.as_str())
+    })
 }
 
 pub(crate) fn finding_rows(findings: &[Finding]) -> Vec<FindingRow> {

@@ -8,7 +8,7 @@ use super::{
     line::Line,
 };
 use crate::{
-    gate::{BudgetCheck, Comparison, Finding, Unit, Verdict},
+    gate::{BudgetCheck, Comparison, Diagnosed, Finding, Unit, Verdict},
     results::{Environment, Results, ServerRecord},
 };
 
@@ -46,6 +46,8 @@ struct JsonReport<'a> {
     comparisons: Vec<JsonComparison<'a>>,
     budgets: Vec<JsonBudget<'a>>,
     findings: &'a [Finding],
+    /// Named failure modes; they explain, and never enter the verdict.
+    diagnoses: &'a [Diagnosed],
     #[serde(skip_serializing_if = "Option::is_none")]
     duration_seconds: Option<f64>,
 }
@@ -153,6 +155,7 @@ fn view<'a>(report: &'a Report<'a>) -> JsonReport<'a> {
             })
             .collect(),
         findings: &judgement.findings,
+        diagnoses: &judgement.diagnoses,
         duration_seconds: context.duration.map(|duration| duration.as_secs_f64()),
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{
     Report, base_name, chart,
-    details::{BudgetRow, ErrorRow, FindingRow},
+    details::{BudgetRow, DiagnosisRow, ErrorRow, FindingRow},
     escape,
     figure::{GAP, count},
     headline::{Block, Tone},
@@ -21,6 +21,7 @@ pub const MARKDOWN_LIMIT_BYTES: usize = 60_000;
 
 const CHANGED_ROOM: usize = 24_000;
 const FINDINGS_ROOM: usize = 5_000;
+const DIAGNOSES_ROOM: usize = 5_000;
 const ERRORS_ROOM: usize = 4_000;
 const BUDGETS_ROOM: usize = 6_000;
 const UNMEASURED_ROOM: usize = 3_000;
@@ -82,6 +83,7 @@ fn markdown_of(report: &Report<'_>, times: usize) -> String {
         &mut out,
         &format!("{}{}", findings(&view.findings), errors(&view.errors)),
     );
+    part(&mut out, &diagnoses(&view.diagnoses));
     part(&mut out, &pressing_budgets(&view.budgets));
     part(&mut out, &commands(&view));
     let trust: Vec<String> = view.trust.iter().map(Line::markdown).collect();
@@ -238,6 +240,24 @@ pub(super) fn findings(findings: &[FindingRow]) -> String {
         }),
         FINDINGS_ROOM,
     )
+}
+
+/// Named failure modes, with their evidence and what to look at.
+pub(super) fn diagnoses(rows: &[DiagnosisRow]) -> String {
+    let items = rows.iter().map(|row| {
+        let place = match row.place.is_empty() {
+            true => Line::default(),
+            false => Line::own(" · ").join(row.place.clone()),
+        };
+        Line::own(format!("**{}**", row.name))
+            .join(place)
+            .then(format!(" ({}): ", row.about))
+            .join(row.evidence.clone())
+            .then(" ")
+            .join(row.advice.clone())
+            .markdown()
+    });
+    list('-', items, DIAGNOSES_ROOM)
 }
 
 pub(super) fn errors(rows: &[ErrorRow<'_>]) -> String {

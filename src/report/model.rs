@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{
     Context, Report,
-    details::{self, BudgetRow, ErrorRow, FindingRow},
+    details::{self, BudgetRow, DiagnosisRow, ErrorRow, FindingRow},
     figure,
     headline::{self, Headline, Step},
     line::{self, Line},
@@ -32,6 +32,8 @@ pub(crate) struct View<'a> {
     pub(crate) budgets: Vec<BudgetRow<'a>>,
     /// Heaviest first; without those that the headline says already.
     pub(crate) findings: Vec<FindingRow>,
+    /// Named failure modes, gravest first.
+    pub(crate) diagnoses: Vec<DiagnosisRow>,
     /// Scenarios of the candidate with errors.
     pub(crate) errors: Vec<ErrorRow<'a>>,
     /// What the committed baseline says, where another server decides.
@@ -117,6 +119,7 @@ impl<'a> View<'a> {
             unmeasured: unmeasured(&judgement.comparisons),
             budgets: details::budget_rows(&judgement.budgets),
             findings,
+            diagnoses: details::diagnosis_rows(&judgement.diagnoses),
             errors: details::error_rows(report.candidate),
             drift: drift(report),
             trust: provenance::trust(report),

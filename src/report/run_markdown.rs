@@ -35,6 +35,7 @@ pub fn run_markdown(results: &Results, judgement: Option<&Judgement>) -> String 
         &mut out,
         &format!("{findings}{}", markdown::errors(&view.errors)),
     );
+    part(&mut out, &markdown::diagnoses(&view.diagnoses));
     part(&mut out, &markdown::pressing_budgets(&view.budgets));
 
     let mut tail = String::new();

@@ -2,7 +2,7 @@
 //! is the median over rounds, as in the gate.
 
 use super::{
-    details::{self, BudgetRow, ErrorRow, FindingRow},
+    details::{self, BudgetRow, DiagnosisRow, ErrorRow, FindingRow},
     figure,
     headline::Tone,
     line::Line,
@@ -34,6 +34,8 @@ pub(crate) struct RunView<'a> {
     pub(crate) errors: Vec<ErrorRow<'a>>,
     pub(crate) budgets: Vec<BudgetRow<'a>>,
     pub(crate) findings: Vec<FindingRow>,
+    /// Named failure modes, gravest first.
+    pub(crate) diagnoses: Vec<DiagnosisRow>,
     pub(crate) skipped: &'a [Skipped],
 }
 
@@ -73,6 +75,7 @@ impl<'a> RunView<'a> {
             errors,
             budgets,
             findings,
+            diagnoses: judgement.map_or_else(Vec::new, |j| details::diagnosis_rows(&j.diagnoses)),
             skipped: &results.suite.skipped,
         }
     }

@@ -34,6 +34,7 @@ pub fn run_text(results: &Results, judgement: Option<&Judgement>, style: TextSty
     }
     text::budgets(&mut page, &view.budgets, style.verbose);
     text::errors(&mut page, &view.errors);
+    text::diagnoses(&mut page, &view.diagnoses);
     text::findings(&mut page, &view.findings, style.verbose);
     skipped(&mut page, &view, style);
     page.finish()

@@ -4,9 +4,10 @@ use std::{collections::BTreeMap, time::Duration};
 
 use super::{AcceptIn, Context, Drift, Report, test_results::results};
 use crate::{
+    diagnosis::{Confidence, Diagnosis, Kind},
     gate::{
-        BudgetCheck, BudgetOutcome, Comparison, Finding, Interval, Judgement, Metric, Role,
-        Severity, Verdict,
+        BudgetCheck, BudgetOutcome, Comparison, Diagnosed, Finding, Interval, Judgement, Metric,
+        Role, Severity, Standing, Verdict,
     },
     results::{
         Acceptance, CalibratedFigure, Calibration, Control, ErrorSample, Measure, Results,
@@ -63,6 +64,7 @@ impl Fixture {
                     budget("search/sequential", Metric::ErrorRate, 0.01, Some(0.0)),
                 ],
                 findings: Vec::new(),
+                diagnoses: Vec::new(),
                 missing: Vec::new(),
                 exit_code,
             },
@@ -170,6 +172,34 @@ pub(crate) fn finding(severity: Severity, scenario: Option<&str>, text: &str) ->
         scenario: scenario.map(str::to_owned),
         text: text.to_owned(),
     }
+}
+
+pub(crate) fn diagnosed(kind: Kind, scenario: Option<&str>, standing: Standing) -> Diagnosed {
+    Diagnosed {
+        diagnosis: Diagnosis {
+            kind,
+            scenario: scenario.map(str::to_owned),
+            confidence: Confidence::Likely,
+            evidence: "10 callers at once got 98 calls done in a second, one alone 101".to_owned(),
+            advice: "look for a wait that blocks the event loop".to_owned(),
+        },
+        standing,
+    }
+}
+
+/// Everything passes, and three limits are known by name.
+pub(crate) fn diagnosed_server() -> Fixture {
+    let mut fixture = pass();
+    fixture.judgement.diagnoses = vec![
+        diagnosed(
+            Kind::EventLoopBlocked,
+            Some("search/concurrent"),
+            Standing::New,
+        ),
+        diagnosed(Kind::SlowStart, None, Standing::Unknown),
+        diagnosed(Kind::Overloaded, Some("ramp"), Standing::Known),
+    ];
+    fixture
 }
 
 pub(crate) fn pass() -> Fixture {
@@ -466,6 +496,9 @@ pub(crate) fn hostile(texts: &[String]) -> Fixture {
             );
         }
     }
+    let mut found = diagnosed(Kind::AnswersMixedUp, Some(&next()), Standing::New);
+    (found.diagnosis.evidence, found.diagnosis.advice) = (next(), next());
+    fixture.judgement.diagnoses = vec![found];
     let (tool, name) = (next(), next());
     fixture.judgement.missing.push(record(&tool, &name));
     fixture.context = Context {

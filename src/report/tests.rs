@@ -51,6 +51,7 @@ fn cases() -> Vec<(&'static str, Fixture)> {
         ("budgets_broken", made::budgets_broken()),
         ("side_by_side", made::side_by_side()),
         ("side_by_side_hostile", made::against(HOSTILE[0])),
+        ("diagnosed", made::diagnosed_server()),
         ("hostile", hostile()),
     ]
 }

@@ -2,7 +2,7 @@
 
 use super::{
     Report, TextStyle,
-    details::{BudgetRow, ErrorRow, FindingRow},
+    details::{BudgetRow, DiagnosisRow, ErrorRow, FindingRow},
     headline::Block,
     layout::{self, Align, BOLD, DIM, Page},
     line::Line,
@@ -42,6 +42,7 @@ pub fn text(report: &Report<'_>, style: TextStyle) -> String {
     }
     budgets(&mut page, &view.budgets, style.verbose);
     errors(&mut page, &view.errors);
+    diagnoses(&mut page, &view.diagnoses);
     findings(&mut page, &view.findings, style.verbose);
     page.blank();
     for line in &view.summary {
@@ -266,6 +267,24 @@ pub(super) fn errors(page: &mut Page, rows: &[ErrorRow<'_>]) {
         if let Some(sample) = &row.sample {
             page.sentence("    ", &sample.plain());
         }
+    }
+}
+
+/// Named failure modes, with their evidence and what to look at.
+pub(super) fn diagnoses(page: &mut Page, rows: &[DiagnosisRow]) {
+    if rows.is_empty() {
+        return;
+    }
+    page.heading(BOLD, "Diagnoses");
+    for row in rows {
+        let name = page.paint(BOLD, row.name);
+        let place = match row.place.is_empty() {
+            true => String::new(),
+            false => format!(" · {}", row.place.plain()),
+        };
+        page.sentence(&format!("  {name}"), &format!("{place} ({})", row.about));
+        page.sentence("    ", &row.evidence.plain());
+        page.sentence("    ", &row.advice.plain());
     }
 }
 

@@ -19,8 +19,12 @@ const PURE_ROOMS: &[(&str, &[&str])] = &[
     ("results", &[]),
     ("stats", &[]),
     ("suite", &["results"]),
-    ("gate", &["error", "results", "stats", "suite"]),
-    ("report", &["error", "gate", "results", "suite"]),
+    ("diagnosis", &["results", "stats"]),
+    ("gate", &["diagnosis", "error", "results", "stats", "suite"]),
+    (
+        "report",
+        &["diagnosis", "error", "gate", "results", "suite"],
+    ),
 ];
 
 /// What no pure room may touch: clocks, files, processes, the environment, the network.

@@ -5,9 +5,9 @@ use crate::{
     error::exit_code,
     gate::{
         BudgetOutcome,
-        test_support::{CONCURRENT, Fixture, SEQUENTIAL, record},
+        test_support::{CONCURRENT, Fixture, record},
     },
-    results::{LoadSample, Sample, ScenarioKind, Transport},
+    results::{LoadSample, Sample, ScenarioKind},
     suite::Budgets,
 };
 
@@ -138,32 +138,4 @@ fn what_mcpgate_itself_could_not_keep_up_with_is_no_regression() {
              not the server's"
         )]
     );
-}
-
-#[test]
-fn answers_held_back_by_delayed_acknowledgements_are_noted_once() {
-    let hint = "the last byte of most answers comes 40 to 45 ms after the first";
-    let notes = |scenario: &str, late: u32, transport| {
-        let fixture = Fixture::new()
-            .with(|r| r.server.transport = transport)
-            .samples(scenario, |sample| sample.delayed_last_bytes = late);
-        let judgement = judge_alone(&fixture.build(), &GateConfig::default());
-        let notes = findings(&judgement, Severity::Note);
-        notes.iter().filter(|note| note.starts_with(hint)).count()
-    };
-    let http = Transport::StreamableHttp;
-    for (scenario, late, transport, expected) in [
-        ("list-tools", 100, http, 1),
-        ("list-tools", 51, http, 1),
-        ("list-tools", 50, http, 0),
-        ("list-tools", 100, Transport::Stdio, 0),
-        // A tool may well work for so long.
-        (SEQUENTIAL, 100, http, 0),
-    ] {
-        assert_eq!(
-            notes(scenario, late, transport),
-            expected,
-            "{scenario} {late}"
-        );
-    }
 }

@@ -6,6 +6,7 @@ mod calibration;
 mod changes;
 mod comparable;
 mod coverage;
+mod diagnoses;
 mod errors;
 mod evidence;
 mod guards;

@@ -1,0 +1,160 @@
+//! Evidence in, named failure modes out. Pure.
+//!
+//! A gate says that something became slower; a diagnosis says what it is that breaks when agents
+//! call in earnest. Each states its evidence in numbers, how sure it is, and what to look at.
+//!
+//! | file | what it finds |
+//! |---|---|
+//! | `concurrency.rs` | calls that wait for each other: a blocked event loop, a pool that is used up, one busy core; saturation under a ramp |
+//! | `answers.rs` | answers that belong to other calls; failures that begin with callers at once |
+//! | `calls.rs` | few slow calls among fast ones; answers held back by Nagle's algorithm |
+//! | `server.rs` | memory that grows with calls; a slow start |
+
+mod answers;
+mod calls;
+mod concurrency;
+mod server;
+
+#[cfg(test)]
+mod tests;
+
+use crate::{
+    results::{Phase, Results, Round, Sample, ScenarioKind, ScenarioRecord},
+    stats::{self, location},
+};
+
+/// A failure mode, or a limit that is none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// A call is answered with what another call asked for.
+    AnswersMixedUp,
+    /// Calls fail, or wait, once more are in flight than some pool holds.
+    ConnectionPoolExhausted,
+    /// Calls wait for one another while the server's CPU is idle.
+    EventLoopBlocked,
+    /// Memory grows with each call.
+    MemoryLeak,
+    /// The end of an answer waits for a delayed acknowledgement.
+    NagleStall,
+    /// Few calls take many times as long as most.
+    HighP95LowP50,
+    /// The server takes long to get ready.
+    SlowStart,
+    /// Calls are worked on one after another by one busy core.
+    CpuBoundSerial,
+    /// More callers get no more calls done: saturation.
+    Overloaded,
+}
+
+impl Kind {
+    /// As in files and reports.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::AnswersMixedUp => "answers-mixed-up",
+            Self::ConnectionPoolExhausted => "connection-pool-exhausted",
+            Self::EventLoopBlocked => "event-loop-blocked",
+            Self::MemoryLeak => "memory-leak",
+            Self::NagleStall => "nagle-stall",
+            Self::HighP95LowP50 => "high-p95-low-p50",
+            Self::SlowStart => "slow-start",
+            Self::CpuBoundSerial => "cpu-bound-serial",
+            Self::Overloaded => "overloaded",
+        }
+    }
+
+    /// Whether it is a limit that every server has somewhere, and not a fault.
+    #[must_use]
+    pub fn is_information(self) -> bool {
+        matches!(self, Self::CpuBoundSerial | Self::Overloaded)
+    }
+}
+
+/// How far the evidence goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Confidence {
+    /// Something else could look the same.
+    Possible,
+    /// Hardly anything else looks like this.
+    Likely,
+}
+
+/// One failure mode that the evidence shows.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct Diagnosis {
+    /// Which.
+    pub kind: Kind,
+    /// The scenario that shows it; `None` where it is about the server as a whole.
+    pub scenario: Option<String>,
+    /// How sure.
+    pub confidence: Confidence,
+    /// What was seen, in numbers: a sentence without its full stop.
+    pub evidence: String,
+    /// What to look at: another one.
+    pub advice: String,
+}
+
+/// All that the figures show, gravest first.
+#[must_use]
+pub fn diagnose(results: &Results) -> Vec<Diagnosis> {
+    let mut found: Vec<Diagnosis> = Vec::new();
+    found.extend(answers::mixed_up(results));
+    found.extend(answers::exhausted(results));
+    found.extend(concurrency::waiting(results));
+    found.extend(concurrency::saturated(results));
+    found.extend(calls::few_slow_ones(results));
+    found.extend(calls::held_back(results));
+    found.extend(server::growing(results));
+    found.extend(server::slow_start(results));
+    found.sort_by_key(|diagnosis| diagnosis.kind);
+    found
+}
+
+/// Rounds below this tell nothing: one of them may have been disturbed.
+const ROUNDS_NEEDED: usize = 3;
+
+/// The planned rounds of all jobs.
+fn rounds(results: &Results) -> impl Iterator<Item = &Round> {
+    results
+        .jobs
+        .iter()
+        .flat_map(|job| &job.rounds)
+        .filter(|round| round.phase == Phase::Measure)
+}
+
+fn records(results: &Results, kind: ScenarioKind) -> impl Iterator<Item = &ScenarioRecord> {
+    let records = results.suite.scenarios.iter();
+    records.filter(move |record| record.kind == kind && !record.report_only)
+}
+
+/// The scenario of this kind that calls the same tool.
+fn sibling<'a>(
+    results: &'a Results,
+    record: &ScenarioRecord,
+    kind: ScenarioKind,
+) -> Option<&'a ScenarioRecord> {
+    records(results, kind).find(|other| other.tool == record.tool)
+}
+
+/// The middle one of what the rounds say; `None` where too few of them do.
+fn typical(figures: impl Iterator<Item = f64>) -> Option<f64> {
+    stats::Sample::new(figures)
+        .filter(|sample| sample.len() >= ROUNDS_NEEDED)
+        .map(|sample| location::median(&sample))
+}
+
+/// Successful calls a second; `None` where there were none.
+fn throughput(sample: &Sample) -> Option<f64> {
+    Some(sample.throughput_per_s()).filter(|rate| *rate > 0.0)
+}
+
+fn milliseconds(ns: f64) -> String {
+    let ms = ns / 1e6;
+    match ms {
+        ms if ms >= 1_000.0 => format!("{:.1} s", ms / 1_000.0),
+        ms if ms >= 10.0 => format!("{ms:.0} ms"),
+        ms => format!("{ms:.1} ms"),
+    }
+}
