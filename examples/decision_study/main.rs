@@ -324,6 +324,7 @@ fn changed(
         let cells: Vec<Cell> = all
             .iter()
             .filter(|recording| recording.name.ends_with(load))
+            .filter(|recording| change != Change::Leak || !recording.soaks.is_empty())
             .map(|recording| study(recording, change, suites, Draw::Shuffled, &usual()))
             .collect();
         let Some(total) = cells

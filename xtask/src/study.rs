@@ -131,6 +131,14 @@ fn record(
     pairs: &str,
 ) -> Result<(), Failure> {
     let name = format!("{}-{load}", server.name);
+    let results = folder.join(format!("{name}.json"));
+    if results.exists() {
+        shell::say(&format!(
+            "{name} is recorded; remove {} to do so again",
+            results.display()
+        ));
+        return Ok(());
+    }
     let words: Vec<String> = server
         .command
         .iter()
@@ -138,9 +146,15 @@ fn record(
         .collect();
     let config = folder.join(format!("{name}.toml"));
     let text = format!(
-        "[server]\ncommand = [{}]\n{}[suite]\nloads = \"none\"\n{}",
+        "[server]\ncommand = [{}]\n{}[suite]\nloads = \"none\"\n{}{}",
         words.join(", "),
         server.more,
+        // What others do is no matter of how memory grows.
+        if load == "busy" {
+            "soak-calls = 0\n"
+        } else {
+            ""
+        },
         server.tools
     );
     fs::write(&config, text).map_err(|e| format!("{}: {e}", config.display()))?;
@@ -150,7 +164,7 @@ fn record(
         .iter()
         .map(|word| format!("'{}'", word.display()))
         .collect();
-    let results = folder.join(format!("{name}.json"));
+    let unfinished = folder.join(format!("{name}.unfinished.json"));
     let status = Command::new(root.join("target/release/mcpgate"))
         .current_dir(folder)
         .args(["compare", "--quiet", "--record-pairs", pairs])
@@ -159,7 +173,7 @@ fn record(
         .arg(&config)
         .args(["--base-command", &same.join(" ")])
         .arg("--output")
-        .arg(&results)
+        .arg(&unfinished)
         .arg("--samples")
         .arg(folder.join(format!("{name}.samples.jsonl")))
         .stdout(fs::File::create(folder.join(format!("{name}.report"))).map_err(|e| e.to_string())?)
@@ -168,6 +182,13 @@ fn record(
     // Whatever it makes of them, the pairs are there; 3 and above say that they are not.
     match status.code() {
         Some(0 | 1 | 4) => {
+            for (from, to) in [
+                ("unfinished.base.json", "base.json"),
+                ("unfinished.json", "json"),
+            ] {
+                let [from, to] = [from, to].map(|end| folder.join(format!("{name}.{end}")));
+                fs::rename(&from, &to).map_err(|e| format!("{}: {e}", from.display()))?;
+            }
             shell::say(&format!("recorded {name}"));
             Ok(())
         }
