@@ -195,7 +195,9 @@ fn target(mcpgate: &str, shape: &Shape, faults: &[&str]) -> Target {
             env: Vec::new(),
             cwd: None,
         }),
-        url: shape.is_http.then(|| "http://127.0.0.1:{port}/mcp".to_owned()),
+        url: shape
+            .is_http
+            .then(|| "http://127.0.0.1:{port}/mcp".to_owned()),
         is_sse: false,
         ca_file: None,
         headers: Vec::new(),
@@ -213,7 +215,9 @@ fn shell(line: &str) -> Vec<String> {
 /// The calls of one fresh server.
 async fn round(target: &Target, pause: Duration) -> Result<Vec<Call>, String> {
     let told = |e: &dyn std::fmt::Display| e.to_string();
-    let ready = target::start(target, Wanted::Any).await.map_err(|e| told(&e))?;
+    let ready = target::start(target, Wanted::Any)
+        .await
+        .map_err(|e| told(&e))?;
     let (server, mut client) = (ready.server, ready.opened.client);
     let pid = server.pid().ok_or("the server has no process")?;
     let mut probe = SchedulerProbe::attach(pid)?;
@@ -253,7 +257,10 @@ async fn round(target: &Target, pause: Duration) -> Result<Vec<Call>, String> {
 fn quantiles(calls: &[Call], rule: &Rule) -> (f64, f64) {
     let mut ns: Vec<u64> = calls.iter().map(|call| (rule.of)(*call)).collect();
     summarize(&mut ns).map_or((f64::NAN, f64::NAN), |summary| {
-        (summary.p50_ns as f64, summary.p95_ns.unwrap_or_default() as f64)
+        (
+            summary.p50_ns as f64,
+            summary.p95_ns.unwrap_or_default() as f64,
+        )
     })
 }
 
@@ -368,7 +375,9 @@ fn main() -> ExitCode {
         None => Ok(DEFAULT_ROUNDS),
         Some(parsed) => parsed,
     };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
     let done = match (mcpgate, rounds, runtime) {
         (Some(mcpgate), Ok(rounds), Ok(runtime)) => runtime.block_on(study(&mcpgate, rounds)),
         _ => Err("usage: adjusted_study MCPGATE [ROUNDS]".to_owned()),

@@ -84,6 +84,10 @@ struct Cell {
     memory_regressed: Share,
     growth_regressed: Share,
     others: [Share; 5],
+    /// The same, of the changed tool alone.
+    others_of_tool: [Share; 5],
+    /// Suites with a figure that passes as not worse by 2x.
+    coarse: Share,
     pairs: Vec<f64>,
     of_tool: Vec<f64>,
     alarms: Vec<String>,
@@ -103,6 +107,10 @@ impl Cell {
         for (mine, other) in both.others.iter_mut().zip(other.others) {
             *mine = mine.and(other);
         }
+        for (mine, other) in both.others_of_tool.iter_mut().zip(other.others_of_tool) {
+            *mine = mine.and(other);
+        }
+        both.coarse = self.coarse.and(other.coarse);
         both.pairs.extend(&other.pairs);
         both.of_tool.extend(&other.of_tool);
         for (name, count) in &other.open {
@@ -144,9 +152,16 @@ fn study(
         let tool = suite.tool.to_owned();
         if let Some(pair) = suite.first_pair() {
             let history = suite.history(others::HISTORY);
-            let is_meant =
-                |name: &str| change == Change::None || name.starts_with(&format!("{tool}/"));
-            let flags = others::flags(&pair, &history, is_meant);
+            let of_tool = |name: &str| name.starts_with(&format!("{tool}/"));
+            let flags = others::flags(&pair, &history, of_tool);
+            for (share, flag) in cell.others_of_tool.iter_mut().zip(flags) {
+                share.count(flag);
+            }
+            // Of an unchanged suite, any figure that is called worse is a false alarm.
+            let flags = match change {
+                Change::None => others::flags(&pair, &history, |_| true),
+                _ => flags,
+            };
             for (share, flag) in cell.others.iter_mut().zip(flags) {
                 share.count(flag);
             }
@@ -157,6 +172,8 @@ fn study(
         cell.regressed.count(is(Verdict::Regressed));
         cell.inconclusive.count(is(Verdict::Inconclusive));
         cell.improved.count(is(Verdict::Improved));
+        cell.coarse
+            .count(judgement.comparisons.iter().any(|c| c.is_coarse));
         let regressed: Vec<String> = judgement
             .comparisons
             .iter()
@@ -260,6 +277,7 @@ fn unchanged(
             "regressed",
             "inconclusive",
             "improved",
+            "with a coarse pass",
             "pairs (median, 95 %)",
             "one tool's calls until decided (median, 95 %)",
         ],
@@ -279,6 +297,7 @@ fn unchanged(
             cell.regressed.words(),
             cell.inconclusive.words(),
             cell.improved.words(),
+            format!("{:.0} %", cell.coarse.percent()),
             both(&cell.pairs, ""),
             both(&cell.of_tool, " s"),
         ];
@@ -436,7 +455,7 @@ fn print(folder: &Path, suites: usize) -> Result<(), String> {
                     _ => return None,
                 };
                 let mut shares = vec![cell.named];
-                shares.extend(cell.others);
+                shares.extend(cell.others_of_tool);
                 Some(plot::Point { factor, shares })
             })
             .collect();

@@ -4,7 +4,7 @@ use mcpgate::{
     gate::{
         self, Judgement, Metric, Verdict, sequence::CONFIRMING_PAIRS, sequence::Sequence, turns,
     },
-    results::{Phase, Results},
+    results::{Phase, Results, Soak},
     suite::GateConfig,
 };
 use rand_chacha::{
@@ -36,7 +36,6 @@ pub(crate) struct Suite<'a> {
     recording: &'a Recording,
     /// Of the pairs that it takes, in order: its place, and whether the arms change places.
     pairs: Vec<(usize, bool)>,
-    soaks: Vec<(usize, bool)>,
     change: Change,
     pub(crate) tool: &'a str,
     rng: ChaCha8Rng,
@@ -98,15 +97,17 @@ impl<'a> Suite<'a> {
         let all = recording.pairs.len();
         let places: Vec<usize> = match how {
             Draw::Shuffled => shuffled(all, &mut rng),
+            // Each start once as it was, and once with its arms in each other's place.
             Draw::InOrder => {
-                let first = under(&mut rng, all.checked_sub(wanted)? + 1);
-                (first..first + wanted).collect()
+                let first = number / 2;
+                (first + wanted <= all).then(|| (first..first + wanted).collect())?
             }
         };
-        let mut soaks = shuffled(recording.soaks.len(), &mut rng);
-        soaks.truncate(2 * SOAKS);
+        if places.len() < wanted {
+            return None;
+        }
         // Shuffled pairs know no order, so each of them may change its arms; in a row all do.
-        let all_swapped = rng.next_u64() & 1 == 0;
+        let all_swapped = number % 2 == 1;
         let mut swap = |place: usize| match how {
             Draw::Shuffled => (place, rng.next_u64() & 1 == 0),
             Draw::InOrder => (place, all_swapped),
@@ -114,7 +115,6 @@ impl<'a> Suite<'a> {
         Some(Self {
             recording,
             pairs: places.into_iter().take(wanted).map(&mut swap).collect(),
-            soaks: soaks.into_iter().map(&mut swap).collect(),
             change,
             tool: recording.tools.first()?,
             rng,
@@ -179,13 +179,13 @@ impl<'a> Suite<'a> {
                 of_tool += self.take(&mut both, &mut taken, Phase::Confirm, Some(&alarmed));
             }
         }
-        self.soak(&mut both, Phase::Measure, 0);
+        self.soak(&mut both, Phase::Measure);
         let has_grown = so_far(&both)
             .comparisons
             .iter()
             .any(|c| c.metric == Metric::MemoryGrowth && c.verdict == Verdict::Regressed);
         if has_grown {
-            self.soak(&mut both, Phase::Confirm, SOAKS);
+            self.soak(&mut both, Phase::Confirm);
         }
         let [base, candidate] = &both;
         Outcome {
@@ -227,23 +227,22 @@ impl<'a> Suite<'a> {
         Duration::from_nanos(of_tool)
     }
 
-    fn soak(&self, both: &mut [Results; 2], phase: Phase, from: usize) {
-        for (number, (place, is_swapped)) in self.soaks.iter().enumerate().skip(from).take(SOAKS) {
-            let Some([one, other]) = self.recording.soaks.get(*place).cloned() else {
-                continue;
-            };
-            let (base, mut candidate) = if *is_swapped {
-                (other, one)
-            } else {
-                (one, other)
-            };
-            self.change.into_soak(&mut candidate, self.tool);
-            for (results, mut soak) in both.iter_mut().zip([base, candidate]) {
-                soak.index = u32::try_from(number).unwrap_or(u32::MAX);
+    /// Soaks of the same server, drawn with replacement: of any recorded ones, whatever their arm.
+    fn soak(&mut self, both: &mut [Results; 2], phase: Phase) {
+        let pool: Vec<&Soak> = self.recording.soaks.iter().flatten().collect();
+        for _ in 0..SOAKS {
+            for (results, is_candidate) in both.iter_mut().zip([false, true]) {
+                let drawn = pool.get(under(&mut self.rng, pool.len()));
+                let (Some(job), Some(drawn)) = (results.jobs.first_mut(), drawn) else {
+                    continue;
+                };
+                let mut soak = (*drawn).clone();
+                soak.index = u32::try_from(job.soaks.len()).unwrap_or(u32::MAX);
                 soak.phase = phase;
-                if let Some(job) = results.jobs.first_mut() {
-                    job.soaks.push(soak);
+                if is_candidate {
+                    self.change.into_soak(&mut soak, self.tool);
                 }
+                job.soaks.push(soak);
             }
         }
     }
@@ -274,8 +273,17 @@ pub(crate) fn judged_stored(
     let which = under(&mut rng, 2);
     let of_base = under(&mut rng, half.checked_sub(ROUNDS)? + 1);
     let wanted = 2 * ROUNDS + CONFIRMING;
-    // Both arms are the same server, so a job of more rounds than half of the pairs takes both.
-    let late: Vec<&Recorded> = recording.pairs.iter().skip(half).flatten().collect();
+    // Both arms are the same server: the run's rounds are those of one arm, then of the other.
+    let late: Vec<&Recorded> = [which, 1 - which]
+        .into_iter()
+        .flat_map(|arm| {
+            recording
+                .pairs
+                .iter()
+                .skip(half)
+                .filter_map(move |pair| pair.get(arm))
+        })
+        .collect();
     let of_candidate = under(&mut rng, late.len().checked_sub(wanted)? + 1);
     let mut base = recording.empty[0].clone();
     let mut candidate = recording.empty[1].clone();

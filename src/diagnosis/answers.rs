@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Confidence, Diagnosis, Kind, records, sibling};
-use crate::results::{Results, ScenarioKind, ScenarioRecord};
+use crate::results::{Results, ScenarioKind, ScenarioRecord, StageSample};
 
 /// Calls one at a time that show that a tool works.
 const CALLS_NEEDED: u64 = 20;
@@ -11,23 +11,24 @@ const CALLS_NEEDED: u64 = 20;
 const FAILURES_NEEDED: u64 = 3;
 /// Share of failed calls below which nothing is said.
 const SHARE_NEEDED: f64 = 0.01;
-/// Kinds of failures that are named.
-const KINDS_NAMED: usize = 4;
 /// A call that got what it did not ask for.
 const WRONG: [&str; 2] = ["wrong-answer", "stray-answer"];
 /// Statuses that say what is meant.
 const TOO_MANY: [&str; 2] = ["http-429", "http-503"];
-/// Words of servers whose pool is used up.
-const WORDS: [&str; 8] = [
+/// What else a server may answer, or not answer, whose pool is used up.
+const REFUSALS: [&str; 4] = ["timeout", "tool-error", "protocol-error", "refused"];
+/// Words of such answers; `too many` beside them.
+const WORDS: [&str; 7] = [
     "pool",
-    "too many",
     "exhausted",
     "limit",
     "capacity",
     "busy",
-    "overload",
+    "overloaded",
     "unavailable",
 ];
+/// Kinds of failures that are named.
+const KINDS_NAMED: usize = 4;
 
 /// Calls of one scenario over all of a run.
 #[derive(Default)]
@@ -109,14 +110,14 @@ pub(super) fn mixed_up(results: &Results) -> Option<Diagnosis> {
     at_once(results).find_map(|(record, callers)| {
         let alone = alone(results, record)?;
         let tally = Tally::of(results, &record.name);
-        let wrong = tally.count(|kind| WRONG.contains(&kind));
+        let wrong = tally.count(|kind| WRONG.contains(&kind)).min(tally.calls);
         (wrong > 0).then(|| Diagnosis {
             kind: Kind::AnswersMixedUp,
             scenario: Some(record.name.clone()),
-            confidence: Confidence::Likely,
+            confidence: Confidence::Possible,
             evidence: format!(
-                "{wrong} of {} calls with {callers} at once got an answer that was not theirs, and \
-                 none of {} one at a time",
+                "{wrong} of {} calls with {callers} at once got an answer without what they asked for, or \
+                 one that nobody asked for, and none of {} one at a time",
                 tally.calls, alone.calls
             ),
             advice: "look for state that calls share: a variable of the module or of the handler \
@@ -131,79 +132,89 @@ pub(super) fn mixed_up(results: &Results) -> Option<Diagnosis> {
 pub(super) fn exhausted(results: &Results) -> Option<Diagnosis> {
     let mut all: Vec<(&ScenarioRecord, u32)> = at_once(results).collect();
     all.sort_by_key(|(_, callers)| *callers);
-    let mut fine_with = 1;
-    for (record, callers) in all {
-        let Some(alone) = alone(results, record) else {
-            continue;
-        };
-        let tally = Tally::of(results, &record.name);
-        let failed = tally.count(|kind| !WRONG.contains(&kind));
-        let share = failed as f64 / tally.calls.max(1) as f64;
-        if failed < FAILURES_NEEDED || share < SHARE_NEEDED {
-            if failed == 0 && tally.calls > 0 {
-                fine_with = fine_with.max(callers);
-            }
-            continue;
-        }
-        let first = first_error(results, &record.name);
-        let is_told = tally.errors.keys().any(|kind| TOO_MANY.contains(kind))
-            || WORDS.iter().any(|word| first.to_lowercase().contains(word));
-        let kinds: Vec<&str> = tally.errors.keys().copied().take(KINDS_NAMED).collect();
-        let begins = match stage_where_it_begins(results, record) {
-            Some(callers) => format!("they begin at {callers} callers"),
-            None => format!("with {fine_with} none did"),
-        };
-        return Some(Diagnosis {
-            kind: Kind::ConnectionPoolExhausted,
-            scenario: Some(record.name.clone()),
-            confidence: if is_told {
-                Confidence::Likely
-            } else {
-                Confidence::Possible
-            },
-            evidence: format!(
-                "{:.1} % of {} calls with up to {callers} at once failed ({}), and none of {} one at a \
-                 time; {begins}",
-                share * 100.0,
-                tally.calls,
-                kinds.join(", "),
-                alone.calls,
-            ),
-            advice:
-                "look for a pool or a limit of connections, threads, file descriptors or sessions \
-                     that is smaller than the number of callers, and let calls wait for it for a \
-                     bounded time instead of failing"
-                    .to_owned(),
-        });
-    }
-    None
+    all.into_iter()
+        .find_map(|(record, callers)| of_scenario(results, record, callers))
 }
 
-fn stage_where_it_begins(results: &Results, record: &ScenarioRecord) -> Option<u32> {
+fn of_scenario(results: &Results, record: &ScenarioRecord, callers: u32) -> Option<Diagnosis> {
+    let alone = alone(results, record)?;
+    let tally = Tally::of(results, &record.name);
+    let is_refusal = |kind: &str| kind.starts_with("http-") || REFUSALS.contains(&kind);
+    let failed = tally.count(is_refusal);
+    let share = failed as f64 / tally.calls.max(1) as f64;
+    if failed < FAILURES_NEEDED || share < SHARE_NEEDED {
+        return None;
+    }
+    let too_many = tally.count(|kind| TOO_MANY.contains(&kind));
+    let is_told = too_many * 2 > failed || says_so(results, &record.name);
+    let mut kinds: Vec<(&str, u64)> = tally.errors.iter().map(|(kind, n)| (*kind, *n)).collect();
+    kinds.retain(|(kind, _)| is_refusal(kind));
+    kinds.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    let kinds: Vec<&str> = kinds
+        .into_iter()
+        .map(|(kind, _)| kind)
+        .take(KINDS_NAMED)
+        .collect();
+    let begins = stage_where_it_begins(results, record).unwrap_or_default();
+    Some(Diagnosis {
+        kind: Kind::ConnectionPoolExhausted,
+        scenario: Some(record.name.clone()),
+        confidence: if is_told {
+            Confidence::Likely
+        } else {
+            Confidence::Possible
+        },
+        evidence: format!(
+            "{:.1} % of {} calls with up to {callers} at once failed ({}), and none of {} one at a time\
+             {begins}",
+            share * 100.0,
+            tally.calls,
+            kinds.join(", "),
+            alone.calls,
+        ),
+        advice: "look for a pool or a limit of connections, threads, file descriptors or sessions \
+                 that is smaller than the number of callers, and let calls wait for it for a \
+                 bounded time instead of failing"
+            .to_owned(),
+    })
+}
+
+fn stage_where_it_begins(results: &Results, record: &ScenarioRecord) -> Option<String> {
     let stages = &record.load.as_ref()?.stages;
-    let sample = results
-        .jobs
-        .iter()
-        .rev()
-        .find_map(|job| job.loads.get(&record.name))?;
+    let jobs = results.jobs.iter().rev();
+    let sample = jobs.filter_map(|job| job.loads.get(&record.name)).next()?;
     // One stage says no more than the load as a whole.
     if stages.len() < 2 {
         return None;
     }
+    let failed = |calls: &StageSample| u64::from(calls.calls.saturating_sub(calls.successes));
     let mut stages = stages.iter().zip(&sample.stages);
-    stages
-        .find(|(_, calls)| calls.successes < calls.calls)
-        .map(|(stage, _)| stage.to.max(stage.from))
+    let (stage, _) = stages.find(|(_, calls)| failed(calls) >= FAILURES_NEEDED)?;
+    Some(if stage.from == stage.to {
+        format!("; they begin at {} callers", stage.to)
+    } else {
+        format!(
+            "; they begin between {} and {} callers",
+            stage.from, stage.to
+        )
+    })
 }
 
-fn first_error(results: &Results, scenario: &str) -> String {
+/// Whether the first failure's text speaks of a pool or a limit.
+fn says_so(results: &Results, scenario: &str) -> bool {
     let samples = results
         .jobs
         .iter()
         .filter_map(|job| job.error_samples.get(scenario));
     samples
-        .map(|sample| sample.message.as_str())
-        .next()
-        .unwrap_or_default()
-        .to_owned()
+        .filter(|sample| !WRONG.contains(&sample.kind.as_str()))
+        .any(|sample| {
+            let text = sample.message.to_lowercase();
+            let mut words = text.split(|letter: char| !letter.is_alphanumeric());
+            text.contains("too many")
+                || words.any(|word| {
+                    // Such as QueuePool.
+                    WORDS.contains(&word) || (word.ends_with("pool") && word != "spool")
+                })
+        })
 }

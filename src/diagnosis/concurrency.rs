@@ -13,13 +13,16 @@ const LEAST_CALLERS: u32 = 4;
 const ONE_AT_A_TIME: f64 = 1.4;
 /// Of a core: from here on it is what calls wait for.
 const BUSY_CORES: f64 = 0.7;
-/// Of a core for each call in progress: below this they wait for something else.
+/// Of a core for each call in progress, and of a core in all: below both they wait for something else.
 const IDLE_CORES: f64 = 0.3;
+const IDLE_CORES_IN_ALL: f64 = 0.5;
+/// Share of the time for which mcpgate's own thread may have been busy; above, it may be the limit.
+const MCPGATE_BUSY: f64 = 0.8;
 
 /// What one tool does with callers at once, the middle of all rounds.
 struct Together {
     callers: u32,
-    /// One call alone.
+    /// One call alone, in the mean: of few slow calls among many fast ones the median knows nothing.
     alone_ns: f64,
     /// Of one at a time, and with all callers.
     rates: [f64; 2],
@@ -38,6 +41,9 @@ pub(super) fn waiting(results: &Results) -> Vec<Diagnosis> {
             let alone = sibling(results, record, ScenarioKind::Sequential)?;
             let together = together(results, &alone.name, &record.name, record.concurrency)?;
             let (kind, confidence, advice) = named(&together)?;
+            if kind == Kind::CpuBoundSerial && !has_two_cores(results) {
+                return None;
+            }
             Some(Diagnosis {
                 kind,
                 scenario: Some(record.name.clone()),
@@ -49,19 +55,26 @@ pub(super) fn waiting(results: &Results) -> Vec<Diagnosis> {
         .collect()
 }
 
+/// Whether the machine could have worked on two calls at once.
+fn has_two_cores(results: &Results) -> bool {
+    results.jobs.iter().all(|job| {
+        let limit = job.environment.container_cpu_limit_millicores;
+        job.environment.cores >= 2 && limit.is_none_or(|limit| limit >= 2_000)
+    })
+}
+
 fn together(results: &Results, alone: &str, at_once: &str, callers: u32) -> Option<Together> {
     let both = || {
         rounds(results).filter_map(|round| {
             let (one, all) = (round.scenarios.get(alone)?, round.scenarios.get(at_once)?);
-            Some((
-                one.wall?.p50_ns as f64,
-                throughput(one)?,
-                throughput(all)?,
-                all,
-            ))
+            let mcpgate = all.client_cpu_ns.unwrap_or(0) as f64 / all.duration_ns.max(1) as f64;
+            let is_whole = one.successes == one.calls && all.successes == all.calls;
+            (is_whole && mcpgate < MCPGATE_BUSY).then_some(())?;
+            let (one, at_once) = (throughput(one)?, throughput(all)?);
+            Some((1e9 / one, one, at_once, all))
         })
     };
-    let alone_ns = typical(both().map(|(p50, ..)| p50))?;
+    let alone_ns = typical(both().map(|(mean, ..)| mean))?;
     Some(Together {
         callers,
         alone_ns,
@@ -69,7 +82,7 @@ fn together(results: &Results, alone: &str, at_once: &str, callers: u32) -> Opti
             typical(both().map(|(_, one, ..)| one))?,
             typical(both().map(|(_, _, all, _)| all))?,
         ],
-        in_progress: typical(both().map(|(p50, _, rate, _)| rate * p50 / 1e9))?,
+        in_progress: typical(both().map(|(_, one, at_once, _)| at_once / one))?,
         cores: typical(both().filter_map(|(_, _, rate, all)| {
             all.cpu_per_call_ns.map(|cpu| cpu as f64 * rate / 1e9)
         })),
@@ -92,13 +105,13 @@ fn named(together: &Together) -> Option<(Kind, Confidence, String)> {
     if is_one && cores >= BUSY_CORES {
         return Some((
             Kind::CpuBoundSerial,
-            Confidence::Likely,
+            Confidence::Possible,
             "more callers only wait longer: give the work to worker threads or processes, or make \
              it cheaper"
                 .to_owned(),
         ));
     }
-    if cores > IDLE_CORES * in_progress {
+    if cores > IDLE_CORES * in_progress || cores > IDLE_CORES_IN_ALL {
         return None;
     }
     Some(if is_one {
@@ -140,8 +153,10 @@ fn evidence(together: &Together) -> String {
 
 /// Callers grow by this between two stages that are compared.
 const MORE_CALLERS: f64 = 1.9;
-/// Throughput that grows by less stays.
+/// Throughput that grows by less stays…
 const SAME_RATE: f64 = 1.1;
+/// …and where it falls below this, it collapses, which is another thing.
+const LEAST_RATE: f64 = 0.7;
 /// Latency that grows by less might be noise.
 const LONGER: f64 = 1.6;
 
@@ -174,6 +189,10 @@ fn of_load(results: &Results, name: &str) -> Option<Diagnosis> {
         .iter()
         .rev()
         .find_map(|job| job.loads.get(name))?;
+    let mcpgate = sample.whole.client_cpu_ns.unwrap_or(0) as f64;
+    if mcpgate >= MCPGATE_BUSY * sample.whole.duration_ns as f64 {
+        return None;
+    }
     let levels: Vec<Level> = load
         .stages
         .iter()
@@ -192,7 +211,7 @@ fn of_load(results: &Results, name: &str) -> Option<Diagnosis> {
         .zip(levels.iter().skip(1))
         .find(|(few, many)| {
             many.callers >= MORE_CALLERS * few.callers
-                && many.rate < SAME_RATE * few.rate
+                && (LEAST_RATE * few.rate..SAME_RATE * few.rate).contains(&many.rate)
                 && many.p50_ns > LONGER * few.p50_ns
         })?;
     Some(Diagnosis {

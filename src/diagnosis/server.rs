@@ -3,8 +3,10 @@
 use super::{Confidence, Diagnosis, Kind, milliseconds, records, rounds, typical};
 use crate::results::{Phase, Results, ScenarioKind, ScenarioRecord};
 
-/// Growth that no runtime's heap shows for long without a leak.
+/// Growth above which a heap that finds its size is the less likely reason.
 const LEAK_BYTES_PER_CALL: f64 = 10_000.0;
+/// More than that is no figure.
+const MOST_BYTES_PER_CALL: f64 = 1e12;
 /// Users of command-line agents wait for it at every start.
 const SLOW_START_NS: f64 = 5e9;
 
@@ -22,14 +24,17 @@ fn of_soak(results: &Results, record: &ScenarioRecord) -> Option<Diagnosis> {
             .iter()
             .flat_map(|job| &job.soaks)
             .filter(|soak| soak.phase == Phase::Measure)
-            .filter_map(|soak| soak.scenarios.get(&record.name)?.growth_bytes_per_call)
+            .filter_map(|soak| soak.scenarios.get(&record.name))
+            .filter(|sample| sample.calls == record.calls)
+            .filter_map(|sample| sample.growth_bytes_per_call)
+            .map(|slope| slope.clamp(-MOST_BYTES_PER_CALL, MOST_BYTES_PER_CALL))
     };
     let growth = typical(slopes())?;
     let is_on_each = slopes().all(|slope| slope > LEAK_BYTES_PER_CALL);
     is_on_each.then(|| Diagnosis {
         kind: Kind::MemoryLeak,
         scenario: Some(record.name.clone()),
-        confidence: Confidence::Likely,
+        confidence: Confidence::Possible,
         evidence: format!(
             "memory grows by {:.0} kB with each of {} calls, after warm-up, on each of {} fresh servers",
             growth / 1_000.0,
@@ -37,7 +42,8 @@ fn of_soak(results: &Results, record: &ScenarioRecord) -> Option<Diagnosis> {
             slopes().count(),
         ),
         advice: "look for what is kept for each call: a list of past requests, a cache without a \
-                 bound, listeners that are never taken off, spans that are never exported"
+                 bound, listeners that are never taken off, spans that are never exported; a heap that \
+                 is still finding its size grows less with more soak-calls, a leak does not"
             .to_owned(),
     })
 }

@@ -29,8 +29,7 @@ fn together(in_progress: f64, cores: f64) -> Fixture {
     let rate = in_progress * 100.0;
     Fixture::new()
         .samples(SEQUENTIAL, |sample| {
-            let wall = sample.wall.as_mut().unwrap();
-            wall.p50_ns = 10 * MS;
+            sample.duration_ns = u64::from(sample.successes) * 10 * MS;
         })
         .samples(CONCURRENT, move |sample| {
             sample.duration_ns = (f64::from(sample.successes) / rate * 1e9) as u64;
@@ -58,6 +57,9 @@ fn callers_that_wait_for_each_other() {
         (10.0, 0.1, None),
         // Two busy cores.
         (2.0, 1.9, None),
+        // One busy core is no idle one, however many calls it has in progress.
+        (4.0, 1.0, None),
+        (5.0, 0.6, None),
     ] {
         let found = kinds(&together(in_progress, cores).build());
         assert_eq!(found, Vec::from_iter(expected), "{in_progress} {cores}");
@@ -67,7 +69,7 @@ fn callers_that_wait_for_each_other() {
     assert_eq!(found.confidence, Confidence::Possible);
     assert_eq!(
         found.evidence,
-        "10 callers at once got 300 calls done in a second, one alone 91, though a call takes 10 ms: \
+        "10 callers at once got 300 calls done in a second, one alone 100, though a call takes 10 ms: \
          about 3.0 are in progress at a time, and the server used 20 % of a core meanwhile"
     );
     assert!(
@@ -79,10 +81,19 @@ fn callers_that_wait_for_each_other() {
     let unknown = together(1.0, 0.05).samples(CONCURRENT, |sample| sample.cpu_per_call_ns = None);
     assert_eq!(kinds(&unknown.build()), []);
     // A call that takes no time shows the transport.
-    let fast = together(1.0, 0.05).samples(SEQUENTIAL, |sample| {
-        sample.wall.as_mut().unwrap().p50_ns = MS;
+    let fast = together(10.0, 0.05).samples(SEQUENTIAL, |sample| {
+        sample.duration_ns = u64::from(sample.successes) * MS;
     });
     assert_eq!(kinds(&fast.build()), []);
+    // Where mcpgate is busy, or calls fail, throughput is not the server's.
+    let limited = together(1.0, 0.05).samples(CONCURRENT, |sample| {
+        sample.client_cpu_ns = Some(sample.duration_ns * 9 / 10);
+    });
+    assert_eq!(kinds(&limited.build()), []);
+    let failing = together(1.0, 0.05).samples(CONCURRENT, |sample| sample.successes -= 1);
+    assert_eq!(kinds(&failing.build()), []);
+    let small = together(1.0, 0.95).jobs(|job| job.environment.cores = 1);
+    assert_eq!(kinds(&small.build()), []);
     // Two rounds are too few.
     let few = together(1.0, 0.05).jobs(|job| job.rounds.truncate(2));
     assert_eq!(kinds(&few.build()), []);
@@ -101,8 +112,8 @@ fn answers_of_other_calls() {
     assert_eq!(found.kind, Kind::AnswersMixedUp);
     assert_eq!(
         found.evidence,
-        "1 of 1000 calls with 10 at once got an answer that was not theirs, and none of 1000 one at \
-         a time"
+        "1 of 1000 calls with 10 at once got an answer without what they asked for, or one that nobody \
+         asked for, and none of 1000 one at a time"
     );
     // A tool that answers wrongly by itself mixes nothing up.
     assert_eq!(kinds(&wrong(SEQUENTIAL, 5).build()), []);
@@ -124,11 +135,22 @@ fn failures_that_begin_with_callers_at_once() {
     assert_eq!(found.confidence, Confidence::Possible);
     assert_eq!(
         found.evidence,
-        "2.0 % of 1000 calls with up to 10 at once failed (tool-error), and none of 1000 one at a \
-         time; with 1 none did"
+        "2.0 % of 1000 calls with up to 10 at once failed (tool-error), and none of 1000 one at a time"
     );
-    let found = the_only(failing(20, "QueuePool limit of size 5 reached"));
-    assert_eq!(found.confidence, Confidence::Likely);
+    for (message, confidence) in [
+        ("QueuePool of size 5 reached", Confidence::Likely),
+        ("429 Too Many Requests", Confidence::Likely),
+        ("unexpected delimiter in the spool", Confidence::Possible),
+    ] {
+        let found = the_only(failing(20, message));
+        assert_eq!(found.confidence, confidence, "{message}");
+    }
+    // A crash is no pool.
+    let crashing = failing(20, "QueuePool").jobs(|job| {
+        let sample = job.rounds[0].scenarios.get_mut(CONCURRENT).unwrap();
+        sample.errors = BTreeMap::from([("closed".to_owned(), 20)]);
+    });
+    assert_eq!(kinds(&crashing.build()), []);
     assert_eq!(kinds(&failing(2, "QueuePool limit").build()), []);
     assert_eq!(kinds(&failing(9, "QueuePool limit").build()), []);
     // A tool that fails when it is alone has another problem.
@@ -216,6 +238,8 @@ fn a_ramp_that_gets_no_more_done() {
     for levels in [
         // It keeps up.
         [(500, 0, 20), (1_000, 0, 20), (1_900, 0, 21)],
+        // It collapses, which is no saturation.
+        [(500, 0, 20), (900, 0, 22), (300, 0, 90)],
         // Latency grows little though throughput stays: callers came and went.
         [(500, 0, 20), (510, 0, 25), (520, 0, 30)],
     ] {
@@ -306,6 +330,7 @@ fn answers_held_back_by_delayed_acknowledgements() {
 #[test]
 fn the_gravest_comes_first() {
     let all = together(1.0, 0.05).growth(&[20_000.0; 3]).jobs(|job| {
+        // Of the other rounds all calls are whole.
         let sample = job.rounds[0].scenarios.get_mut(CONCURRENT).unwrap();
         sample.successes -= 1;
         sample.errors.insert("stray-answer".to_owned(), 1);

@@ -285,6 +285,7 @@ pub(super) fn judged(
         ruling
     };
     show_figures(&mut row, &ruling, evidence);
+    row.is_coarse = ruling.call == Call::Coarse && role == Role::Gates;
     row.more_rounds_could_decide =
         row.verdict == Verdict::Inconclusive && candidate_rounds > 0 && ruling.more_could_decide;
     if base_rounds == 0 || candidate_rounds == 0 {
@@ -346,6 +347,11 @@ fn answer(ctx: &Context<'_>, metric: Metric, call: Call) -> (Verdict, String) {
             Verdict::Pass,
             format!("any change is below the floor of {}", floor()),
         ),
+        Call::Coarse => (
+            Verdict::Pass,
+            "too noisy here to tell the tolerance, which the estimate keeps; a gross change is ruled out"
+                .to_owned(),
+        ),
         Call::Unconfirmed { fresh, .. } => (
             Verdict::Inconclusive,
             format!("the alarm was not confirmed by {fresh} fresh rounds"),
@@ -395,6 +401,7 @@ pub(super) fn blank(policy: &GateConfig, scenario: &str, metric: Metric, role: R
         tolerance: tolerance(metric, policy),
         smallest_detectable_ratio: None,
         more_rounds_could_decide: false,
+        is_coarse: false,
         base_rounds: 0,
         candidate_rounds: 0,
         reason: String::new(),

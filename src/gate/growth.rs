@@ -152,6 +152,12 @@ fn judge(
     let change = median(&c) - median(&b);
     if change > floor && separated(&b, &c) {
         return match Sample::new(fresh.iter().copied()) {
+            None if ctx.must_confirm() => (
+                Verdict::Inconclusive,
+                format!(
+                    "grows faster by more than {in_words} per 1,000 calls, but no fresh soaks confirmed it"
+                ),
+            ),
             None => (
                 Verdict::Regressed,
                 format!(

@@ -158,7 +158,7 @@ pub(super) fn guard(
         ),
         (
             _,
-            Call::BelowFloor | Call::WorseNearFloor | Call::WorseOrNoise | Call::TooNoisy,
+            Call::BelowFloor | Call::Coarse | Call::WorseNearFloor | Call::WorseOrNoise | Call::TooNoisy,
         ) => (
             Verdict::Pass,
             "no sure sign of a change; too noisy to gate at the tolerance".to_owned(),

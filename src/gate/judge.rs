@@ -115,6 +115,7 @@ fn judge_on(
         comparisons.extend(scenario(&ctx, record, &mut findings));
     }
     findings.extend(common_shift::finding(&comparisons, in_turn.is_some()));
+    findings.extend(coarse(&comparisons));
     let missing = presence::missing(base, candidate);
     for m in &missing {
         comparisons.extend(compare::unmeasured(&ctx, m.record, "not in this run"));
@@ -274,6 +275,23 @@ fn scenario(
         }
     }
     rows
+}
+
+/// Says how many figures pass with less certainty than was asked for.
+fn coarse(comparisons: &[Comparison]) -> Option<Finding> {
+    let gates = || comparisons.iter().filter(|c| c.role == Role::Gates);
+    let coarse = gates().filter(|c| c.is_coarse).count();
+    (coarse > 0).then(|| {
+        about_all(
+            Severity::Note,
+            format!(
+                "{coarse} of {} gating figures are too noisy here to tell their tolerance: their estimates \
+                 keep it, and no more than a gross change (2x, or four floors) is ruled out; their rows say \
+                 what could have been seen",
+                gates().count()
+            ),
+        )
+    })
 }
 
 /// A stored base that no longer fits is to be replaced; one measured in turn is what it is.

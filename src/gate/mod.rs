@@ -224,6 +224,9 @@ pub struct Comparison {
     /// Inconclusive, and more planned rounds could change that; not for files.
     #[serde(skip)]
     pub more_rounds_could_decide: bool,
+    /// A pass that rules out a gross change and no more: the figure is too noisy for its tolerance.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub is_coarse: bool,
     /// Why, in words, without the figures that stand beside it.
     pub reason: String,
 }

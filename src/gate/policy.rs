@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{
     Metric,
-    rule::{CONFIRM_ALPHA, PASS_ALPHA, Terms},
+    rule::{CONFIRM_ALPHA, Coarse, PASS_ALPHA, Terms},
     sequence::PairErrors,
 };
 use crate::suite::GateConfig;
@@ -156,6 +156,7 @@ pub(super) fn terms(
         alpha,
         pass_alpha: PASS_ALPHA,
         confirm_alpha: CONFIRM_ALPHA,
+        coarse: None,
         slowness_ln,
         disturbance_ln: if is_time { disturbance_ln } else { 0.0 },
     }
@@ -171,6 +172,10 @@ pub(super) fn paired(terms: Terms, errors: PairErrors) -> Terms {
         alpha: errors.alarm,
         pass_alpha: errors.pass,
         confirm_alpha: errors.confirm,
+        coarse: Some(Coarse {
+            most_pairs: errors.most_pairs,
+            limit: GROSS_FACTOR - 1.0,
+        }),
         slowness_ln: 0.0,
         disturbance_ln: 0.0,
         ..terms

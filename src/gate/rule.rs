@@ -23,6 +23,10 @@ const UNRESOLVABLE_SCATTER: f64 = 0.25;
 /// The tolerance that [`UNRESOLVABLE_SCATTER`] belongs to. A wider one can be resolved at more
 /// scatter; a narrower one does not end the gate sooner, or asking for more would give less.
 const UNRESOLVABLE_AT: f64 = 0.2;
+/// Pairs from which on their spread is known well enough to foresee what more of them would show.
+const COARSE_FROM: usize = 8;
+/// So many floors are a gross change of a figure that is near its floor.
+const COARSE_FLOORS: f64 = 4.0;
 /// Power for which the smallest detectable ratio is stated.
 const POWER: f64 = 0.9;
 
@@ -132,6 +136,8 @@ pub(super) struct Terms {
     pub(super) pass_alpha: f64,
     /// One-sided error of the fresh rounds that confirm an alarm.
     pub(super) confirm_alpha: f64,
+    /// Of pairs.
+    pub(super) coarse: Option<Coarse>,
     /// Logarithm of how many times as long the same fixed work takes on the candidate's machine.
     ///
     /// A server may be slower by anything between nothing (it waits for a network) and this much
@@ -153,6 +159,15 @@ impl Terms {
     }
 }
 
+/// When pairs that cannot tell the tolerance pass all the same, as not worse by more than this.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Coarse {
+    /// Pairs that are planned at most.
+    pub(super) most_pairs: u32,
+    /// The change that must be excluded, as a fraction.
+    pub(super) limit: f64,
+}
+
 /// What the rule says.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Call {
@@ -164,6 +179,9 @@ pub(super) enum Call {
     Within,
     /// Not worse by the absolute floor.
     BelowFloor,
+    /// No planned number of pairs tells the tolerance from nothing; they show no change beyond it, and
+    /// exclude a gross one.
+    Coarse,
     /// The planned rounds alarmed, the fresh ones did not agree; `still_worse` where all of them
     /// together alarm nevertheless.
     Unconfirmed { fresh: usize, still_worse: bool },
@@ -310,6 +328,26 @@ impl Weighed {
             self.difference.margin(terms.pass_alpha)
         };
         self.difference.estimate + margin + terms.by_machine(-1.0)
+    }
+
+    /// Whether the planned pairs are not enough for the tolerance, and these exclude a gross change.
+    ///
+    /// Before the last look, the spread so far says how wide the margin of a pass will be then: where
+    /// it leaves no room for any estimate but a better one, more pairs would be measured for nothing.
+    fn passes_coarsely(&self, terms: &Terms, planned: &Self, pairs: usize) -> bool {
+        let Some(coarse) = terms.coarse else {
+            return false;
+        };
+        let most = f64::from(coarse.most_pairs);
+        let is_over = pairs as f64 >= most;
+        let shrinks_to = (pairs as f64 / most).sqrt();
+        let is_hopeless = pairs >= COARSE_FROM
+            && planned.difference.margin(terms.pass_alpha) * shrinks_to > terms.tolerance.ln_1p();
+        let seems_within = self.difference.estimate <= terms.tolerance.ln_1p()
+            || self.absolute_change() <= terms.floor;
+        let excludes_gross = self.upper_bound(terms) < coarse.limit.max(terms.tolerance).ln_1p()
+            || self.upper_absolute_change(terms) < COARSE_FLOORS * terms.floor;
+        (is_over || is_hopeless) && seems_within && excludes_gross
     }
 
     /// Upper bound of the absolute change, in the figures' unit.
@@ -462,6 +500,10 @@ fn call(evidence: &Evidence, terms: &Terms, planned: &Weighed, shown: &Weighed) 
         Call::BelowFloor
     } else if shown.exceeds_relatively(terms, 1.0) && shown.absolute_change() <= terms.floor {
         Call::WorseNearFloor
+    } else if let Some(pairs) = &evidence.pairs
+        && shown.passes_coarsely(terms, planned, pairs.planned.len())
+    {
+        Call::Coarse
     } else if shown.difference.estimate > terms.tolerance.ln_1p() {
         Call::WorseOrNoise
     } else {

@@ -61,6 +61,8 @@ pub(super) struct PairErrors {
     pub(super) alarm: f64,
     pub(super) pass: f64,
     pub(super) confirm: f64,
+    /// Pairs at the last look.
+    pub(super) most_pairs: u32,
 }
 
 /// What pairs say at a look.
@@ -130,6 +132,7 @@ impl Sequence {
             alarm: self.alarm_share(),
             pass: self.pass_share(),
             confirm: confirm_share(alarmed),
+            most_pairs: self.looks.last().copied().unwrap_or(FIRST_LOOK),
         }
     }
 

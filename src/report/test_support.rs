@@ -115,6 +115,7 @@ pub(crate) fn comparison(scenario: &str, metric: Metric, base: f64, ratio: f64) 
         }),
         tolerance: 0.2,
         more_rounds_could_decide: false,
+        is_coarse: false,
         smallest_detectable_ratio: Some(if metric.more_is_better() { 0.72 } else { 1.27 }),
         base_rounds: 20,
         candidate_rounds: 10,

@@ -267,6 +267,7 @@ fn the_margin_between_jobs_falls_with_their_number() {
         alpha: 0.001,
         pass_alpha: 0.05,
         confirm_alpha: 0.01,
+        coarse: None,
         slowness_ln: 0.0,
         disturbance_ln: 0.0,
     };

@@ -5,7 +5,7 @@ use crate::{
     gate::{
         gating_figures, judge_in_turn, judge_so_far,
         sequence::Sequence,
-        test_support::{CONCURRENT, Fixture, SEQUENTIAL, scale_sample},
+        test_support::{CONCURRENT, Fixture, SEQUENTIAL, SOAK, add_fresh_soaks, scale_sample},
         turns,
     },
     results::{Phase, Round},
@@ -381,4 +381,90 @@ fn a_shift_that_all_share_is_named_as_such() {
     let one = uneven(base.clone()).slower(SEQUENTIAL, 1.4);
     assert!(!said(&so_far(base.clone(), one)).contains("alike"));
     assert!(!said(&so_far(base.clone(), uneven(base))).contains("alike"));
+}
+
+/// Pairs whose figures of the sequential scenario scatter by so much (a logarithm) around a change.
+fn scattering(fixture: Fixture, scatter: f64, change: f64) -> Fixture {
+    fixture.rounds(move |round| {
+        let sign = if round.index % 2 == 0 { 1.0 } else { -1.0 };
+        let sample = round.scenarios.get_mut(SEQUENTIAL).unwrap();
+        scale_sample(sample, change * (sign * scatter).exp());
+    })
+}
+
+#[test]
+fn figures_too_noisy_for_their_tolerance_pass_coarsely_or_not_at_all() {
+    let found = |pairs: u32, scatter: f64, change: f64| {
+        let base = Fixture::with_rounds(pairs);
+        let j = in_turn(base.clone(), scattering(base, scatter, change));
+        let row = adjusted_p50(&j).clone();
+        (row.verdict, row.is_coarse, row.more_rounds_could_decide)
+    };
+    for (pairs, scatter, change, expected) in [
+        // It can be told.
+        (8, 0.05, 1.0, (Verdict::Pass, false, false)),
+        // More pairs might tell it.
+        (8, 0.15, 1.05, (Verdict::Inconclusive, false, true)),
+        // None that are planned would.
+        (8, 0.3, 1.0, (Verdict::Pass, true, false)),
+        (8, 0.3, 1.15, (Verdict::Pass, true, false)),
+        // Of five pairs the spread is not known well enough to say so.
+        (5, 0.3, 1.0, (Verdict::Inconclusive, false, true)),
+        // What looks like a change is no pass.
+        (8, 0.3, 1.3, (Verdict::Inconclusive, false, true)),
+        // Nor is what might be a doubling.
+        (8, 0.7, 1.0, (Verdict::Inconclusive, false, true)),
+    ] {
+        assert_eq!(
+            found(pairs, scatter, change),
+            expected,
+            "{pairs} {scatter} {change}"
+        );
+    }
+    // At the last look what is open stays so, unless a gross change is ruled out.
+    assert_eq!(found(15, 0.3, 1.05), (Verdict::Pass, true, false));
+    // Near the floor a doubling is nothing gross.
+    let tiny = |scatter: f64| {
+        let base = Fixture::with_rounds(8).samples(SEQUENTIAL, |s| scale_sample(s, 0.03));
+        let j = in_turn(base.clone(), scattering(base, scatter, 1.1));
+        (adjusted_p50(&j).verdict, adjusted_p50(&j).is_coarse)
+    };
+    assert_eq!(tiny(1.0), (Verdict::Pass, true));
+    assert_eq!(tiny(3.0), (Verdict::Inconclusive, false));
+}
+
+#[test]
+fn coarse_passes_are_counted_in_a_note() {
+    let base = Fixture::with_rounds(8);
+    let j = in_turn(base.clone(), scattering(base, 0.3, 1.0));
+    let notes: Vec<&str> = j.findings.iter().map(|f| f.text.as_str()).collect();
+    assert!(
+        notes
+            .iter()
+            .any(|note| note.contains("too noisy here to tell their tolerance")),
+        "{notes:?}"
+    );
+    // Against a stored baseline there are no pairs, and nothing of the kind.
+    let base = Fixture::new();
+    let stored = judged(&base.clone().build(), &scattering(base, 0.3, 1.0).build());
+    assert_eq!(adjusted_p50(&stored).verdict, Verdict::Inconclusive);
+}
+
+#[test]
+fn growth_that_no_fresh_soaks_confirmed_is_no_regression_in_turn() {
+    let base = Fixture::with_rounds(8);
+    let leaking = uneven(base.clone()).growth(&[20_000.0, 21_000.0, 22_000.0]);
+    let growth = |j: &Judgement| row(j, SOAK, Metric::MemoryGrowth).clone();
+    assert_eq!(
+        growth(&so_far(base.clone(), leaking.clone())).verdict,
+        Verdict::Regressed
+    );
+    let unconfirmed = growth(&in_turn(base.clone(), leaking.clone()));
+    assert_eq!(unconfirmed.verdict, Verdict::Inconclusive);
+    assert!(unconfirmed.reason.ends_with("no fresh soaks confirmed it"));
+    let confirmed = leaking.with(|results| add_fresh_soaks(results, &[20_500.0; 3]));
+    assert_eq!(
+        growth(&in_turn(base, confirmed)).verdict,
+        Verdict::Regressed
+    );
 }
