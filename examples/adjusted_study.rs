@@ -347,6 +347,10 @@ impl Drop for Others {
     }
 }
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "others work and rest by the clock"
+)]
 fn work_and_rest(seed: u64, is_over: &AtomicBool) {
     // Marsaglia's xorshift (2003): only the lengths have to differ.
     let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15);
@@ -357,9 +361,7 @@ fn work_and_rest(seed: u64, is_over: &AtomicBool) {
         Duration::from_millis(state % 500)
     };
     while !is_over.load(Ordering::Relaxed) {
-        #[expect(clippy::disallowed_methods, reason = "others work by the clock")]
         let until = Instant::now() + milliseconds();
-        #[expect(clippy::disallowed_methods, reason = "others work by the clock")]
         while Instant::now() < until {
             std::hint::spin_loop();
         }

@@ -15,9 +15,6 @@ mod calls;
 mod concurrency;
 mod server;
 
-#[cfg(test)]
-mod tests;
-
 use crate::{
     results::{Phase, Results, Round, Sample, ScenarioKind, ScenarioRecord},
     stats::{self, location},

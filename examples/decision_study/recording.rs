@@ -116,6 +116,7 @@ impl Recording {
 
 type ByRound = BTreeMap<(String, u32), BTreeMap<String, Calls>>;
 
+#[expect(clippy::disallowed_methods, reason = "a study reads its recordings")]
 fn samples(path: &Path) -> Result<ByRound, String> {
     let text = fs::read_to_string(path).map_err(|e| format!("{}: {e}", path.display()))?;
     let mut all = ByRound::new();

@@ -181,25 +181,21 @@ pub(crate) fn diagnosed(kind: Kind, scenario: Option<&str>, standing: Standing) 
             kind,
             scenario: scenario.map(str::to_owned),
             confidence: Confidence::Likely,
-            evidence: "10 callers at once got 98 calls done in a second, one alone 101".to_owned(),
-            advice: "look for a wait that blocks the event loop".to_owned(),
+            evidence: "10 callers at once got 98 calls done in a second, one alone 101".into(),
+            advice: "look for a wait that blocks the event loop".into(),
         },
         standing,
     }
 }
 
-/// Everything passes, and three limits are known by name.
 pub(crate) fn diagnosed_server() -> Fixture {
     let mut fixture = pass();
-    fixture.judgement.diagnoses = vec![
-        diagnosed(
-            Kind::EventLoopBlocked,
-            Some("search/concurrent"),
-            Standing::New,
-        ),
+    let concurrent = Some("search/concurrent");
+    fixture.judgement.diagnoses.extend([
+        diagnosed(Kind::EventLoopBlocked, concurrent, Standing::New),
         diagnosed(Kind::SlowStart, None, Standing::Unknown),
         diagnosed(Kind::Overloaded, Some("ramp"), Standing::Known),
-    ];
+    ]);
     fixture
 }
 

@@ -9,6 +9,7 @@ mod coverage;
 mod diagnoses;
 mod errors;
 mod evidence;
+mod failure_modes;
 mod guards;
 mod in_turn;
 mod jobs;

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{Confidence, Diagnosis, Kind, diagnose};
 use crate::{
-    gate::test_support::{CONCURRENT, Fixture, SEQUENTIAL, SOAK, record},
+    diagnosis::{Confidence, Diagnosis, Kind, diagnose},
+    gate::test_support::{CONCURRENT, Fixture, SEQUENTIAL, SOAK, ns, record},
     results::{
         ErrorSample, ExecutorName, Latency, LoadRecord, LoadSample, Results, Sample, ScenarioKind,
         StageRecord, StageSample, Transport,
@@ -32,8 +32,8 @@ fn together(in_progress: f64, cores: f64) -> Fixture {
             sample.duration_ns = u64::from(sample.successes) * 10 * MS;
         })
         .samples(CONCURRENT, move |sample| {
-            sample.duration_ns = (f64::from(sample.successes) / rate * 1e9) as u64;
-            sample.cpu_per_call_ns = Some((cores / rate * 1e9) as u64);
+            sample.duration_ns = ns(f64::from(sample.successes) / rate * 1e9);
+            sample.cpu_per_call_ns = Some(ns(cores / rate * 1e9));
         })
 }
 
