@@ -383,6 +383,7 @@ pub(super) fn not_compared(row: &mut Comparison, reason: &str) {
     row.ratio = None;
     row.interval = None;
     row.smallest_detectable_ratio = None;
+    row.is_coarse = false;
     reason.clone_into(&mut row.reason);
 }
 

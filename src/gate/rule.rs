@@ -136,7 +136,7 @@ pub(super) struct Terms {
     pub(super) pass_alpha: f64,
     /// One-sided error of the fresh rounds that confirm an alarm.
     pub(super) confirm_alpha: f64,
-    /// Of pairs.
+    /// How pairs may pass that cannot tell the tolerance; `None` where there are none.
     pub(super) coarse: Option<Coarse>,
     /// Logarithm of how many times as long the same fixed work takes on the candidate's machine.
     ///
