@@ -28,10 +28,16 @@ fn a_diagnosis_is_new_known_or_neither() {
         results.suite.scenarios.retain(|record| record.name != SOAK);
         results.jobs[0].soaks.clear();
     });
+    let asked_otherwise = Fixture::new().with(|results| {
+        for record in &mut results.suite.scenarios {
+            record.definition_hash = "another".to_owned();
+        }
+    });
     for (judgement, standing) in [
         (against(Fixture::new()), Standing::New),
         (against(leaking()), Standing::Known),
         (against(without_soak), Standing::Unknown),
+        (against(asked_otherwise), Standing::Unknown),
         (judge_alone(&candidate, &policy), Standing::Unknown),
     ] {
         assert_eq!(standings(&judgement), [(Kind::MemoryLeak, standing)]);
