@@ -9,14 +9,16 @@
 //! | `answers.rs` | answers that belong to other calls; failures that begin with callers at once |
 //! | `calls.rs` | few slow calls among fast ones; answers held back by Nagle's algorithm |
 //! | `server.rs` | memory that grows with calls; a slow start |
+//! | `probes.rs` | what the probes were made for |
 
 mod answers;
 mod calls;
 mod concurrency;
+mod probes;
 mod server;
 
 use crate::{
-    results::{Phase, Results, Round, Sample, ScenarioKind, ScenarioRecord},
+    results::{Phase, ProbeName, Probes, Results, Round, Sample, ScenarioKind, ScenarioRecord},
     stats::{self, location},
 };
 
@@ -26,18 +28,42 @@ use crate::{
 pub enum Kind {
     /// A call is answered with what another call asked for.
     AnswersMixedUp,
+    /// Of writes at once some are gone, though each was answered without an error.
+    LostUpdates,
+    /// The first calls of a server never end where they come at once.
+    FirstCallsDeadlock,
+    /// Calls that were given up leave no way for those that follow.
+    StuckAfterAborts,
     /// Calls fail, or wait, once more are in flight than some pool holds.
     ConnectionPoolExhausted,
     /// Calls wait for one another while the server's CPU is idle.
     EventLoopBlocked,
+    /// A session more cannot be opened.
+    ConnectionsRefused,
     /// Memory grows with each call.
     MemoryLeak,
+    /// Memory grows with each session that was ended.
+    SessionLeakClosed,
+    /// Memory grows with each session that was left.
+    SessionLeakAbandoned,
+    /// Open descriptors grow with each session or aborted call.
+    DescriptorLeak,
+    /// Threads grow with each session or aborted call.
+    ThreadLeak,
+    /// The server does not leave when it is told to, or leaves processes behind.
+    DoesNotExit,
+    /// CPU time is used while nothing is asked.
+    IdleCpu,
     /// The end of an answer waits for a delayed acknowledgement.
     NagleStall,
     /// Few calls take many times as long as most.
     HighP95LowP50,
     /// The server takes long to get ready.
     SlowStart,
+    /// The first call takes many times as long as later ones.
+    FirstCallSlow,
+    /// Errors take much longer than answers.
+    SlowErrors,
     /// Calls are worked on one after another by one busy core.
     CpuBoundSerial,
     /// More callers get no more calls done: saturation.
@@ -50,12 +76,24 @@ impl Kind {
     pub fn name(self) -> &'static str {
         match self {
             Self::AnswersMixedUp => "answers-mixed-up",
+            Self::LostUpdates => "lost-updates",
+            Self::FirstCallsDeadlock => "first-calls-deadlock",
+            Self::StuckAfterAborts => "stuck-after-aborts",
             Self::ConnectionPoolExhausted => "connection-pool-exhausted",
             Self::EventLoopBlocked => "event-loop-blocked",
+            Self::ConnectionsRefused => "connections-refused",
             Self::MemoryLeak => "memory-leak",
+            Self::SessionLeakClosed => "session-leak-closed",
+            Self::SessionLeakAbandoned => "session-leak-abandoned",
+            Self::DescriptorLeak => "descriptor-leak",
+            Self::ThreadLeak => "thread-leak",
+            Self::DoesNotExit => "does-not-exit",
+            Self::IdleCpu => "idle-cpu",
             Self::NagleStall => "nagle-stall",
             Self::HighP95LowP50 => "high-p95-low-p50",
             Self::SlowStart => "slow-start",
+            Self::FirstCallSlow => "first-call-slow",
+            Self::SlowErrors => "slow-errors",
             Self::CpuBoundSerial => "cpu-bound-serial",
             Self::Overloaded => "overloaded",
         }
@@ -83,7 +121,8 @@ pub enum Confidence {
 pub struct Diagnosis {
     /// Which.
     pub kind: Kind,
-    /// The scenario that shows it; `None` where it is about the server as a whole.
+    /// The scenario that shows it, of a probe the tool; `None` where it is about the server as a
+    /// whole.
     pub scenario: Option<String>,
     /// How sure.
     pub confidence: Confidence,
@@ -91,6 +130,24 @@ pub struct Diagnosis {
     pub evidence: String,
     /// What to look at: another one.
     pub advice: String,
+    /// The probe that shows it, where one was made for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub probe: Option<ProbeName>,
+}
+
+impl Diagnosis {
+    /// Whether the same is said of the same.
+    #[must_use]
+    pub fn is_same_as(&self, other: &Self) -> bool {
+        self.kind == other.kind && self.scenario == other.scenario
+    }
+
+    /// Whether a change that brings it is worse for that alone: a probe was made for it, and hardly
+    /// anything else looks like this.
+    #[must_use]
+    pub fn decides(&self) -> bool {
+        self.probe.is_some() && self.confidence == Confidence::Likely
+    }
 }
 
 /// All that the figures show, gravest first.
@@ -105,8 +162,31 @@ pub fn diagnose(results: &Results) -> Vec<Diagnosis> {
     found.extend(calls::held_back(results));
     found.extend(server::growing(results));
     found.extend(server::slow_start(results));
+    let probed = probes::shown(results, &sets(results));
+    // What a probe was made for is told by it alone.
+    found.retain(|other| probed.iter().all(|probed| probed.kind != other.kind));
+    found.extend(probed);
     found.sort_by_key(|diagnosis| diagnosis.kind);
     found
+}
+
+/// What any set of probes shows, though another may not.
+#[must_use]
+pub fn shown_sometimes(results: &Results) -> Vec<Diagnosis> {
+    let sets = sets(results);
+    let of_one = sets.iter().map(|set| probes::shown(results, &[set]));
+    of_one.flatten().collect()
+}
+
+/// Whether a probe was made.
+#[must_use]
+pub fn was_probed(results: &Results, probe: ProbeName) -> bool {
+    probes::was_asked(results, probe)
+}
+
+/// The sets of probes of all jobs.
+fn sets(results: &Results) -> Vec<&Probes> {
+    results.jobs.iter().flat_map(|job| &job.probes).collect()
 }
 
 /// Rounds below this tell nothing: one of them may have been disturbed.

@@ -110,6 +110,15 @@ pub fn nonce() -> String {
     format!("{:032x}", u128::from_le_bytes(bytes))
 }
 
+/// A number below 10^9 that another run is not likely to draw.
+#[must_use]
+pub fn random_number() -> u32 {
+    let drawn = nonce()
+        .get(..8)
+        .and_then(|digits| u32::from_str_radix(digits, 16).ok());
+    drawn.unwrap_or_default() % 1_000_000_000
+}
+
 /// The path of the running program, for starting it again.
 ///
 /// # Errors

@@ -12,12 +12,18 @@ mod calibration;
 mod load;
 mod machine;
 mod memory;
+mod probes;
 mod turn;
 
 pub use calibration::{CalibratedFigure, Calibration, Control};
 pub use load::{ExecutorName, LoadRecord, LoadSample, StageRecord, StageSample};
 pub use machine::Environment;
 pub use memory::{ProcessMemory, TreeMemory};
+pub use probes::{
+    AbortProbe, BesideProbe, Exit, ExitProbe, FirstCallProbe, FirstCallsProbe, Holdings, IdleProbe,
+    OpenSessionsProbe, ProbeName, Probes, RefusalProbe, SessionProbe, SessionSeries, TokenCount,
+    TokenProbe, WriteCount, WriteProbe,
+};
 pub use turn::{ArmName, InTurn};
 
 /// The schema version this build writes and reads.
@@ -225,6 +231,9 @@ pub struct Job {
     /// Loads, by scenario name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub loads: BTreeMap<String, LoadSample>,
+    /// Sets of probes: one, and a second where the first showed what the other server does not.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub probes: Vec<Probes>,
     /// For each scenario with errors, the first one seen (at most 300 characters, made printable).
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub error_samples: BTreeMap<String, ErrorSample>,

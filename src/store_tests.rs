@@ -114,6 +114,7 @@ fn results(tool: &str, load: f64, growth: Option<f64>, p50_ns: u64) -> Results {
             rounds: vec![round(0), round(1)],
             soaks: vec![soak(0)],
             loads: BTreeMap::new(),
+            probes: Vec::new(),
             error_samples: BTreeMap::new(),
             notes: Vec::new(),
             in_turn: None,

@@ -268,6 +268,7 @@ impl<'a> Machine<'a> {
                 rounds: Vec::new(),
                 soaks: Vec::new(),
                 loads: BTreeMap::new(),
+                probes: Vec::new(),
                 error_samples: BTreeMap::new(),
                 notes: Vec::new(),
                 in_turn: None,

@@ -23,7 +23,7 @@ use crate::{
     report,
     results::{Calibration, Control, Results, SCHEMA_VERSION},
     store,
-    suite::ServerConfig,
+    suite::{ServerConfig, probes::ProbesConfig},
 };
 
 /// Compare a server with itself, again and again: how often the gate errs, and what it can see.
@@ -72,6 +72,8 @@ pub(super) async fn run(arguments: Arguments) -> Result<u8, Error> {
     ));
     // One that cannot be read is found now, and not after an hour.
     let earlier = store::read_calibration(&path)?;
+    // They are the same on both sides, and decide by themselves.
+    loaded.config.probes = ProbesConfig::none();
     let server = measure::merge(measuring, &mut loaded)?;
     let started_at = environment::now_rfc3339();
     let seed = loaded.config.suite.seed;

@@ -371,9 +371,21 @@ pub(super) async fn measure_against(
     if early.is_none() {
         early = session.measure_loads().await?;
     }
+    if early.is_none() {
+        early = session.measure_probes().await?;
+    }
     let Some(base) = base.filter(|_| early.is_none()) else {
         return Ok(early);
     };
+    if gate::must_probe_again(base, &session.arm.results) && !session.run.is_out_of_time() {
+        session
+            .run
+            .say("probing again, to confirm or dismiss what is new");
+        early = session.measure_probes().await?;
+        if early.is_some() {
+            return Ok(early);
+        }
+    }
     let judgement = gate::judge(base, &session.arm.results, policy);
     let is_alarmed = !gate::alarmed_scenarios(&judgement).is_empty();
     if !is_alarmed

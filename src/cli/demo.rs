@@ -140,6 +140,8 @@ async fn one_run(
                 loads: false,
                 ..SuiteConfig::default()
             },
+            writing: Vec::new(),
+            probes: crate::suite::probes::ProbesConfig::none(),
             loads: Vec::new(),
             gate: GateConfig::default(),
             accept: Vec::new(),

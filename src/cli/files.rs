@@ -36,6 +36,8 @@ pub(super) fn load_config(named: Option<&Path>) -> Result<Loaded, Error> {
             config: Config {
                 server: None,
                 tools: Vec::new(),
+                writing: Vec::new(),
+                probes: crate::suite::probes::ProbesConfig::default(),
                 loads: Vec::new(),
                 suite: SuiteConfig::default(),
                 gate: crate::suite::GateConfig::default(),

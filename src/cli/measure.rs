@@ -43,7 +43,7 @@ use crate::{
         target::{Launch, Target},
     },
     suite::{
-        OAuthConfig, Scenario, ServerConfig, SuiteSize, ToolCall, TransportChoice, loads,
+        OAuthConfig, Scenario, ServerConfig, SuiteSize, ToolCall, TransportChoice, loads, probes,
         standard::{ServerFacts, standard, standard_like},
     },
 };
@@ -360,6 +360,19 @@ pub(super) async fn prepare_arm(
     let record = suite.record();
     let (failed, error_samples) = leave_out_failing(&mut suite, &trials, &mask, progress);
     let loads = load::compile(&suite, &about.mirrored)?;
+    let probes = probes::plan(
+        &loaded.config.probes,
+        suite.size,
+        (&working, &loaded.config.writing),
+        &facts,
+        !target.is_attached(),
+    );
+    let probes = (!probes.is_empty())
+        .then(|| {
+            let first_write = environment::random_number();
+            runner::probes::compile(&probes, suite.seed, first_write, &about.mirrored)
+        })
+        .transpose()?;
     let calls = {
         let mut calls = round::compile(&suite.scenarios, suite.seed, &about.mirrored)?;
         calls.extend(round::compile(&suite.soaks, suite.seed, &about.mirrored)?);
@@ -390,6 +403,7 @@ pub(super) async fn prepare_arm(
                 rounds: Vec::new(),
                 soaks: Vec::new(),
                 loads: BTreeMap::new(),
+                probes: Vec::new(),
                 error_samples,
                 notes: Vec::new(),
                 in_turn: None,
@@ -403,6 +417,7 @@ pub(super) async fn prepare_arm(
             revision: about.revision,
             calls,
             loads,
+            probes,
             attached_pid: about.attached_pid,
         },
         tools,

@@ -120,6 +120,7 @@ impl Progress {
             }
             Event::Soak { number, of } => self.begin("soak", *number, *of),
             Event::Load { number, of } => self.begin("load", *number, *of),
+            Event::Probes => self.begin("probes", 1, 1),
             Event::Scenario { name } => {
                 self.scenario = crate::mcp::outcome::excerpt(name);
                 self.show();

@@ -38,6 +38,9 @@ pub(super) async fn run(arguments: Arguments) -> Result<u8, Error> {
     if early.is_none() {
         early = session.measure_loads().await?;
     }
+    if early.is_none() {
+        early = session.measure_probes().await?;
+    }
     session.run.progress.finish();
     let results = &session.arm.results;
     let judgement = gate::judge_alone(results, &loaded.config.gate);

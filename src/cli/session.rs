@@ -191,6 +191,16 @@ impl Session {
             .await
     }
 
+    /// Makes the probes, where there are any.
+    pub(super) async fn measure_probes(&mut self) -> Result<Early, Error> {
+        if self.arm.plan.probes.is_none() || self.arm.is_incomplete() {
+            return Ok(None);
+        }
+        self.run
+            .measure(&mut self.arm, Phase::Measure, Part::Probes)
+            .await
+    }
+
     async fn measure_parts(
         &mut self,
         phase: Phase,
@@ -252,6 +262,9 @@ impl Run {
         let mut listener = |event: Event<'_>| display.take(name, mask, &event);
         let work = async {
             match part {
+                Part::Probes => {
+                    runner::run_probes(&arm.plan, self.deadline, job, &mut listener).await
+                }
                 Part::Round { number, of } => {
                     runner::run_round(
                         &arm.plan,
@@ -406,6 +419,7 @@ pub(super) enum Part {
     Round { number: u32, of: u32 },
     Soak { number: u32, of: u32 },
     Load { number: u32, of: u32 },
+    Probes,
 }
 
 impl Part {
@@ -414,6 +428,7 @@ impl Part {
             Self::Round { .. } => "round",
             Self::Soak { .. } => "soak",
             Self::Load { .. } => "load",
+            Self::Probes => "set of probes",
         }
     }
 }

@@ -251,7 +251,27 @@ impl SideBySide {
         {
             return Ok(stop);
         }
-        self.loads().await
+        if let stop @ ControlFlow::Break(_) = self.loads().await? {
+            return Ok(stop);
+        }
+        self.probes().await
+    }
+
+    /// Once; and once more where one server shows what the other does not.
+    async fn probes(&mut self) -> Result<Flow, Error> {
+        if self.candidate.plan.probes.is_none() || self.base.plan.probes.is_none() {
+            return Ok(Flow::Continue(()));
+        }
+        if let stop @ ControlFlow::Break(_) = self.pair(Phase::Measure, Part::Probes).await? {
+            return Ok(stop);
+        }
+        let is_open = gate::must_probe_again(&self.base.results, &self.candidate.results);
+        if is_open && !self.run.is_out_of_time() {
+            self.run
+                .say("probing again, to confirm or dismiss what differs");
+            return self.pair(Phase::Measure, Part::Probes).await;
+        }
+        Ok(Flow::Continue(()))
     }
 
     /// Alarms are settled before anything else takes their time.

@@ -124,7 +124,8 @@ pub(super) fn mixed_up(results: &Results) -> Option<Diagnosis> {
                      object, a cache without the arguments in its key, request ids that are not kept \
                      apart by session"
                 .to_owned(),
-        })
+ probe: None,
+})
     })
 }
 
@@ -176,6 +177,7 @@ fn of_scenario(results: &Results, record: &ScenarioRecord, callers: u32) -> Opti
                  that is smaller than the number of callers, and let calls wait for it for a \
                  bounded time instead of failing"
             .to_owned(),
+        probe: None,
     })
 }
 

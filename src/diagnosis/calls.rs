@@ -39,6 +39,7 @@ fn of_tool(results: &Results, record: &ScenarioRecord) -> Option<Diagnosis> {
         advice: "look for what only some calls do: synchronous input and output, a cache that \
                  misses, a time-out with a retry, or a garbage collector"
             .to_owned(),
+        probe: None,
     })
 }
 
@@ -71,6 +72,7 @@ pub(super) fn held_back(results: &Results) -> Option<Diagnosis> {
                      and the second waits for a delayed acknowledgement: set TCP_NODELAY, or send an \
                      answer at once"
                 .to_owned(),
-        })
+ probe: None,
+})
     })
 }

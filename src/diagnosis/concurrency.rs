@@ -50,6 +50,7 @@ pub(super) fn waiting(results: &Results) -> Vec<Diagnosis> {
                 confidence,
                 evidence: evidence(&together),
                 advice,
+                probe: None,
             })
         })
         .collect()
@@ -232,5 +233,6 @@ fn of_load(results: &Results, name: &str) -> Option<Diagnosis> {
             "by Little's law that is saturation and no fault: the server is full with {:.0} callers",
             few.callers
         ),
+        probe: None,
     })
 }

@@ -45,7 +45,8 @@ fn of_soak(results: &Results, record: &ScenarioRecord) -> Option<Diagnosis> {
                  bound, listeners that are never taken off, spans that are never exported; a heap that \
                  is still finding its size grows less with more soak-calls, a leak does not"
             .to_owned(),
-    })
+ probe: None,
+})
 }
 
 /// A server that takes seconds to get ready.
@@ -69,5 +70,6 @@ pub(super) fn slow_start(results: &Results) -> Option<Diagnosis> {
             "look at what is imported, downloaded or connected before the first answer, and do \
                  it at the first call that needs it"
                 .to_owned(),
+        probe: None,
     })
 }

@@ -1,34 +1,90 @@
-//! What the candidate's figures are diagnosed as, and whether that is new.
+//! What the candidate's figures are diagnosed as, whether that is new, and what a new one weighs.
 
-use super::{Diagnosed, Standing, rule::ROUNDS_NEEDED};
+use super::{Diagnosed, Standing, Verdict, rule::ROUNDS_NEEDED};
 use crate::{
-    diagnosis::{Diagnosis, diagnose},
+    diagnosis::{self, Diagnosis, diagnose},
     results::Results,
 };
 
-/// Every diagnosis of the candidate.
+/// Sets of probes that must show the same before it decides.
+const SETS_NEEDED: usize = 2;
+
+/// Every diagnosis of the candidate, and those of the base that are gone.
 pub(super) fn of(base: Option<&Results>, candidate: &Results) -> Vec<Diagnosed> {
-    let of_base = base.map(diagnose).unwrap_or_default();
-    let standing = |found: &Diagnosis| match base {
-        Some(_) if of_base.iter().any(|known| is_same(known, found)) => Standing::Known,
-        Some(base) if was_asked(base, candidate, found) => Standing::New,
-        Some(_) | None => Standing::Unknown,
-    };
-    let found = diagnose(candidate).into_iter();
-    found
-        .map(|diagnosis| Diagnosed {
-            standing: standing(&diagnosis),
+    let found = diagnose(candidate);
+    let Some(base) = base else {
+        let alone = |diagnosis| Diagnosed {
             diagnosis,
+            standing: Standing::Unknown,
+            verdict: None,
+        };
+        return found.into_iter().map(alone).collect();
+    };
+    let of_base = diagnose(base);
+    let mut known = of_base.clone();
+    known.extend(diagnosis::shown_sometimes(base));
+    let standing = |found: &Diagnosis| {
+        if known.iter().any(|known| known.is_same_as(found)) {
+            Standing::Known
+        } else if was_asked(base, candidate, found) {
+            Standing::New
+        } else {
+            Standing::Unknown
+        }
+    };
+    let is_confirmed = sets(candidate) >= SETS_NEEDED;
+    let verdict = |diagnosis: &Diagnosis, standing| match standing {
+        Standing::New if diagnosis.decides() && is_confirmed => Some(Verdict::Regressed),
+        Standing::New if diagnosis.decides() => Some(Verdict::Inconclusive),
+        _ => None,
+    };
+    let mut all: Vec<Diagnosed> = found
+        .into_iter()
+        .map(|diagnosis| {
+            let standing = standing(&diagnosis);
+            Diagnosed {
+                verdict: verdict(&diagnosis, standing),
+                standing,
+                diagnosis,
+            }
         })
-        .collect()
+        .collect();
+    let shown = diagnosis::shown_sometimes(candidate);
+    let gone = of_base.into_iter().filter(|known| {
+        known.decides()
+            && shown.iter().all(|shown| !shown.is_same_as(known))
+            && known
+                .probe
+                .is_some_and(|probe| diagnosis::was_probed(candidate, probe))
+    });
+    all.extend(gone.map(|diagnosis| Diagnosed {
+        diagnosis,
+        standing: Standing::Gone,
+        verdict: is_confirmed.then_some(Verdict::Improved),
+    }));
+    all
 }
 
-fn is_same(one: &Diagnosis, other: &Diagnosis) -> bool {
-    one.kind == other.kind && one.scenario == other.scenario
+/// Whether the probes show something of one server that they do not show of the other, and were made
+/// once only.
+#[must_use]
+pub fn must_probe_again(base: &Results, candidate: &Results) -> bool {
+    sets(candidate) < SETS_NEEDED
+        && of(Some(base), candidate).iter().any(|diagnosed| {
+            diagnosed.diagnosis.decides()
+                && matches!(diagnosed.standing, Standing::New | Standing::Gone)
+        })
+}
+
+fn sets(results: &Results) -> usize {
+    results.jobs.iter().map(|job| job.probes.len()).sum()
 }
 
 /// Whether a base that has no such diagnosis was asked the same, often enough to have one.
 fn was_asked(base: &Results, candidate: &Results, found: &Diagnosis) -> bool {
+    if let Some(probe) = found.probe {
+        return diagnosis::was_probed(base, probe);
+    }
     let rounds = base.jobs.iter().map(|job| job.rounds.len()).sum::<usize>();
     let Some(name) = &found.scenario else {
         return rounds >= ROUNDS_NEEDED;

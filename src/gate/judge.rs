@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::{
-    BudgetCheck, BudgetOutcome, Comparison, Finding, Judgement, Metric, Role, Severity, Verdict,
-    budget, common_shift,
+    BudgetCheck, BudgetOutcome, Comparison, Diagnosed, Finding, Judgement, Metric, Role, Severity,
+    Verdict, budget, common_shift,
     comparability::{
         self, Ground, UPDATE, about, about_all, doubts_of_incomplete, scenario_differs,
         tool_list_differs,
@@ -364,15 +364,16 @@ fn conclude(
     findings.extend(unchecked_budgets(&budgets));
     // Stable: within one weight the order in which they were found stays.
     findings.sort_by_key(|f| std::cmp::Reverse(f.severity));
+    let diagnoses = diagnoses::of(base, results);
     let nothing = presence::nothing_measured(results);
-    let verdict = verdict(nothing, &comparisons, &findings);
+    let verdict = verdict(nothing, &comparisons, &findings, &diagnoses);
     let exit_code = exit(nothing, verdict, &budgets, &findings, policy);
     Judgement {
         verdict,
         comparisons,
         budgets,
         findings,
-        diagnoses: diagnoses::of(base, results),
+        diagnoses,
         missing: Vec::new(),
         exit_code,
     }
@@ -381,7 +382,12 @@ fn conclude(
 /// The same judgement with the verdict and the exit code that its rows now amount to.
 pub(super) fn conclude_again(judgement: Judgement, policy: &GateConfig) -> Judgement {
     let nothing = judgement.exit_code == exit_code::NOT_MEASURED;
-    let verdict = verdict(nothing, &judgement.comparisons, &judgement.findings);
+    let verdict = verdict(
+        nothing,
+        &judgement.comparisons,
+        &judgement.findings,
+        &judgement.diagnoses,
+    );
     Judgement {
         verdict,
         exit_code: exit(
@@ -425,17 +431,23 @@ fn unchecked_budgets(budgets: &[BudgetCheck]) -> Vec<Finding> {
         .collect()
 }
 
-fn verdict(nothing: bool, comparisons: &[Comparison], findings: &[Finding]) -> Verdict {
+fn verdict(
+    nothing: bool,
+    comparisons: &[Comparison],
+    findings: &[Finding],
+    diagnoses: &[Diagnosed],
+) -> Verdict {
+    let diagnosed = |verdict| diagnoses.iter().any(|d| d.verdict == Some(verdict));
     let counts = |verdict: Verdict| {
-        comparisons
-            .iter()
-            .any(|c| c.role != Role::Reported && c.verdict == verdict)
+        let mut rows = comparisons.iter();
+        rows.any(|c| c.role != Role::Reported && c.verdict == verdict) || diagnosed(verdict)
     };
     let found = |severity: Severity| findings.iter().any(|f| f.severity == severity);
     // A guard's improvement is too noisy to boast of.
     let improved = comparisons
         .iter()
-        .any(|c| c.role == Role::Gates && c.verdict == Verdict::Improved);
+        .any(|c| c.role == Role::Gates && c.verdict == Verdict::Improved)
+        || diagnosed(Verdict::Improved);
     if nothing {
         Verdict::NotMeasured
     } else if counts(Verdict::Regressed) {

@@ -60,6 +60,7 @@ pub(crate) mod test_support;
 mod tests;
 
 pub use accepted::{accept, accepted_as};
+pub use diagnoses::must_probe_again;
 pub use evidence::round_figures;
 pub use judge::{
     alarmed_scenarios, gating_figures, judge, judge_alone, judge_in_turn, judge_so_far,
@@ -303,6 +304,11 @@ pub struct Diagnosed {
     pub diagnosis: Diagnosis,
     /// Whether it is new.
     pub standing: Standing,
+    /// What it makes of the verdict, where it does: `regressed` where it is new and was shown by every
+    /// one of several sets of probes, `inconclusive` where there was one set only, `improved` where it
+    /// is gone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub verdict: Option<Verdict>,
 }
 
 /// How a diagnosis stands to the base.
@@ -313,6 +319,8 @@ pub enum Standing {
     New,
     /// The base shows it as well.
     Known,
+    /// The base shows it, and the candidate was asked the same and does not.
+    Gone,
     /// There is no base, or it was not asked the same.
     Unknown,
 }

@@ -54,6 +54,7 @@ impl Fixture {
                 .collect(),
             soaks: (0..3).map(|i| soak(i, Phase::Measure)).collect(),
             loads: BTreeMap::new(),
+            probes: Vec::new(),
             error_samples: BTreeMap::new(),
             notes: Vec::new(),
             in_turn: None,

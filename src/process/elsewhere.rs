@@ -20,6 +20,11 @@ fn look_at(pid: u32, kind: ProcessRefreshKind) -> Option<System> {
     )
 }
 
+/// Not known here.
+pub(super) fn holdings(_pid: u32) -> Option<(u32, u32)> {
+    None
+}
+
 fn row_of(process: &sysinfo::Process) -> Row {
     let pid = process.pid().as_u32();
     // Parts of the kernel have neither session nor group, and asking for theirs is an error.

@@ -45,6 +45,15 @@ pub(super) fn row(pid: u32) -> Option<Row> {
     })
 }
 
+/// Open descriptors and threads of a process.
+pub(super) fn holdings(pid: u32) -> Option<(u32, u32)> {
+    let count = |folder: &str| {
+        let entries = std::fs::read_dir(format!("/proc/{pid}/{folder}")).ok()?;
+        u32::try_from(entries.count()).ok()
+    };
+    Some((count("fd")?, count("task")?))
+}
+
 pub(super) fn is_ours() -> bool {
     std::fs::read_link("/proc/self")
         .is_ok_and(|link| link.as_os_str() == &*std::process::id().to_string())

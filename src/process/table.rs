@@ -108,6 +108,11 @@ pub(crate) fn has_variable(pid: u32, name: &str, value: &str) -> bool {
     system::has_variable(pid, name, value)
 }
 
+/// Open descriptors and threads of a process; `None` where they cannot be counted.
+pub(crate) fn holdings(pid: u32) -> Option<(u32, u32)> {
+    system::holdings(pid)
+}
+
 /// Children of a process as the system lists them; `None` where it has no such list.
 pub(crate) fn children(pid: u32) -> Option<Vec<u32>> {
     system::children(pid)

@@ -34,6 +34,18 @@ pub fn descendants(root: u32) -> Vec<ProcessId> {
         .collect()
 }
 
+/// Open descriptors and threads of a process and its descendants together; 0 where the system does
+/// not tell.
+#[must_use]
+pub fn holdings(root: u32) -> (u32, u32) {
+    let others = descendants(root).into_iter().map(|id| id.pid);
+    let all = std::iter::once(root).chain(others);
+    all.filter_map(table::holdings)
+        .fold((0, 0), |(descriptors, threads), (more, further)| {
+            (descriptors + more, threads + further)
+        })
+}
+
 /// Children of this process that are orphans of the server `root`.
 fn adopted(root: u32) -> Vec<u32> {
     let children = registry::snapshot();

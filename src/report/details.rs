@@ -100,6 +100,7 @@ pub(crate) fn diagnosis_rows(diagnoses: &[Diagnosed]) -> Vec<DiagnosisRow> {
             |Diagnosed {
                  diagnosis,
                  standing,
+                 ..
              }| {
                 let confidence = match diagnosis.confidence {
                     Confidence::Possible => "possible",
@@ -108,6 +109,7 @@ pub(crate) fn diagnosis_rows(diagnoses: &[Diagnosed]) -> Vec<DiagnosisRow> {
                 let standing = match standing {
                     Standing::New => ", not in the base",
                     Standing::Known => ", in the base as well",
+                    Standing::Gone => ", in the base and here no more",
                     Standing::Unknown => "",
                 };
                 let weight = if diagnosis.kind.is_information() {

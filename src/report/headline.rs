@@ -8,7 +8,9 @@ use super::{
 };
 use crate::{
     error::exit_code,
-    gate::{BudgetCheck, BudgetOutcome, Comparison, Finding, Metric, Role, Severity, Verdict},
+    gate::{
+        BudgetCheck, BudgetOutcome, Comparison, Diagnosed, Finding, Metric, Role, Severity, Verdict,
+    },
 };
 
 /// Most causes named at the top; the rest stands in the rows.
@@ -70,9 +72,10 @@ pub(crate) fn headline(report: &Report<'_>) -> Headline {
     match judgement.verdict {
         Verdict::Regressed => {
             let causes = causes(&judgement.comparisons, Verdict::Regressed);
+            let modes = failure_modes(&judgement.diagnoses, Verdict::Regressed);
             bad(
                 "regressed",
-                [causes, failures, broken].concat(),
+                [causes, modes, failures, broken].concat(),
                 "something got worse",
             )
         }
@@ -104,6 +107,7 @@ pub(crate) fn headline(report: &Report<'_>) -> Headline {
         Verdict::Inconclusive => inconclusive(report),
         Verdict::Improved => {
             let mut lines = causes(&judgement.comparisons, Verdict::Improved);
+            lines.extend(failure_modes(&judgement.diagnoses, Verdict::Improved));
             let reason = if lines.is_empty() {
                 Line::own("faster or smaller")
             } else {
@@ -169,7 +173,8 @@ fn inconclusive(report: &Report<'_>) -> Headline {
     } else {
         "this does not fail the build"
     };
-    let doubts = findings(report, Severity::Doubt);
+    let mut doubts = failure_modes(&judgement.diagnoses, Verdict::Inconclusive);
+    doubts.extend(findings(report, Severity::Doubt));
     let reason = if undecided > 0 {
         let verb = if undecided == 1 { "is" } else { "are" };
         Line::own(format!(
@@ -193,6 +198,25 @@ fn findings(report: &Report<'_>, severity: Severity) -> Vec<Line> {
         .iter()
         .filter(|finding| finding.severity == severity)
         .map(finding_line)
+        .collect()
+}
+
+/// A line for each failure mode that has this verdict.
+fn failure_modes(diagnoses: &[Diagnosed], verdict: Verdict) -> Vec<Line> {
+    let those = diagnoses.iter().filter(|d| d.verdict == Some(verdict));
+    those
+        .map(|Diagnosed { diagnosis, .. }| {
+            let place = diagnosis.scenario.as_deref();
+            let line = place.map_or_else(Line::default, |place| Line::of_name(place).then(" · "));
+            let name = diagnosis.kind.name();
+            match verdict {
+                Verdict::Improved => line.then(format!("{name} is gone")),
+                Verdict::Inconclusive => line.then(format!("{name} is new, and was not confirmed")),
+                _ => line
+                    .then(format!("{name} is new: "))
+                    .prose(&diagnosis.evidence),
+            }
+        })
         .collect()
 }
 

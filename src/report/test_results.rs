@@ -99,6 +99,7 @@ fn job(commit: &str, started_at: &str, scenarios: &[ScenarioRecord], rounds: u32
             .map(|index| round(index, samples.clone()))
             .collect(),
         loads: BTreeMap::new(),
+        probes: Vec::new(),
         soaks: (0..3)
             .map(|index| Soak {
                 index,

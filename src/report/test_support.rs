@@ -183,8 +183,10 @@ pub(crate) fn diagnosed(kind: Kind, scenario: Option<&str>, standing: Standing) 
             confidence: Confidence::Likely,
             evidence: "10 callers at once got 98 calls done in a second, one alone 101".into(),
             advice: "look for a wait that blocks the event loop".into(),
+            probe: None,
         },
         standing,
+        verdict: None,
     }
 }
 

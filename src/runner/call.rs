@@ -58,14 +58,21 @@ impl CompiledCall {
         &self.tool
     }
 
+    /// The arguments of call number `i` of virtual user `vu`, as JSON.
+    #[must_use]
+    pub fn arguments(&self, vu: u32, i: u32) -> Vec<u8> {
+        let mut arguments = Vec::new();
+        self.arguments
+            .render_json(self.seed.call(vu, u64::from(i)), &mut arguments);
+        arguments
+    }
+
     /// Call number `i` of virtual user `vu`, and the text that its answer must contain.
     #[must_use]
     pub fn prepare(&self, client: &mut Client, vu: u32, i: u32) -> (Prepared, Option<String>) {
         let context = self.seed.call(vu, u64::from(i));
-        let mut arguments = Vec::new();
-        self.arguments.render_json(context, &mut arguments);
         (
-            client.prepare_call(&self.tool, &arguments, &self.mirrored),
+            client.prepare_call(&self.tool, &self.arguments(vu, i), &self.mirrored),
             self.expected
                 .as_ref()
                 .map(|expected| expected.render(context)),

@@ -34,7 +34,9 @@ pub enum Event<'a> {
         /// How many such groups are planned.
         of: u32,
     },
-    /// A scenario begins.
+    /// The probes begin.
+    Probes,
+    /// A scenario or a probe begins.
     Scenario {
         /// Its name.
         name: &'a str,
@@ -48,7 +50,7 @@ pub enum Event<'a> {
         /// What it gave.
         sample: &'a Sample,
     },
-    /// A round, soak or load has ended, its server is gone.
+    /// A round, soak, load or set of probes has ended, its server is gone.
     RoundEnded {
         /// How long it took.
         elapsed: Duration,

@@ -285,6 +285,11 @@ impl Bench {
         Ok(opened.client)
     }
 
+    /// Whether all clients are in the one session that there is.
+    pub(super) fn has_one_session_only(&self) -> bool {
+        matches!(self.server.endpoint, Endpoint::Stdio(_))
+    }
+
     /// All clients speak what was negotiated first.
     fn wanted(&self) -> Wanted {
         Wanted::Exactly(self.revision)

@@ -8,6 +8,7 @@
 //! | `pair.rs` | a round of each of two servers, part by part in turn |
 //! | `soak.rs` | one soak |
 //! | `load.rs` | loads: virtual users, arrival rates |
+//! | `probes.rs` | questions that no round asks, each for one failure mode |
 //! | `measure.rs` | the scenarios: calls in, samples out |
 //! | `observer.rs` | scheduler readings around calls |
 //! | `collector.rs` | from calls to a sample |
@@ -31,6 +32,7 @@ mod measure_tests;
 pub mod observer;
 pub mod pair;
 pub mod probe;
+pub mod probes;
 pub mod round;
 pub mod soak;
 pub mod target;
@@ -46,6 +48,7 @@ use self::{
     failure::RunFailure,
     hooks::Hooks,
     load::PlannedLoad,
+    probes::PlannedProbes,
     round::{Findings, GivenUp},
     target::Target,
 };
@@ -69,6 +72,8 @@ pub struct Plan {
     pub calls: BTreeMap<String, Arc<CompiledCall>>,
     /// By the server that they share; see [`load::compile`].
     pub loads: Vec<Vec<PlannedLoad>>,
+    /// See [`probes::compile`]; `None` where there are none.
+    pub probes: Option<PlannedProbes>,
     /// The process of an attached server, or why it is not known.
     pub attached_pid: Result<u32, String>,
 }
@@ -186,6 +191,54 @@ pub async fn run_loads(
         });
     }
     Ok(())
+}
+
+/// Makes the probes once more, and adds what they found to `job`. They do not make a run incomplete:
+/// where the time of `deadline` is used up, a note says so.
+///
+/// # Errors
+/// When a server cannot be started.
+pub async fn run_probes(
+    plan: &Plan,
+    deadline: Deadline,
+    job: &mut Job,
+    listener: Listener<'_>,
+) -> Result<(), RunFailure> {
+    let began = Instant::now();
+    let Some(probes) = &plan.probes else {
+        return Ok(());
+    };
+    let mut findings = Findings::default();
+    let mut outcome = None;
+    if !deadline.is_over() {
+        listener(Event::Probes);
+        let given_up = GivenUp::so_far(&plan.suite, job);
+        let work = probes::run(plan, probes, &given_up, &mut findings, listener);
+        outcome = deadline.cut(work).await;
+    }
+    let place = findings.place().to_owned();
+    take_findings(job, findings, listener);
+    match outcome {
+        Some(Ok(found)) => {
+            job.probes.push(found);
+            listener(Event::RoundEnded {
+                elapsed: began.elapsed(),
+            });
+            Ok(())
+        }
+        Some(Err(failure)) => Err(fail(
+            job,
+            failure.later(format!("the start of a server for the probe {place}")),
+        )),
+        None => {
+            let note = "max-time was used up before the end of the probes".to_owned();
+            if !job.notes.contains(&note) {
+                listener(Event::Note(&note));
+                job.notes.push(note);
+            }
+            Ok(())
+        }
+    }
 }
 
 /// What a part of the run gave; `None` where the time was used up in it, which is no failure once

@@ -458,14 +458,14 @@ async fn measure(
     }
 }
 
-/// Ends a server, and notes what that took.
-pub(super) async fn end(bench: Bench, findings: &mut Findings) {
+/// Ends a server, and notes what that took; with the number of processes that it left behind, where
+/// mcpgate started it.
+pub(super) async fn end(bench: Bench, findings: &mut Findings) -> Option<(How, u32)> {
     let Bench { server, client, .. } = bench;
     let is_stdio = matches!(server.endpoint, Endpoint::Stdio(_));
     client.close().await;
-    let Some(Stopped { how, orphans, .. }) = server.stop().await else {
-        return;
-    };
+    let Stopped { how, orphans, .. } = server.stop().await?;
+    let left_behind = u32::try_from(orphans.len()).unwrap_or(u32::MAX);
     if how == How::Killed {
         let asked = if is_stdio {
             "when its input closed, nor on SIGTERM"
@@ -483,6 +483,7 @@ pub(super) async fn end(bench: Bench, findings: &mut Findings) {
             crate::mcp::outcome::excerpt(&orphan.name),
         ));
     }
+    Some((how, left_behind))
 }
 
 /// Makes the calls of a suite ready.

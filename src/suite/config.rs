@@ -4,6 +4,7 @@ mod accept;
 mod expand;
 mod gate;
 mod oauth;
+mod probes;
 mod reader;
 mod scenarios;
 mod secrets;
@@ -31,6 +32,7 @@ use toml::{
 use super::{
     AcceptedRegression, Config, GateConfig, SuiteConfig,
     diagnostics::{Diagnostic, Diagnostics},
+    probes::ProbesConfig,
 };
 use reader::{Context, Entry, Table};
 
@@ -147,10 +149,17 @@ fn read(cx: &Context<'_>, root: &DeTable<'_>) -> Config {
         .get("server")
         .and_then(|entry| entry.table("[server]", "write it as [server]"))
         .map(server::read);
-    let tools = table
+    let tools::Tools {
+        called: tools,
+        writing,
+    } = table
         .get("tool")
         .map(|entry| tools::read(&entry))
         .unwrap_or_default();
+    let probes = table
+        .get("probes")
+        .and_then(|entry| entry.table("[probes]", "write it as [probes]"))
+        .map_or_else(ProbesConfig::default, probes::read);
     let suite = table
         .get("suite")
         .and_then(|entry| entry.table("[suite]", "write it as [suite]"))
@@ -171,6 +180,8 @@ fn read(cx: &Context<'_>, root: &DeTable<'_>) -> Config {
     Config {
         server,
         tools,
+        writing,
+        probes,
         loads,
         suite,
         gate,

@@ -20,6 +20,7 @@ pub mod executor;
 pub mod hash;
 pub mod load;
 pub mod loads;
+pub mod probes;
 pub mod standard;
 pub mod template;
 
@@ -46,6 +47,10 @@ pub struct Config {
     pub server: Option<ServerConfig>,
     /// `[[tool]]`, in file order; empty means: discover.
     pub tools: Vec<ToolCall>,
+    /// Those among `[[tool]]` that write; only the probe `writes` calls them.
+    pub writing: Vec<WritingTool>,
+    /// `[probes]`.
+    pub probes: probes::ProbesConfig,
     /// `[[scenario]]`, in file order.
     pub loads: Vec<load::LoadConfig>,
     /// `[suite]`.
@@ -298,6 +303,32 @@ pub struct ToolCall {
     pub kind: ToolKind,
     /// `data`: the rows of `{{data.column}}`.
     pub data: Option<Arc<data::DataRows>>,
+}
+
+impl ToolCall {
+    /// Whether its calls may differ from each other.
+    #[must_use]
+    pub fn has_placeholders(&self) -> bool {
+        fn holds_one(value: &serde_json::Value) -> bool {
+            match value {
+                serde_json::Value::String(text) => text.contains("{{"),
+                serde_json::Value::Array(items) => items.iter().any(holds_one),
+                serde_json::Value::Object(map) => map.values().any(holds_one),
+                _ => false,
+            }
+        }
+        self.arguments.values().any(holds_one)
+    }
+}
+
+/// A tool that writes, and how to see whether it did.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WritingTool {
+    /// The write; each call writes something of its own.
+    pub write: ToolCall,
+    /// What reads it back: its expectation is what must be found of a write, with the same
+    /// placeholders.
+    pub read_back: ToolCall,
 }
 
 /// What a right answer must hold, besides its id and the absence of errors.

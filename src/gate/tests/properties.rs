@@ -177,6 +177,7 @@ fn anything() -> impl Strategy<Value = Results> {
                 rounds,
                 soaks,
                 loads: BTreeMap::new(),
+                probes: Vec::new(),
                 error_samples: BTreeMap::new(),
                 notes: Vec::new(),
                 in_turn: None,

@@ -7,7 +7,7 @@ use toml::de::DeValue;
 
 use super::reader::{Context, Entry, Table};
 use crate::suite::{
-    Expect, LONGEST_TOOL_NAME, ToolCall, ToolKind,
+    Expect, LONGEST_TOOL_NAME, ToolCall, ToolKind, WritingTool,
     data::DataRows,
     diagnostics::{Diagnostic, shown},
     template::{self, TemplateError},
@@ -17,9 +17,19 @@ const TOOL_HELP: &str = "write each tool as a [[tool]] section with a `name` and
 const NAME_HELP: &str =
     "write the tool's name as the server's tools/list gives it: name = \"search\"";
 
-pub(super) fn read(entry: &Entry<'_, '_>) -> Vec<ToolCall> {
+const WRITES_HELP: &str = "write it as writes = { read-back = \"read_notes\", contains = \"note {{i}}\" }: the tool that \
+                           reads, and what it must answer after a call";
+
+/// What `[[tool]]` holds.
+#[derive(Default)]
+pub(super) struct Tools {
+    pub(super) called: Vec<ToolCall>,
+    pub(super) writing: Vec<WritingTool>,
+}
+
+pub(super) fn read(entry: &Entry<'_, '_>) -> Tools {
     let mut seen: BTreeSet<String> = BTreeSet::new();
-    let mut out = Vec::new();
+    let mut out = Tools::default();
     if entry.value().as_table().is_some() {
         entry.cx().report(
             Diagnostic::new(
@@ -35,7 +45,7 @@ pub(super) fn read(entry: &Entry<'_, '_>) -> Vec<ToolCall> {
         let Some(table) = element.table("[[tool]]", TOOL_HELP) else {
             continue;
         };
-        let Some((call, name)) = read_tool(table) else {
+        let Some((call, read_back, name)) = read_tool(table) else {
             continue;
         };
         if !seen.insert(call.name.clone()) {
@@ -46,17 +56,27 @@ pub(super) fn read(entry: &Entry<'_, '_>) -> Vec<ToolCall> {
             );
             continue;
         }
-        out.push(call);
+        match read_back {
+            Some(read_back) => out.writing.push(WritingTool {
+                write: call,
+                read_back,
+            }),
+            None => out.called.push(call),
+        }
     }
     out
 }
 
-fn read_tool<'c, 't>(mut table: Table<'c, 't>) -> Option<(ToolCall, Entry<'c, 't>)> {
+/// The call, what reads it back if it writes, and where its name stands.
+fn read_tool<'c, 't>(
+    mut table: Table<'c, 't>,
+) -> Option<(ToolCall, Option<ToolCall>, Entry<'c, 't>)> {
     let name = table.require("name", NAME_HELP);
     let arguments = table.get("arguments");
     let expect = table.get("expect");
     let kind = table.get("kind");
     let data = table.get("data");
+    let writes = table.get("writes");
     table.finish(&[]);
 
     let rows = data.as_ref().map_or(Rows::None, |entry| {
@@ -78,21 +98,66 @@ fn read_tool<'c, 't>(mut table: Table<'c, 't>) -> Option<(ToolCall, Entry<'c, 't
             ])
         })
         .unwrap_or_default();
+    let read_back = writes
+        .and_then(|entry| entry.table("`writes`", WRITES_HELP))
+        .map(|table| read_writes(table, &rows));
     let entry = name?;
     let name = read_name(&entry)?;
-    Some((
-        ToolCall {
-            name,
-            arguments,
-            expect,
-            kind,
-            data: match rows {
-                Rows::Read(rows) => Some(rows),
-                Rows::None | Rows::Unreadable => None,
-            },
+    let data = match rows {
+        Rows::Read(rows) => Some(rows),
+        Rows::None | Rows::Unreadable => None,
+    };
+    let read_back = match read_back {
+        Some(read_back) => Some(ToolCall {
+            data: data.clone(),
+            ..read_back?
+        }),
+        None => None,
+    };
+    let call = ToolCall {
+        name,
+        arguments,
+        expect,
+        kind,
+        data,
+    };
+    Some((call, read_back, entry))
+}
+
+/// What reads back; without its rows.
+fn read_writes(mut table: Table<'_, '_>, rows: &Rows) -> Option<ToolCall> {
+    let name = table.require("read-back", WRITES_HELP);
+    let contains = table.require("contains", WRITES_HELP);
+    let arguments = table.get("arguments");
+    table.finish(&[]);
+    let arguments = arguments
+        .as_ref()
+        .map(|entry| read_arguments(entry, rows))
+        .unwrap_or_default();
+    let contains = contains.and_then(|entry| {
+        let text = entry.filled_string(WRITES_HELP)?;
+        check_template(entry.cx(), &entry.span(), text, rows);
+        if !text.contains("{{") {
+            entry.refuse(
+                "`contains` is the same for every write",
+                "no placeholder",
+                "name what only this call wrote, such as contains = \"note {{i}}\", with the same \
+                 placeholder in the write's `arguments`",
+            );
+            return None;
+        }
+        Some(text.to_owned())
+    });
+    let name = read_name(&name?)?;
+    Some(ToolCall {
+        name,
+        arguments,
+        expect: Expect {
+            contains: Some(contains?),
         },
-        entry,
-    ))
+        kind: ToolKind::Compute,
+        data: None,
+    })
 }
 
 fn read_name(entry: &Entry<'_, '_>) -> Option<String> {

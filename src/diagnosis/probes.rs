@@ -1,0 +1,508 @@
+//! What probes show. Each set of them has to show it: what only one of two does is chance.
+
+use super::{Confidence, Diagnosis, Kind, milliseconds};
+use crate::{
+    results::{
+        AbortProbe, BesideProbe, Exit, Holdings, ProbeName, Probes, Results, SessionProbe,
+        SessionSeries, TokenCount, Transport, WriteProbe,
+    },
+    stats::slope,
+};
+
+/// A first call that takes so many times as long as later ones…
+const FIRST_CALL_FACTOR: f64 = 5.0;
+/// …and so much longer is one that users wait for.
+const FIRST_CALL_BY_NS: f64 = 500e6;
+/// Cores that an idle server uses, from which on it is said.
+const IDLE_CORES: f64 = 0.2;
+/// A refusal that takes so many times as long as an answer, and so much longer.
+const REFUSAL_FACTOR: f64 = 5.0;
+const REFUSAL_BY_NS: f64 = 50e6;
+/// A request that arrives at any moment of another's work waits for half of it, if it waits.
+const WAITS_FOR_SHARE: f64 = 0.25;
+/// Less is the machine's.
+const WAITS_BY_NS: f64 = 2e6;
+/// Cores below which a server waits, and above which it computes.
+const WAITING_CORES: f64 = 0.5;
+const COMPUTING_CORES: f64 = 0.8;
+/// Descriptors or threads a session or call, from which on they are kept.
+const KEPT_EACH: f64 = 0.5;
+/// Memory a session, from which on it is kept. An entry in a table is less.
+const SESSION_BYTES: f64 = 1_500.0;
+/// Sessions below which a slope says nothing.
+const SESSIONS_NEEDED: u32 = 150;
+/// Where sessions that are ended leave this share of what abandoned ones do, it is the same fault.
+const SAME_FAULT: f64 = 0.5;
+
+/// Everything that all of these sets show.
+pub(super) fn shown(results: &Results, sets: &[&Probes]) -> Vec<Diagnosis> {
+    let is_stdio = results.server.transport == Transport::Stdio;
+    let mut found = Vec::new();
+    let mut add = |of_each: Vec<Option<Vec<Diagnosis>>>| {
+        let asked: Vec<Vec<Diagnosis>> = of_each.into_iter().flatten().collect();
+        let Some((last, before)) = asked.split_last() else {
+            return;
+        };
+        let in_all = last.iter().filter(|diagnosis| {
+            before
+                .iter()
+                .all(|set| set.iter().any(|other| other.is_same_as(diagnosis)))
+        });
+        found.extend(in_all.cloned());
+    };
+    let mut each = |look: &dyn Fn(&Probes) -> Option<Vec<Diagnosis>>| {
+        add(sets.iter().map(|set| look(set)).collect());
+    };
+    each(&|set| Some(tokens(set.tokens.as_ref()?)));
+    each(&|set| {
+        (!set.writes.is_empty()).then(|| set.writes.iter().filter_map(lost_updates).collect())
+    });
+    each(&first_calls);
+    each(&|set| Some(aborts(set.aborts.as_ref()?)));
+    each(&|set| Some(beside(set.beside.as_ref()?).into_iter().collect()));
+    each(&|set| Some(sessions(set.sessions.as_ref()?)));
+    each(&open_sessions);
+    each(&|set| Some(exit(set, is_stdio).into_iter().collect()));
+    each(&idle);
+    each(&first_call);
+    each(&refusals);
+    found
+}
+
+/// Whether any set was asked what this diagnosis is about.
+pub(super) fn was_asked(results: &Results, probe: ProbeName) -> bool {
+    super::sets(results).iter().any(|set| match probe {
+        ProbeName::FirstCall => set.first_call.is_some(),
+        ProbeName::Idle => set.idle.is_some(),
+        ProbeName::Refusals => set.refusals.is_some(),
+        ProbeName::Beside => set.beside.is_some(),
+        ProbeName::Tokens => set.tokens.is_some(),
+        ProbeName::FirstCalls => set.first_calls.is_some(),
+        ProbeName::Aborts => set.aborts.is_some(),
+        ProbeName::Exit => set.exit.is_some(),
+        ProbeName::Sessions => set.sessions.is_some(),
+        ProbeName::OpenSessions => set.open_sessions.is_some(),
+        ProbeName::Writes => !set.writes.is_empty(),
+    })
+}
+
+fn likely(
+    kind: Kind,
+    probe: ProbeName,
+    tool: Option<&str>,
+    evidence: String,
+    advice: &str,
+) -> Diagnosis {
+    Diagnosis {
+        kind,
+        scenario: tool.map(str::to_owned),
+        confidence: Confidence::Likely,
+        evidence,
+        advice: advice.to_owned(),
+        probe: Some(probe),
+    }
+}
+
+fn tokens(probe: &crate::results::TokenProbe) -> Vec<Diagnosis> {
+    let places = [
+        (Some(probe.one_session), "in one session"),
+        (probe.own_sessions, "each in a session of its own"),
+    ];
+    let wrong = |count: &TokenCount| count.foreign + count.wordless;
+    let seen: Vec<(TokenCount, &str)> = places
+        .into_iter()
+        .filter_map(|(count, place)| Some((count?, place)))
+        .filter(|(count, _)| wrong(count) > 0)
+        .collect();
+    if seen.is_empty() {
+        return Vec::new();
+    }
+    let in_words: Vec<String> = seen
+        .iter()
+        .map(|(count, place)| match (count.foreign, count.wordless) {
+            (0, lost) => format!(
+                "{lost} of {} answers held nobody's words {place}",
+                count.answers
+            ),
+            (foreign, _) => format!(
+                "{foreign} of {} answers held what another call had asked for {place}",
+                count.answers
+            ),
+        })
+        .collect();
+    let mut diagnosis = likely(
+        Kind::AnswersMixedUp,
+        ProbeName::Tokens,
+        Some(&probe.tool),
+        format!(
+            "with {} callers at once {}, and none of {} one at a time",
+            probe.callers,
+            in_words.join(", "),
+            probe.alone.answers
+        ),
+        "look for state that calls share: a variable of the module or of the handler object, a cache \
+         without the arguments in its key, request ids that are not kept apart by session",
+    );
+    if seen.iter().all(|(count, _)| count.foreign == 0) {
+        diagnosis.confidence = Confidence::Possible;
+    }
+    vec![diagnosis]
+}
+
+fn lost_updates(probe: &WriteProbe) -> Option<Diagnosis> {
+    let (alone, at_once) = (probe.in_sequence, probe.at_once);
+    let works_alone = alone.acknowledged > 0 && alone.found == alone.acknowledged;
+    (works_alone && at_once.found < at_once.acknowledged).then(|| {
+        likely(
+            Kind::LostUpdates,
+            ProbeName::Writes,
+            Some(&probe.tool),
+            format!(
+                "of {} writes at once that were answered without an error, {} could be read back with \
+                 `{}`, and all of {} in sequence",
+                at_once.acknowledged, at_once.found, probe.read_back, alone.acknowledged
+            ),
+            "the tool reads its state, changes it and writes it back while another call does the same: \
+             let one call at a time do so, by a lock or a queue, or let the store do it in one step",
+        )
+    })
+}
+
+fn first_calls(set: &Probes) -> Option<Vec<Diagnosis>> {
+    let probe = set.first_calls.as_ref()?;
+    let hang = (probe.answered < probe.calls).then(|| {
+        likely(
+            Kind::FirstCallsDeadlock,
+            ProbeName::FirstCalls,
+            None,
+            format!(
+                "of the first {} calls of a fresh server, all at once, {} had no answer after {}",
+                probe.calls,
+                probe.calls - probe.answered,
+                milliseconds(probe.patience_ns as f64)
+            ),
+            "look at what the first call sets up, such as a connection, a model or a cache: two calls \
+             that do so at once wait for each other",
+        )
+    });
+    Some(hang.into_iter().collect())
+}
+
+fn aborts(probe: &AbortProbe) -> Vec<Diagnosis> {
+    let stuck = (probe.successes_after < probe.calls_after).then(|| {
+        likely(
+            Kind::StuckAfterAborts,
+            ProbeName::Aborts,
+            Some(&probe.tool),
+            format!(
+                "after {} calls whose clients gave up half-way, {} of {} calls that followed were \
+                 answered",
+                2 * probe.aborted,
+                probe.successes_after,
+                probe.calls_after
+            ),
+            "look for what a call holds and gives back only at its end: a lock, a place in a pool, a \
+             connection; give it back when the call is cancelled or its connection closes, too",
+        )
+    });
+    let kept = kept(
+        probe.holdings,
+        [probe.aborted, probe.aborted],
+        "aborted call",
+        (ProbeName::Aborts, Some(&probe.tool)),
+    );
+    stuck.into_iter().chain(kept).collect()
+}
+
+/// What grows by something with each of so many, in both halves: a pool fills in the first alone.
+fn kept(
+    [before, middle, after]: [Holdings; 3],
+    [first, second]: [u32; 2],
+    of_what: &str,
+    (probe, tool): (ProbeName, Option<&str>),
+) -> Vec<Diagnosis> {
+    let a_kind = |kind, name: &str, held: fn(&Holdings) -> u32, advice: &str| {
+        let [before, middle, after] = [before, middle, after].map(|h| f64::from(held(&h)));
+        let in_first = (middle - before) / f64::from(first.max(1));
+        let in_second = (after - middle) / f64::from(second.max(1));
+        let is_kept = first > 0 && second > 0 && in_first.min(in_second) >= KEPT_EACH;
+        is_kept.then(|| {
+            likely(
+                kind,
+                probe,
+                tool,
+                format!(
+                    "open {name} grew from {before:.0} to {middle:.0} to {after:.0} over {} {of_what}s: \
+                     {in_second:.1} with each",
+                    first + second
+                ),
+                advice,
+            )
+        })
+    };
+    [
+        a_kind(
+            Kind::DescriptorLeak,
+            "descriptors",
+            |h| h.descriptors,
+            "look for sockets, files and pipes that are opened for a session or a call and closed only \
+             if it ends as planned; a server that runs for days reaches its limit",
+        ),
+        a_kind(
+            Kind::ThreadLeak,
+            "threads",
+            |h| h.threads,
+            "look for a thread, a worker or a child process that is started for a session or a call and \
+             waits for something that never comes once the client has left",
+        ),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+fn beside(probe: &BesideProbe) -> Option<Diagnosis> {
+    let (tool, alone, beside) = (
+        probe.tool_p50_ns as f64,
+        probe.alone.p50_ns as f64,
+        probe.beside.p50_ns as f64,
+    );
+    let waits = beside - alone;
+    if waits < (tool * WAITS_FOR_SHARE).max(WAITS_BY_NS) {
+        return None;
+    }
+    let seen = format!(
+        "`tools/list` takes {} alone and {} while `{}` works, which takes {}",
+        milliseconds(alone),
+        milliseconds(beside),
+        probe.tool,
+        milliseconds(tool)
+    );
+    match probe.server_cores {
+        Some(cores) if cores >= COMPUTING_CORES => Some(likely(
+            Kind::CpuBoundSerial,
+            ProbeName::Beside,
+            Some(&probe.tool),
+            format!("{seen}; the server computes all the while ({cores:.1} cores)"),
+            "one core does all the work, so that everyone waits for each call: run the work in threads \
+             or processes of their own, or make it less",
+        )),
+        cores => {
+            let mut diagnosis = likely(
+                Kind::EventLoopBlocked,
+                ProbeName::Beside,
+                Some(&probe.tool),
+                match cores {
+                    Some(cores) => format!(
+                        "{seen}; the server's CPU is idle meanwhile ({cores:.2} cores): the tool waits, \
+                         and lets everyone wait with it"
+                    ),
+                    None => seen,
+                },
+                "the tool waits in a synchronous call on the thread that serves everyone (a database \
+                 driver, a file, an HTTP library, a sleep): use the asynchronous form, or run it in a \
+                 thread",
+            );
+            if cores.is_none_or(|cores| cores > WAITING_CORES) {
+                diagnosis.confidence = Confidence::Possible;
+            }
+            Some(diagnosis)
+        }
+    }
+}
+
+fn sessions(probe: &SessionProbe) -> Vec<Diagnosis> {
+    let mut found = Vec::new();
+    let closed = growth(&probe.closed);
+    if let Some(bytes) = closed {
+        found.push(likely(
+            Kind::SessionLeakClosed,
+            ProbeName::Sessions,
+            None,
+            format!(
+                "memory grows by {:.1} kB with each of {} sessions that their clients ended (DELETE)",
+                bytes / 1e3,
+                probe.closed.sessions
+            ),
+            "look for what is registered when a session opens and never taken out when it ends: an \
+             entry in a table of sessions, a transport, a task that waits for the next message",
+        ));
+    }
+    let abandoned = growth(&probe.abandoned)
+        .filter(|bytes| closed.is_none_or(|closed| closed < bytes * SAME_FAULT));
+    if let Some(bytes) = abandoned {
+        found.push(likely(
+            Kind::SessionLeakAbandoned,
+            ProbeName::Sessions,
+            None,
+            format!(
+                "memory grows by {:.1} kB with each of {} sessions that their clients left without a \
+                 word, as agents do that are closed",
+                bytes / 1e3,
+                probe.abandoned.sessions
+            ),
+            "end sessions that were not used for a while: without a limit of time or number, they stay \
+             as long as the server runs",
+        ));
+    }
+    for series in [&probe.closed, &probe.abandoned] {
+        let first = series.sessions / 2;
+        let more = kept(
+            series.holdings,
+            [first, series.sessions - first],
+            "session",
+            (ProbeName::Sessions, None),
+        );
+        for diagnosis in more {
+            if found.iter().all(|known| known.kind != diagnosis.kind) {
+                found.push(diagnosis);
+            }
+        }
+    }
+    found
+}
+
+/// Bytes that each session leaves behind after a warm-up, if it does so in both halves.
+fn growth(series: &SessionSeries) -> Option<f64> {
+    if series.sessions < SESSIONS_NEEDED || series.failed * 10 > series.sessions {
+        return None;
+    }
+    let points: Vec<(f64, f64)> = series
+        .memory
+        .iter()
+        .filter(|(sessions, _)| *sessions > series.sessions / 3)
+        .map(|(sessions, bytes)| (f64::from(*sessions), *bytes as f64))
+        .collect();
+    let (first, second) = points.split_at(points.len() / 2);
+    let slopes = [first, second].map(slope::theil_sen);
+    let least = slopes.into_iter().flatten().reduce(f64::min)?;
+    let is_known = slopes.iter().all(Option::is_some);
+    slope::theil_sen(&points).filter(|bytes| is_known && bytes.min(least) >= SESSION_BYTES)
+}
+
+fn open_sessions(set: &Probes) -> Option<Vec<Diagnosis>> {
+    let probe = set.open_sessions.as_ref()?;
+    let refused = (probe.opened < probe.wanted).then(|| {
+        let recovery = if probe.recovers {
+            "a new one opens once they are ended"
+        } else {
+            "none opens even after all were ended"
+        };
+        likely(
+            Kind::ConnectionsRefused,
+            ProbeName::OpenSessions,
+            None,
+            format!(
+                "with {} sessions open the next one failed ({}); {recovery}",
+                probe.opened,
+                probe.error.as_deref().unwrap_or("no answer")
+            ),
+            "look for a limit of connections, sessions, threads or open files, in the server or before \
+             it; if it is meant, refuse with a status that says so (429 or 503) and at once",
+        )
+    });
+    Some(refused.into_iter().collect())
+}
+
+fn exit(set: &Probes, is_stdio: bool) -> Option<Diagnosis> {
+    let probe = set.exit.as_ref()?;
+    let asked = if is_stdio {
+        "when its input was closed"
+    } else {
+        "on SIGTERM"
+    };
+    let orphans = match probe.orphans {
+        0 => String::new(),
+        1 => "; it left 1 process behind".to_owned(),
+        more => format!("; it left {more} processes behind"),
+    };
+    let how = match probe.how {
+        Exit::Killed if is_stdio => {
+            format!("the server did not leave {asked}, nor on SIGTERM, and had to be killed")
+        }
+        Exit::Killed => format!("the server did not leave {asked}, and had to be killed"),
+        Exit::Terminated if is_stdio => {
+            format!("the server did not leave {asked}, only on SIGTERM")
+        }
+        Exit::Terminated | Exit::ByItself if probe.orphans > 0 => {
+            format!("the server left {asked}")
+        }
+        Exit::Terminated | Exit::ByItself => return None,
+    };
+    let mut diagnosis = likely(
+        Kind::DoesNotExit,
+        ProbeName::Exit,
+        None,
+        format!("{how}{orphans}"),
+        "end when the input ends and when SIGTERM comes: close what keeps the event loop alive (timers, \
+         watchers, pools), and end the processes that were started",
+    );
+    if probe.how == Exit::Terminated && probe.orphans == 0 {
+        diagnosis.confidence = Confidence::Possible;
+    }
+    Some(diagnosis)
+}
+
+fn idle(set: &Probes) -> Option<Vec<Diagnosis>> {
+    let probe = set.idle.as_ref()?;
+    let cores = probe.server_cpu_ns as f64 / probe.duration_ns.max(1) as f64;
+    let busy = (cores >= IDLE_CORES).then(|| {
+        likely(
+            Kind::IdleCpu,
+            ProbeName::Idle,
+            None,
+            format!(
+                "{:.0} % of a core is used while a client is connected and asks nothing",
+                cores * 100.0
+            ),
+            "look for a loop that asks again and again instead of waiting: a poll without a pause, a \
+             timer of a few milliseconds, a file watcher over a large tree",
+        )
+    });
+    Some(busy.into_iter().collect())
+}
+
+fn first_call(set: &Probes) -> Option<Vec<Diagnosis>> {
+    let probe = set.first_call.as_ref()?;
+    let (first, later) = (probe.first_ns as f64, probe.later_ns as f64);
+    let is_slow = first >= later * FIRST_CALL_FACTOR && first - later >= FIRST_CALL_BY_NS;
+    let slow = is_slow.then(|| Diagnosis {
+        confidence: Confidence::Possible,
+        ..likely(
+            Kind::FirstCallSlow,
+            ProbeName::FirstCall,
+            Some(&probe.tool),
+            format!(
+                "the first call of a fresh server takes {}, later ones {}",
+                milliseconds(first),
+                milliseconds(later)
+            ),
+            "look at what the first call imports, loads or connects: do it while the server starts, \
+             before it says that it is ready",
+        )
+    });
+    Some(slow.into_iter().collect())
+}
+
+fn refusals(set: &Probes) -> Option<Vec<Diagnosis>> {
+    let probe = set.refusals.as_ref()?;
+    let (refusal, answer) = (probe.refusals.p50_ns as f64, probe.answers.p50_ns as f64);
+    let is_slow = refusal >= answer * REFUSAL_FACTOR && refusal - answer >= REFUSAL_BY_NS;
+    let slow = is_slow.then(|| Diagnosis {
+        confidence: Confidence::Possible,
+        ..likely(
+            Kind::SlowErrors,
+            ProbeName::Refusals,
+            None,
+            format!(
+                "a call of a tool that does not exist is refused after {}, `tools/list` is answered \
+                 after {}",
+                milliseconds(refusal),
+                milliseconds(answer)
+            ),
+            "look at what happens on the way to an error: a retry, a time-out, a trace that is collected \
+             or sent before the answer",
+        )
+    });
+    Some(slow.into_iter().collect())
+}

@@ -1,0 +1,223 @@
+//! Probes: beside the rounds, questions that are put to a server each for one failure mode.
+//!
+//! | file | what it asks |
+//! |---|---|
+//! | `calm.rs` | one request at a time: the first call, none at all, refusals, a cheap request beside a slow tool |
+//! | `crowd.rs` | calls at once: the first ones of a server, ones with words of their own |
+//! | `aborts.rs` | calls that are given up |
+//! | `sessions.rs` | sessions that come and go, or stay |
+//! | `writes.rs` | writes at once, and what is left of them |
+//!
+//! Those that leave nothing behind share one server; the others have one each. A probe that cannot be
+//! made, since a request fails for another reason, finds nothing: failures are for the rounds to find.
+
+mod aborts;
+mod calm;
+mod crowd;
+mod sessions;
+mod writes;
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use tokio::time::Duration;
+
+use super::{
+    Plan,
+    call::CompiledCall,
+    event::{Event, Listener},
+    failure::RunFailure,
+    round::{Findings, GivenUp, Started, begin, end},
+};
+use crate::{
+    error::Error,
+    mcp::param_headers::ParamHeaders,
+    process::{How, tree},
+    results::{Exit, ExitProbe, Holdings, Probes},
+    suite::{ToolCall, WritingTool, probes::ProbePlan},
+};
+
+/// A tool that a probe calls.
+#[derive(Debug)]
+pub struct Probed {
+    /// Its call.
+    pub call: Arc<CompiledCall>,
+    /// How long one takes.
+    pub typical: Duration,
+}
+
+/// A tool that writes.
+#[derive(Debug)]
+pub struct Writing {
+    /// The write.
+    pub write: Arc<CompiledCall>,
+    /// What reads it back, with what must be found of it.
+    pub read_back: Arc<CompiledCall>,
+    /// Whether each write has a read-back of its own.
+    pub is_read_one_by_one: bool,
+}
+
+/// Probes whose calls are ready to be filled in; see [`ProbePlan`].
+#[derive(Debug, Default)]
+pub struct PlannedProbes {
+    first_call: Option<Arc<CompiledCall>>,
+    idle: bool,
+    refusals: bool,
+    beside: Option<Probed>,
+    tokens: Vec<Arc<CompiledCall>>,
+    aborts: Option<Probed>,
+    exit: bool,
+    first_calls: Vec<Arc<CompiledCall>>,
+    sessions: u32,
+    open_sessions: u32,
+    writes: Vec<Writing>,
+    /// Number of the first write: another one in each run, so that what a run before left behind is
+    /// not taken for this one's.
+    first_write: u32,
+}
+
+/// Makes the calls of probes ready.
+///
+/// # Errors
+/// For a template that is wrong.
+pub fn compile(
+    plan: &ProbePlan,
+    seed: u64,
+    first_write: u32,
+    mirrored: &BTreeMap<String, ParamHeaders>,
+) -> Result<PlannedProbes, Error> {
+    let ready = |call: &ToolCall, name: &str| {
+        let headers = mirrored.get(&call.name).cloned().unwrap_or_default();
+        let compiled = CompiledCall::new(call, seed, &format!("probe {name}"))?;
+        Ok::<_, Error>(Arc::new(compiled.mirroring(headers)))
+    };
+    let one = |tool: &Option<ToolCall>, name: &str| {
+        tool.as_ref().map(|tool| ready(tool, name)).transpose()
+    };
+    let timed = |tool: &Option<(ToolCall, Duration)>, name: &str| {
+        let ready = |(tool, typical): &(ToolCall, Duration)| {
+            Ok::<_, Error>(Probed {
+                call: ready(tool, name)?,
+                typical: *typical,
+            })
+        };
+        tool.as_ref().map(ready).transpose()
+    };
+    let several = |tools: &[ToolCall], name: &str| {
+        let ready = tools.iter().map(|tool| ready(tool, name));
+        ready.collect::<Result<Vec<_>, Error>>()
+    };
+    let writing = |tool: &WritingTool| {
+        Ok::<_, Error>(Writing {
+            write: ready(&tool.write, "writes")?,
+            read_back: ready(&tool.read_back, "writes")?,
+            is_read_one_by_one: tool.read_back.has_placeholders(),
+        })
+    };
+    Ok(PlannedProbes {
+        first_call: one(&plan.first_call, "first-call")?,
+        idle: plan.idle,
+        refusals: plan.refusals,
+        beside: timed(&plan.beside, "beside")?,
+        tokens: several(&plan.tokens, "tokens")?,
+        aborts: timed(&plan.aborts, "aborts")?,
+        exit: plan.exit,
+        first_calls: several(&plan.first_calls, "first-calls")?,
+        sessions: plan.sessions,
+        open_sessions: plan.open_sessions,
+        writes: plan.writes.iter().map(writing).collect::<Result<_, _>>()?,
+        first_write,
+    })
+}
+
+/// Asks.
+///
+/// # Errors
+/// When a server cannot be started.
+pub(super) async fn run(
+    plan: &Plan,
+    probes: &PlannedProbes,
+    given_up: &GivenUp,
+    findings: &mut Findings,
+    listener: Listener<'_>,
+) -> Result<Probes, RunFailure> {
+    let works = |call: &&Arc<CompiledCall>| !given_up.has_tool(call.tool());
+    let works_timed = |probed: &&Probed| !given_up.has_tool(probed.call.tool());
+    let mut found = Probes::default();
+    let mut begins = |name: &'static str, findings: &mut Findings| {
+        listener(Event::Scenario { name });
+        findings.scenario = Some(name.to_owned());
+    };
+
+    begins("first-call", findings);
+    let Started { mut bench, .. } = begin(plan, findings).await?;
+    if let Some(call) = probes.first_call.as_ref().filter(works) {
+        found.first_call = calm::first_call(&mut bench, call).await;
+    }
+    if probes.idle {
+        begins("idle", findings);
+        found.idle = calm::idle(&mut bench).await;
+    }
+    if probes.refusals {
+        begins("refusals", findings);
+        found.refusals = calm::refusals(&mut bench).await;
+    }
+    if let Some(probed) = probes.beside.as_ref().filter(works_timed) {
+        begins("beside", findings);
+        found.beside = calm::beside(&mut bench, probed).await;
+    }
+    if !probes.tokens.is_empty() {
+        begins("tokens", findings);
+        for call in probes.tokens.iter().filter(works) {
+            found.tokens = crowd::tokens(&mut bench, call).await;
+            if found.tokens.is_some() {
+                break;
+            }
+        }
+    }
+    if let Some(probed) = probes.aborts.as_ref().filter(works_timed) {
+        begins("aborts", findings);
+        found.aborts = aborts::run(&mut bench, probed).await;
+    }
+    let ended = end(bench, findings).await;
+    if probes.exit {
+        found.exit = ended.map(|(how, orphans)| ExitProbe {
+            how: match how {
+                How::Exited => Exit::ByItself,
+                How::Terminated => Exit::Terminated,
+                How::Killed => Exit::Killed,
+            },
+            orphans,
+        });
+    }
+
+    let first: Vec<_> = probes.first_calls.iter().filter(works).collect();
+    if !first.is_empty() {
+        begins("first-calls", findings);
+        found.first_calls = crowd::first_calls(plan, &first, findings).await?;
+    }
+    if probes.sessions > 0 {
+        begins("sessions", findings);
+        found.sessions = Some(sessions::come_and_go(plan, probes.sessions, findings).await?);
+    }
+    if probes.open_sessions > 0 {
+        begins("open-sessions", findings);
+        let wanted = probes.open_sessions;
+        found.open_sessions = Some(sessions::open_at_once(plan, wanted, findings).await?);
+    }
+    for writing in &probes.writes {
+        begins("writes", findings);
+        found
+            .writes
+            .push(writes::run(plan, writing, probes.first_write, findings).await?);
+    }
+    Ok(found)
+}
+
+/// What the server's process tree holds; nothing where it has no process here.
+fn holdings(root: Option<u32>) -> Holdings {
+    let (descriptors, threads) = root.map(tree::holdings).unwrap_or_default();
+    Holdings {
+        descriptors,
+        threads,
+    }
+}

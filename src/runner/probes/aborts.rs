@@ -1,0 +1,86 @@
+//! Calls that are given up.
+
+use tokio::time::{Duration, Instant, sleep};
+
+use super::{Probed, holdings};
+use crate::{
+    mcp::outcome::ErrorKind,
+    results::{AbortProbe, Holdings, Sessions},
+    runner::measure::Bench,
+};
+
+/// Calls that are given up, in each half.
+const ABORTED: u32 = 15;
+/// Calls that must work afterwards.
+const CALLS_AFTER: u32 = 5;
+/// How long such a call may take, besides the usual time.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a server may take to give back what it holds for those that left.
+const SETTLING: Duration = Duration::from_secs(1);
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+/// Clients that give up calls in the middle and leave; then calls must work. `None` where no call
+/// could be given up.
+pub(super) async fn run(bench: &mut Bench, probed: &Probed) -> Option<AbortProbe> {
+    let root = bench.server.pid();
+    let before = holdings(root);
+    let first = half(bench, probed, 0).await;
+    let between = settled(root, before).await;
+    let second = half(bench, probed, ABORTED).await;
+    let aborted = first.min(second);
+    if aborted == 0 {
+        return None;
+    }
+    let mut successes_after = 0;
+    let usual = bench.limits.call_timeout;
+    let patience = (PATIENCE + probed.typical * 10).min(usual);
+    bench.client.set_call_timeout(patience);
+    for number in 0..CALLS_AFTER {
+        let (prepared, _) = probed.call.prepare(&mut bench.client, 2, number);
+        let is_ready = bench.client.make_ready().await.is_ok();
+        if !is_ready || bench.client.send(&prepared).await.is_err() {
+            break;
+        }
+        successes_after += 1;
+    }
+    bench.client.set_call_timeout(usual);
+    Some(AbortProbe {
+        tool: probed.call.tool().to_owned(),
+        aborted,
+        calls_after: CALLS_AFTER,
+        successes_after,
+        holdings: [before, between, settled(root, between).await],
+    })
+}
+
+/// Gives up calls; says how many.
+async fn half(bench: &mut Bench, probed: &Probed, first: u32) -> u32 {
+    let mut aborted = 0;
+    for number in first..first + ABORTED {
+        let Ok(mut leaver) = bench.another_client(Sessions::Each).await else {
+            break;
+        };
+        let (prepared, _) = probed.call.prepare(&mut leaver, 1, number);
+        leaver.set_call_timeout(probed.typical / 2);
+        let answered = leaver.send(&prepared).await;
+        if answered.is_err_and(|error| error.kind == ErrorKind::Timeout) {
+            aborted += 1;
+        }
+        leaver.set_call_timeout(bench.limits.call_timeout);
+        leaver.close().await;
+    }
+    aborted
+}
+
+/// What is held once it is no more than before, or a while later.
+async fn settled(root: Option<u32>, before: Holdings) -> Holdings {
+    let until = Instant::now() + SETTLING;
+    loop {
+        let now = holdings(root);
+        let is_settled = now.descriptors <= before.descriptors && now.threads <= before.threads;
+        if is_settled || Instant::now() >= until {
+            return now;
+        }
+        sleep(LOOK_EVERY).await;
+    }
+}

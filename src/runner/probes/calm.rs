@@ -1,0 +1,192 @@
+//! One request at a time.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use tokio::{
+    task::JoinSet,
+    time::{Duration, Instant, sleep},
+};
+
+use super::Probed;
+use crate::{
+    mcp::{
+        client::{Client, Prepared},
+        message,
+        outcome::ErrorKind,
+        param_headers::ParamHeaders,
+    },
+    results::{BesideProbe, FirstCallProbe, IdleProbe, Latency, RefusalProbe, Sessions},
+    runner::{
+        call::CompiledCall,
+        collector::{nanoseconds, quantiles},
+        measure::Bench,
+    },
+    stats::summarize,
+};
+
+/// How long nothing is asked.
+const IDLE: Duration = Duration::from_secs(1);
+/// A server that uses one part in so many of a core is at rest.
+const SETTLED: u64 = 50;
+/// Calls after the first.
+const LATER_CALLS: u32 = 10;
+/// Requests that are timed.
+const REQUESTS: u32 = 30;
+/// A tool that no server has.
+const NO_TOOL: &str = "mcpgate-asks-for-a-tool-that-does-not-exist";
+/// The golden ratio's fractional part: its multiples spread evenly, and follow no rhythm of a server.
+const SPREAD: f64 = 0.618_033_988_749_894_9;
+
+/// `None` where a call fails.
+async fn timed(client: &mut Client, prepared: &Prepared) -> Option<u64> {
+    client.make_ready().await.ok()?;
+    let exchange = client.send(prepared).await.ok()?;
+    Some(nanoseconds(exchange.wall()))
+}
+
+fn latency(mut ns: Vec<u64>) -> Option<Latency> {
+    summarize(&mut ns).map(quantiles)
+}
+
+/// The first call of a server that has just started, and some more.
+pub(super) async fn first_call(
+    bench: &mut Bench,
+    call: &Arc<CompiledCall>,
+) -> Option<FirstCallProbe> {
+    let mut all_ns = Vec::new();
+    for number in 0..=LATER_CALLS {
+        let (prepared, _) = call.prepare(&mut bench.client, 0, number);
+        all_ns.push(timed(&mut bench.client, &prepared).await?);
+    }
+    let first_ns = all_ns.remove(0);
+    Some(FirstCallProbe {
+        tool: call.tool().to_owned(),
+        first_ns,
+        later_ns: latency(all_ns)?.p50_ns,
+        later_calls: LATER_CALLS,
+    })
+}
+
+/// A connected server that is asked nothing.
+pub(super) async fn idle(bench: &mut Bench) -> Option<IdleProbe> {
+    let first = quiet_time(bench).await?;
+    // What a runtime still does after its start is soon over.
+    if first.server_cpu_ns > first.duration_ns / SETTLED {
+        return quiet_time(bench).await;
+    }
+    Some(first)
+}
+
+async fn quiet_time(bench: &mut Bench) -> Option<IdleProbe> {
+    let before = bench.observer.cpu_ns()?;
+    let began = Instant::now();
+    sleep(IDLE).await;
+    let duration_ns = nanoseconds(began.elapsed());
+    let after = bench.observer.cpu_ns()?;
+    Some(IdleProbe {
+        duration_ns,
+        server_cpu_ns: after.saturating_sub(before),
+    })
+}
+
+/// Calls of a tool that does not exist, in turn with `tools/list`.
+pub(super) async fn refusals(bench: &mut Bench) -> Option<RefusalProbe> {
+    let client = &mut bench.client;
+    let (mut answers, mut refusals) = (Vec::new(), Vec::new());
+    for _ in 0..REQUESTS / 3 {
+        let prepared = client.prepare_tool_page(None);
+        answers.push(timed(client, &prepared).await?);
+        let prepared = client.prepare_call(NO_TOOL, b"{}", &ParamHeaders::default());
+        client.make_ready().await.ok()?;
+        let began = Instant::now();
+        let answered = client.send(&prepared).await;
+        let ns = nanoseconds(began.elapsed());
+        let refused = match answered {
+            Ok(exchange) => message::check_tool_answer(&exchange.body, exchange.id, None),
+            Err(error) => Err(error),
+        };
+        match refused {
+            Err(error)
+                if matches!(
+                    error.kind,
+                    ErrorKind::ToolError | ErrorKind::ProtocolError | ErrorKind::Http(_)
+                ) =>
+            {
+                refusals.push(ns);
+            }
+            // A server that takes any name, or hangs, tells nothing of how it refuses.
+            _ => return None,
+        }
+    }
+    Some(RefusalProbe {
+        requests: REQUESTS / 3,
+        answers: latency(answers)?,
+        refusals: latency(refusals)?,
+    })
+}
+
+/// Calls of the tool go on one after another; meanwhile a cheap request is made at moments that are
+/// spread evenly over a call.
+pub(super) async fn beside(bench: &mut Bench, probed: &Probed) -> Option<BesideProbe> {
+    let worker = bench.another_client(Sessions::Each).await.ok()?;
+    let alone = ask(&mut bench.client, Duration::ZERO).await?;
+    let is_over = Arc::new(AtomicBool::new(false));
+    let cpu_before = bench.observer.cpu_ns();
+    let began = Instant::now();
+    let mut work = JoinSet::new();
+    work.spawn(call_until(
+        worker,
+        Arc::clone(&probed.call),
+        Arc::clone(&is_over),
+    ));
+    let beside = ask(&mut bench.client, probed.typical).await;
+    is_over.store(true, Ordering::Relaxed);
+    let calls_ns: Vec<u64> = work.join_all().await.into_iter().flatten().collect();
+    let lasted = began.elapsed();
+    let cpu = bench.observer.cpu_ns().zip(cpu_before);
+    Some(BesideProbe {
+        tool: probed.call.tool().to_owned(),
+        tool_calls: u32::try_from(calls_ns.len()).unwrap_or(u32::MAX),
+        tool_p50_ns: latency(calls_ns)?.p50_ns,
+        requests: REQUESTS,
+        alone,
+        beside: beside?,
+        server_cores: cpu.map(|(after, before)| {
+            Duration::from_nanos(after.saturating_sub(before)).div_duration_f64(lasted)
+        }),
+    })
+}
+
+/// Cheap requests, each after a part of `period` that is another one every time.
+async fn ask(client: &mut Client, period: Duration) -> Option<Latency> {
+    let mut ns = Vec::new();
+    for number in 0..REQUESTS {
+        sleep(period.mul_f64((f64::from(number) * SPREAD).fract())).await;
+        let prepared = client.prepare_tool_page(None);
+        ns.push(timed(client, &prepared).await?);
+    }
+    latency(ns)
+}
+
+async fn call_until(
+    mut client: Client,
+    call: Arc<CompiledCall>,
+    is_over: Arc<AtomicBool>,
+) -> Vec<u64> {
+    let mut ns = Vec::new();
+    for number in 0.. {
+        if is_over.load(Ordering::Relaxed) {
+            break;
+        }
+        let (prepared, _) = call.prepare(&mut client, 1, number);
+        match timed(&mut client, &prepared).await {
+            Some(one) => ns.push(one),
+            None => break,
+        }
+    }
+    client.close().await;
+    ns
+}

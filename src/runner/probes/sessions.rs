@@ -1,0 +1,120 @@
+//! Sessions that come and go, or stay.
+
+use tokio::time::{Duration, Instant};
+
+use super::holdings;
+use crate::{
+    mcp::{
+        Limits,
+        client::{self, Wanted},
+    },
+    process::MemorySampler,
+    results::{OpenSessionsProbe, SessionProbe, SessionSeries},
+    runner::{
+        Plan,
+        failure::RunFailure,
+        round::{Findings, Started, begin, end},
+    },
+};
+
+/// Memory readings of one kind of sessions.
+const READINGS: u32 = 45;
+/// No more sessions of a kind are opened after this.
+const TIME: Duration = Duration::from_secs(8);
+/// How long a session may take to open while others are.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Sessions that are ended, and on another server sessions that are left.
+pub(super) async fn come_and_go(
+    plan: &Plan,
+    count: u32,
+    findings: &mut Findings,
+) -> Result<SessionProbe, RunFailure> {
+    Ok(SessionProbe {
+        closed: series(plan, count, true, findings).await?,
+        abandoned: series(plan, count, false, findings).await?,
+    })
+}
+
+async fn series(
+    plan: &Plan,
+    count: u32,
+    are_closed: bool,
+    findings: &mut Findings,
+) -> Result<SessionSeries, RunFailure> {
+    let Started { bench, memory, .. } = begin(plan, findings).await?;
+    let root = bench.server.pid();
+    let before = holdings(root);
+    let mut middle = before;
+    let mut series = Vec::new();
+    let (mut opened, mut failed) = (0, 0);
+    let every = count.div_ceil(READINGS).max(1);
+    let until = Instant::now() + TIME;
+    while opened < count && Instant::now() < until {
+        let wanted = Wanted::Exactly(bench.revision);
+        match client::open(&bench.server.endpoint, wanted, bench.limits).await {
+            Ok(opened) if are_closed => opened.client.close().await,
+            Ok(opened) => drop(opened),
+            Err(_) => failed += 1,
+        }
+        opened += 1;
+        if opened == count / 2 {
+            middle = holdings(root);
+        }
+        if opened % every == 0
+            && let Some(reading) = memory.as_ref().ok().and_then(MemorySampler::sample_now)
+        {
+            series.push((opened, reading.bytes));
+        }
+    }
+    let after = holdings(root);
+    drop(memory);
+    end(bench, findings).await;
+    Ok(SessionSeries {
+        sessions: opened,
+        failed,
+        memory: series,
+        holdings: [before, middle, after],
+    })
+}
+
+/// Sessions that are opened and kept, until one fails; then all are ended, and one more is opened.
+pub(super) async fn open_at_once(
+    plan: &Plan,
+    wanted: u32,
+    findings: &mut Findings,
+) -> Result<OpenSessionsProbe, RunFailure> {
+    let Started { bench, .. } = begin(plan, findings).await?;
+    let limits = Limits {
+        call_timeout: PATIENCE.min(bench.limits.call_timeout),
+        ..bench.limits
+    };
+    let revision = Wanted::Exactly(bench.revision);
+    let mut open = Vec::new();
+    let mut error = None;
+    for _ in 0..wanted {
+        match client::open(&bench.server.endpoint, revision, limits).await {
+            Ok(opened) => open.push(opened.client),
+            Err(failed) => {
+                error = Some(failed.error.kind.name().into_owned());
+                break;
+            }
+        }
+    }
+    let opened = u32::try_from(open.len()).unwrap_or(u32::MAX);
+    for client in open {
+        client.close().await;
+    }
+    let again = client::open(&bench.server.endpoint, revision, limits).await;
+    let recovers = again.is_ok();
+    if let Ok(again) = again {
+        again.client.close().await;
+    }
+    end(bench, findings).await;
+    Ok(OpenSessionsProbe {
+        wanted,
+        opened,
+        error,
+        recovers,
+    })
+}
