@@ -218,7 +218,7 @@ fn each_unusable_file_says_what_to_do() {
     its `schema_version` is none that ever was; this is mcpgate 0.1.0, schema 1: write the file again with `mcpgate run` or `mcpgate baseline update`
     its `schema_version` is none that ever was; this is mcpgate 0.1.0, schema 1: write the file again with `mcpgate run` or `mcpgate baseline update`
     not a results file that this version can read (written by mcpgate 0.1.0): missing field `server` at line 1 column 49
-    not a results file that this version can read (written by mcpgate 0.1.0): unknown field `sead`, expected one of `started_at`, `commit`, `seed`, `environment`, `in_turn`, `memory_measure`, `adjusted_measure`, `incomplete`, `rounds`, `soaks`, `loads`, `error_samples`, `notes` at line 26 column 12
+    not a results file that this version can read (written by mcpgate 0.1.0): unknown field `sead`, expected one of `started_at`, `commit`, `seed`, `environment`, `in_turn`, `memory_measure`, `adjusted_measure`, `incomplete`, `rounds`, `soaks`, `loads`, `probes`, `error_samples`, `notes` at line 26 column 12
     not JSON: expected value at line 1 column 1
     not JSON: recursion limit exceeded at line 1 column 128
     ");

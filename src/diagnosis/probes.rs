@@ -19,9 +19,9 @@ const IDLE_CORES: f64 = 0.2;
 const REFUSAL_FACTOR: f64 = 5.0;
 const REFUSAL_BY_NS: f64 = 50e6;
 /// A request that arrives at any moment of another's work waits for half of it, if it waits.
-const WAITS_FOR_SHARE: f64 = 0.25;
+const WAITS_FOR_SHARE: f64 = 0.3;
 /// Less is the machine's.
-const WAITS_BY_NS: f64 = 2e6;
+const WAITS_BY_NS: f64 = 3e6;
 /// Cores below which a server waits, and above which it computes.
 const WAITING_CORES: f64 = 0.5;
 const COMPUTING_CORES: f64 = 0.8;
@@ -29,6 +29,9 @@ const COMPUTING_CORES: f64 = 0.8;
 const KEPT_EACH: f64 = 0.5;
 /// Memory a session, from which on it is kept. An entry in a table is less.
 const SESSION_BYTES: f64 = 1_500.0;
+/// Parts of a series that must all grow, and how straight the line must be (1 = quite).
+const PARTS: usize = 4;
+const STRAIGHT: f64 = 0.97;
 /// Sessions below which a slope says nothing.
 const SESSIONS_NEEDED: u32 = 150;
 /// Where sessions that are ended leave this share of what abandoned ones do, it is the same fault.
@@ -106,7 +109,7 @@ fn likely(
 fn tokens(probe: &crate::results::TokenProbe) -> Vec<Diagnosis> {
     let places = [
         (Some(probe.one_session), "in one session"),
-        (probe.own_sessions, "each in a session of its own"),
+        (probe.own_sessions, "in sessions of their own"),
     ];
     let wrong = |count: &TokenCount| count.foreign + count.wordless;
     let seen: Vec<(TokenCount, &str)> = places
@@ -117,33 +120,37 @@ fn tokens(probe: &crate::results::TokenProbe) -> Vec<Diagnosis> {
     if seen.is_empty() {
         return Vec::new();
     }
+    let is_foreign = seen.iter().any(|(count, _)| count.foreign > 0);
     let in_words: Vec<String> = seen
         .iter()
-        .map(|(count, place)| match (count.foreign, count.wordless) {
-            (0, lost) => format!(
-                "{lost} of {} answers held nobody's words {place}",
-                count.answers
-            ),
-            (foreign, _) => format!(
-                "{foreign} of {} answers held what another call had asked for {place}",
-                count.answers
-            ),
+        .map(|(count, place)| {
+            let wrong = if is_foreign {
+                count.foreign
+            } else {
+                count.wordless
+            };
+            format!("{wrong} of {} answers {place}", count.answers)
         })
         .collect();
+    let what = if is_foreign {
+        "what another call had asked for"
+    } else {
+        "nothing that any call had asked for"
+    };
     let mut diagnosis = likely(
         Kind::AnswersMixedUp,
         ProbeName::Tokens,
         Some(&probe.tool),
         format!(
-            "with {} callers at once {}, and none of {} one at a time",
+            "with {} callers at once, {} held {what}, and none of {} one at a time",
             probe.callers,
-            in_words.join(", "),
+            in_words.join(" and "),
             probe.alone.answers
         ),
         "look for state that calls share: a variable of the module or of the handler object, a cache \
          without the arguments in its key, request ids that are not kept apart by session",
     );
-    if seen.iter().all(|(count, _)| count.foreign == 0) {
+    if !is_foreign {
         diagnosis.confidence = Confidence::Possible;
     }
     vec![diagnosis]
@@ -362,7 +369,10 @@ fn sessions(probe: &SessionProbe) -> Vec<Diagnosis> {
     found
 }
 
-/// Bytes that each session leaves behind after a warm-up, if it does so in both halves.
+/// Bytes that each session leaves behind after a warm-up, if it does so all along.
+///
+/// A heap that finds its size grows by steps, and stands still between them: what each session keeps
+/// grows in every part of the series, and in a straight line.
 fn growth(series: &SessionSeries) -> Option<f64> {
     if series.sessions < SESSIONS_NEEDED || series.failed * 10 > series.sessions {
         return None;
@@ -373,11 +383,11 @@ fn growth(series: &SessionSeries) -> Option<f64> {
         .filter(|(sessions, _)| *sessions > series.sessions / 3)
         .map(|(sessions, bytes)| (f64::from(*sessions), *bytes as f64))
         .collect();
-    let (first, second) = points.split_at(points.len() / 2);
-    let slopes = [first, second].map(slope::theil_sen);
-    let least = slopes.into_iter().flatten().reduce(f64::min)?;
-    let is_known = slopes.iter().all(Option::is_some);
-    slope::theil_sen(&points).filter(|bytes| is_known && bytes.min(least) >= SESSION_BYTES)
+    let mut parts = points.chunks(points.len().div_ceil(PARTS).max(1));
+    let grows = |bytes: Option<f64>| bytes.is_some_and(|bytes| bytes >= SESSION_BYTES);
+    let is_everywhere = parts.all(|part| grows(slope::theil_sen(part)));
+    let is_straight = slope::straightness(&points).is_some_and(|it| it >= STRAIGHT);
+    slope::theil_sen(&points).filter(|bytes| is_everywhere && is_straight && grows(Some(*bytes)))
 }
 
 fn open_sessions(set: &Probes) -> Option<Vec<Diagnosis>> {

@@ -151,6 +151,7 @@ mod tests {
     #[test]
     fn agrees_with_proc_about_this_process() {
         let pid = std::process::id();
+        assert_eq!(holdings(pid), None);
         let (here, mut proc) = (row(pid).unwrap(), linux::row(pid).unwrap());
         // In a PID namespace that a session began outside of, which only Linux has, there is no
         // telling that group from a kernel thread's.

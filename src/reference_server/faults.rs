@@ -79,6 +79,56 @@ pub enum Fault {
         /// In all.
         bytes: u64,
     },
+    /// Requests wait for each other, whatever they wait for: each until the one before has ended.
+    OneAtATime,
+    /// Calls beyond so many at once answer `isError: true`, with words of a pool that is used up.
+    Pool {
+        /// More than 0.
+        size: NonZeroU64,
+    },
+    /// So many calls may go on at once, and one that is given up keeps its place for good.
+    StuckAfterAborts {
+        /// More than 0.
+        slots: NonZeroU64,
+    },
+    /// The first call waits off the CPU.
+    FirstCall {
+        /// How long.
+        lasting: Duration,
+    },
+    /// The first calls are never answered where they come at once.
+    FirstCallsDeadlock,
+    /// Requests are refused only after a wait.
+    SlowErrors {
+        /// How long.
+        lasting: Duration,
+    },
+    /// Waits before it serves.
+    SlowStart {
+        /// How long.
+        lasting: Duration,
+    },
+    /// HTTP: opens no session more while so many are open: status 503.
+    SessionLimit {
+        /// Sessions open at once.
+        sessions: u64,
+    },
+    /// HTTP: keeps touched memory for each session, for good.
+    SessionLeak {
+        /// A session.
+        bytes: u64,
+    },
+    /// HTTP: keeps touched memory for each session, until it is ended.
+    SessionWeight {
+        /// A session.
+        bytes: u64,
+    },
+    /// HTTP: each session opens a file that is never closed.
+    DescriptorLeak,
+    /// HTTP: each session starts a thread that never ends.
+    ThreadLeak,
+    /// `remember` writes back a copy of the store that it took before.
+    LostUpdates,
     /// Never answers `initialize` nor `server/discover`.
     HangOnInitialize,
     /// Never answers a call, after so many answered ones.
@@ -210,6 +260,19 @@ impl Fault {
             Self::Background { .. } => "background",
             Self::Leak { .. } => "leak",
             Self::Bloat { .. } => "bloat",
+            Self::OneAtATime => "one-at-a-time",
+            Self::Pool { .. } => "pool",
+            Self::StuckAfterAborts { .. } => "stuck-after-aborts",
+            Self::FirstCall { .. } => "first-call",
+            Self::FirstCallsDeadlock => "first-calls-deadlock",
+            Self::SlowErrors { .. } => "slow-errors",
+            Self::SlowStart { .. } => "slow-start",
+            Self::SessionLimit { .. } => "session-limit",
+            Self::SessionLeak { .. } => "session-leak",
+            Self::SessionWeight { .. } => "session-weight",
+            Self::DescriptorLeak => "descriptor-leak",
+            Self::ThreadLeak => "thread-leak",
+            Self::LostUpdates => "lost-updates",
             Self::HangOnInitialize => "hang-on-initialize",
             Self::HangOnCall { .. } => "hang-on-call",
             Self::Freeze { .. } => "freeze",
@@ -262,6 +325,16 @@ impl fmt::Display for Fault {
             }
             Self::Background { threads } => write!(f, "{name}={threads}"),
             Self::Leak { tool, bytes } => write!(f, "{name}={}{bytes}", of(tool)),
+            Self::Pool { size: number } | Self::StuckAfterAborts { slots: number } => {
+                write!(f, "{name}={number}")
+            }
+            Self::FirstCall { lasting }
+            | Self::SlowErrors { lasting }
+            | Self::SlowStart { lasting } => write!(f, "{name}={}", lasting.as_millis()),
+            Self::SessionLimit { sessions } => write!(f, "{name}={sessions}"),
+            Self::SessionLeak { bytes } | Self::SessionWeight { bytes } => {
+                write!(f, "{name}={bytes}")
+            }
             Self::Bloat { bytes } | Self::HugeAnswer { bytes } | Self::StderrFlood { bytes } => {
                 write!(f, "{name}={bytes}")
             }
@@ -278,7 +351,12 @@ impl fmt::Display for Fault {
             | Self::TruncatedBody { every } => write!(f, "{name}={every}"),
             Self::MixedUp { always: true } => write!(f, "{name}=always"),
             Self::OrphanChild { detached: true } => write!(f, "{name}=detached"),
-            Self::HangOnInitialize
+            Self::OneAtATime
+            | Self::FirstCallsDeadlock
+            | Self::DescriptorLeak
+            | Self::ThreadLeak
+            | Self::LostUpdates
+            | Self::HangOnInitialize
             | Self::GarbageLine
             | Self::GarbageOnly
             | Self::WrongId
@@ -313,6 +391,8 @@ mod tests {
                 "=BYTES" => &["=4096"],
                 "[=BYTES]" => &["=4096"],
                 "=N" => &["=0", "=7"],
+                "=MS" => &["=20"],
+                "=SIZE" | "=SLOTS" => &["=1", "=20"],
                 "=AFTER_N:MS" => &["=100:1000"],
                 "[=AFTER_N]" | "[=EVERY_N]" => &["=3"],
                 "[=always]" => &["", "=always"],

@@ -168,6 +168,12 @@ impl Endpoint {
             return self.reply(self.server.rules.modern(request), None).await;
         }
         if request.method == "initialize" && !headers.contains_key(SESSION_ID) {
+            if self.server.lasting.is_full(self.sessions().count()) {
+                return refuse(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "too many sessions are open",
+                );
+            }
             let step = self.server.rules.legacy(request, None);
             return self.reply(step, None).await;
         }
@@ -224,6 +230,9 @@ impl Endpoint {
 
     /// `session`: the version of the session, where there is one.
     async fn reply(&self, step: Step, session: Option<Version>) -> Reply {
+        if let Step::Reply(reply) | Step::Opened { reply, .. } = &step {
+            self.server.lasting.before_reply(reply.is_error()).await;
+        }
         match step {
             Step::Reply(reply) if reply.http_status == 200 && self.server.sse => events(
                 self.opening(session),
@@ -239,7 +248,8 @@ impl Endpoint {
                 } else {
                     json(StatusCode::OK, &reply.body)
                 };
-                let id = self.sessions().open(version);
+                let held = self.server.lasting.session_opens();
+                let id = self.sessions().open(version, held);
                 if let Ok(id) = HeaderValue::from_str(&id) {
                     answer.headers_mut().insert(SESSION_ID, id);
                 }

@@ -11,6 +11,7 @@
 //! | `headers.rs` | pure | what HTTP headers must say |
 //! | `faults.rs`, `plan.rs` | pure | the faults; what they do to one call |
 //! | `tools.rs` | pure | the tools and their arguments |
+//! | `lasting.rs` | shell | faults that are about more than one call |
 //! | `work.rs`, `threads.rs` | shell | how the tools do their work; the threads of faults |
 //! | `server.rs` | shell | how one call runs, whatever the transport |
 //! | `stdio.rs` | shell | the stdio transport |
@@ -25,6 +26,7 @@ mod body;
 mod faults;
 mod headers;
 mod http;
+mod lasting;
 mod listen;
 mod message;
 mod plan;
@@ -74,6 +76,9 @@ pub struct Options {
     /// Tools on one page of `tools/list`; 0 = all on one.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub page_size: usize,
+    /// Offer the tools `remember` and `recall`, which write and read a store.
+    #[arg(long)]
+    pub store: bool,
     /// Seed of what is random in faults.
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
@@ -123,6 +128,9 @@ impl Options {
                     ));
                 }
                 _ => {}
+            }
+            if *fault == Fault::LostUpdates && !self.store {
+                return Err(format!("fault `{name}` is about the store; add --store"));
             }
             if *fault == Fault::InputRequired && self.era == Era::Legacy {
                 return Err(format!(
@@ -197,6 +205,11 @@ async fn serve_until_end(options: Options) -> io::Result<u8> {
     for fault in &options.fault {
         if let Fault::OrphanChild { detached } = fault {
             start_orphan(*detached).await?;
+        }
+    }
+    for fault in &options.fault {
+        if let Fault::SlowStart { lasting } = fault {
+            tokio::time::sleep(*lasting).await;
         }
     }
     let server = Arc::new(Server::new(&options));

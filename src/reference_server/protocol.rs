@@ -30,6 +30,13 @@ pub(crate) struct Reply {
     pub(crate) http_status: u16,
 }
 
+impl Reply {
+    /// Whether it refuses.
+    pub(crate) fn is_error(&self) -> bool {
+        self.body.get("error").is_some()
+    }
+}
+
 /// What a request leads to.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Step {
@@ -120,8 +127,9 @@ pub(crate) struct Rules {
 }
 
 impl Rules {
-    /// `page_size`: tools on one page of the listing; 0 = all.
-    pub(crate) fn new(era: Era, page_size: usize) -> Self {
+    /// `page_size`: tools on one page of the listing; 0 = all. `has_store`: whether the tools of the
+    /// store are offered.
+    pub(crate) fn new(era: Era, page_size: usize, has_store: bool) -> Self {
         Self {
             era,
             page_size: if page_size == 0 {
@@ -129,7 +137,11 @@ impl Rules {
             } else {
                 page_size
             },
-            listing: Tool::ALL.map(Tool::definition).into(),
+            listing: Tool::ALL
+                .into_iter()
+                .filter(|tool| has_store || !tool.is_of_store())
+                .map(Tool::definition)
+                .collect(),
         }
     }
 

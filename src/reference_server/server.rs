@@ -8,6 +8,7 @@ use tokio::{sync::watch, time::Instant};
 use super::{
     Options,
     faults::Fault,
+    lasting::{Lasting, Stop},
     plan::{Answer, CallPlan, Mix, Plan},
     protocol::{Call, Outcome, Rules},
     threads::{self, Background},
@@ -21,6 +22,7 @@ pub(crate) struct Server {
     pub(crate) rules: Rules,
     pub(crate) plan: Plan,
     pub(crate) sse: bool,
+    pub(crate) lasting: Lasting,
     tools: Toolbox,
     thaw: OnceLock<Instant>,
     exit: watch::Sender<Option<u8>>,
@@ -31,7 +33,8 @@ impl Server {
     pub(crate) fn new(options: &Options) -> Self {
         let plan = Plan::new(options.fault.clone(), options.seed);
         Self {
-            rules: Rules::new(options.era, options.page_size),
+            rules: Rules::new(options.era, options.page_size, options.store),
+            lasting: Lasting::new(&options.fault),
             _background: Background::start(plan.background()),
             plan,
             sse: options.sse,
@@ -57,6 +60,11 @@ impl Server {
 
     /// Runs one call. `None`: it must never be answered.
     pub(crate) async fn run(&self, mut call: Call, plan: &CallPlan) -> Option<Value> {
+        let going = match self.lasting.begin().await {
+            Ok(going) => going,
+            Err(Stop::Refused(words)) => return Some(call.answer(Outcome::ToolError(words))),
+            Err(Stop::Never) => return None,
+        };
         flood_stderr(plan.stderr_bytes);
         self.plan.keep(plan.leak_bytes);
         if plan.delay > Duration::ZERO {
@@ -92,11 +100,17 @@ impl Server {
         if plan.wrong_id {
             call.id = another_id(&call.id);
         }
+        going.done();
         Some(call.answer(outcome))
     }
 
     async fn perform(&self, work: Work, plan: &CallPlan) -> String {
         let work = match (work, plan.mix) {
+            (Work::Remember { item }, _) => {
+                self.lasting.remember(item).await;
+                return "remembered".to_owned();
+            }
+            (Work::Recall, _) => return self.lasting.recall(),
             (Work::Echo { message }, Mix::InFlight) => Work::Echo {
                 message: self.tools.swapped(message).await,
             },

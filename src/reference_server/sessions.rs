@@ -18,7 +18,7 @@ const MAX_SESSIONS: usize = 100_000;
 /// The open sessions. Ids cannot be guessed: they are keyed by what the system gave at start.
 #[derive(Default)]
 pub(crate) struct Sessions {
-    versions: HashMap<String, Version>,
+    versions: HashMap<String, (Version, Vec<u8>)>,
     /// Oldest first; ids that were closed stay until their turn comes.
     order: VecDeque<String>,
     keys: (RandomState, RandomState),
@@ -26,7 +26,13 @@ pub(crate) struct Sessions {
 }
 
 impl Sessions {
-    pub(crate) fn open(&mut self, version: Version) -> String {
+    /// How many are open.
+    pub(crate) fn count(&self) -> usize {
+        self.versions.len()
+    }
+
+    /// `held`: what the session holds until it is ended.
+    pub(crate) fn open(&mut self, version: Version, held: Vec<u8>) -> String {
         self.opened += 1;
         let (low, high) = (
             self.keys.0.hash_one(self.opened),
@@ -42,12 +48,12 @@ impl Sessions {
             self.versions.remove(&oldest);
         }
         self.order.push_back(id.clone());
-        self.versions.insert(id.clone(), version);
+        self.versions.insert(id.clone(), (version, held));
         id
     }
 
     pub(crate) fn version(&self, id: &str) -> Option<Version> {
-        self.versions.get(id).copied()
+        self.versions.get(id).map(|(version, _)| *version)
     }
 
     pub(crate) fn remove(&mut self, id: &str) -> bool {

@@ -236,7 +236,11 @@ impl Reader {
     }
 
     async fn answer(&mut self, request: Request) {
-        match self.step(request) {
+        let step = self.step(request);
+        if let Some(Step::Reply(reply) | Step::Opened { reply, .. }) = &step {
+            self.server.lasting.before_reply(reply.is_error()).await;
+        }
+        match step {
             None => {}
             Some(Step::Reply(reply)) => self.outbox.send(&reply.body).await,
             Some(Step::Opened { reply, version }) => {

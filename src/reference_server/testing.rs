@@ -17,6 +17,7 @@ fn server(transport: Transport, sse: bool) -> Arc<Server> {
         era: Era::Both,
         sse,
         page_size: 4,
+        store: false,
         seed: 1,
     }))
 }

@@ -31,6 +31,7 @@ fn options() -> Options {
         era: Era::Both,
         sse: false,
         page_size: 0,
+        store: false,
         seed: 1,
     }
 }

@@ -31,17 +31,23 @@ pub enum Tool {
     Blob,
     /// Replaces the stored note: the one tool that does not only read.
     Note,
+    /// Adds to the store.
+    Remember,
+    /// Answers what is in the store.
+    Recall,
 }
 
 impl Tool {
     /// Every tool, in the order of the listing.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 8] = [
         Self::Echo,
         Self::Compute,
         Self::Wait,
         Self::Search,
         Self::Blob,
         Self::Note,
+        Self::Remember,
+        Self::Recall,
     ];
 
     /// The name in the protocol.
@@ -54,6 +60,8 @@ impl Tool {
             Self::Search => "search",
             Self::Blob => "blob",
             Self::Note => "note",
+            Self::Remember => "remember",
+            Self::Recall => "recall",
         }
     }
 
@@ -61,6 +69,11 @@ impl Tool {
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|tool| tool.name() == name)
+    }
+
+    /// Whether it is offered with `--store` only.
+    pub(crate) fn is_of_store(self) -> bool {
+        matches!(self, Self::Remember | Self::Recall)
     }
 
     /// Its place in [`Tool::ALL`].
@@ -123,8 +136,16 @@ impl Tool {
                 json!({ "text": text("The new note.") }),
                 vec!["text"],
             ),
+            Self::Remember => (
+                "Adds a line to the store.",
+                json!({ "item": text("The line.") }),
+                vec!["item"],
+            ),
+            Self::Recall => ("Answers every line of the store.", json!({}), Vec::new()),
         };
-        let annotations = if self == Self::Note {
+        let annotations = if self == Self::Remember {
+            json!({ "readOnlyHint": false, "destructiveHint": false, "openWorldHint": false })
+        } else if self == Self::Note {
             json!({ "readOnlyHint": false, "destructiveHint": true, "openWorldHint": false })
         } else {
             json!({ "readOnlyHint": true, "openWorldHint": false })
@@ -158,6 +179,10 @@ pub(crate) enum Work {
     Blob { bytes: u64 },
     /// `note`.
     Note { text: String },
+    /// `remember`.
+    Remember { item: String },
+    /// `recall`.
+    Recall,
 }
 
 impl Work {
@@ -196,6 +221,14 @@ impl Work {
             Tool::Note => {
                 let NoteArguments { text } = typed(tool, arguments)?;
                 Self::Note { text }
+            }
+            Tool::Remember => {
+                let RememberArguments { item } = typed(tool, arguments)?;
+                Self::Remember { item }
+            }
+            Tool::Recall => {
+                let RecallArguments {} = typed(tool, arguments)?;
+                Self::Recall
             }
         };
         Ok(work)
@@ -244,6 +277,16 @@ struct BlobArguments {
 struct NoteArguments {
     text: String,
 }
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RememberArguments {
+    item: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RecallArguments {}
 
 fn typed<'de, T: Deserialize<'de>>(tool: Tool, arguments: Map<String, Value>) -> Result<T, String> {
     T::deserialize(Value::Object(arguments)).map_err(|error| format!("{}: {error}", tool.name()))
@@ -294,6 +337,10 @@ mod tests {
             (Tool::Blob, json!({ "bytes": 1_u64 << 40 }), false),
             (Tool::Note, json!({ "text": "t" }), true),
             (Tool::Note, json!({ "text": null }), false),
+            (Tool::Remember, json!({ "item": "i" }), true),
+            (Tool::Remember, json!({}), false),
+            (Tool::Recall, json!({}), true),
+            (Tool::Recall, json!({ "item": "i" }), false),
         ];
         for (tool, arguments, right) in cases {
             let schema = tool.definition()["inputSchema"].clone();
@@ -313,10 +360,11 @@ mod tests {
     }
 
     #[test]
-    fn only_note_writes() {
+    fn only_note_and_remember_write() {
         for tool in Tool::ALL {
             let read_only = tool.definition()["annotations"]["readOnlyHint"] == json!(true);
-            assert_eq!(read_only, tool != Tool::Note, "{tool:?}");
+            let writes = matches!(tool, Tool::Note | Tool::Remember);
+            assert_eq!(read_only, !writes, "{tool:?}");
             assert_eq!(Tool::named(tool.name()), Some(tool));
             assert_eq!(Tool::ALL[tool.index()], tool);
         }

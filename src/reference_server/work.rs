@@ -73,6 +73,8 @@ impl Toolbox {
                 burn_extra(factor);
                 text_of(bytes)
             }
+            // The store is the server's.
+            Work::Remember { .. } | Work::Recall => String::new(),
             Work::Note { text } => {
                 burn_extra(factor);
                 let answer = format!("stored a note of {} bytes", text.len());

@@ -23,6 +23,22 @@ pub fn theil_sen(points: &[(f64, f64)]) -> Option<f64> {
     Sample::new(slopes).map(|s| median(&s))
 }
 
+/// How much of the variance of y a straight line explains: the square of Pearson's correlation, 0 to 1.
+///
+/// `None` where there are fewer than three points, or x or y is everywhere the same, or one is not
+/// finite.
+#[must_use]
+pub fn straightness(points: &[(f64, f64)]) -> Option<f64> {
+    let count = points.len() as f64;
+    let mean = |of: fn(&(f64, f64)) -> f64| points.iter().map(of).sum::<f64>() / count;
+    let (x, y) = (mean(|p| p.0), mean(|p| p.1));
+    let sum =
+        |of: &dyn Fn(f64, f64) -> f64| points.iter().map(|p| of(p.0 - x, p.1 - y)).sum::<f64>();
+    let (xx, yy, xy) = (sum(&|x, _| x * x), sum(&|_, y| y * y), sum(&|x, y| x * y));
+    let squared = xy * xy / (xx * yy);
+    (points.len() >= 3 && squared.is_finite()).then(|| squared.min(1.0))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -34,6 +50,28 @@ mod tests {
         let y = [1.0, 4.5, 4.0, 8.2, 9.9, 30.0, 13.1];
         let points: Vec<(f64, f64)> = y.iter().enumerate().map(|(i, y)| (i as f64, *y)).collect();
         assert!((theil_sen(&points).unwrap() - 2.225).abs() < 1e-12);
+    }
+
+    #[test]
+    fn straightness_agrees_with_python() {
+        // Python 3.13: statistics.correlation(range(7), [1, 4.5, 4, 8.2, 9.9, 30, 13.1]) ** 2
+        let y = [1.0, 4.5, 4.0, 8.2, 9.9, 30.0, 13.1];
+        let points: Vec<(f64, f64)> = y.iter().enumerate().map(|(i, y)| (i as f64, *y)).collect();
+        let found = straightness(&points).unwrap();
+        assert!((found - 0.553929821339292).abs() < 1e-12, "{found}");
+        assert_eq!(
+            straightness(&[(0.0, 1.0), (1.0, 3.0), (2.0, 5.0)]),
+            Some(1.0)
+        );
+        for none in [
+            &[][..],
+            &[(0.0, 1.0), (1.0, 2.0)],
+            &[(0.0, 1.0), (1.0, 1.0), (2.0, 1.0)],
+            &[(1.0, 1.0), (1.0, 2.0), (1.0, 3.0)],
+            &[(1.0, f64::INFINITY), (2.0, 2.0), (3.0, 3.0)],
+        ] {
+            assert_eq!(straightness(none), None, "{none:?}");
+        }
     }
 
     #[test]

@@ -26,7 +26,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use mcpgate::results::Results;
+use mcpgate::results::{ProbeName, Results};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
@@ -195,7 +195,7 @@ impl Project {
             None => Some(Machine::shared()),
         };
         if !self.config.is_empty() {
-            let text = toml::to_string(&self.config).expect("write TOML");
+            let text = toml::to_string(&without_probes(self.config.clone())).expect("write TOML");
             fs::write(self.path(CONFIG), text).expect("write the configuration");
         }
         // Into files: a pipe that an orphan holds open would never end.
@@ -233,6 +233,20 @@ impl Drop for Project {
     fn drop(&mut self) {
         survivors::kill(&self.marker);
     }
+}
+
+/// Probes take seconds: a test that is not about them has none.
+fn without_probes(mut config: toml::Table) -> toml::Table {
+    let probes = config
+        .entry("probes")
+        .or_insert_with(|| toml::Table::new().into())
+        .as_table_mut()
+        .expect("a table");
+    if probes.is_empty() {
+        let off = |name: ProbeName| (name.name().to_owned(), "off".into());
+        probes.extend(ProbeName::ALL.map(off));
+    }
+    config
 }
 
 /// Where `mcpgate` writes results unless it is told another place.

@@ -21,6 +21,7 @@ mod losses;
 mod machine;
 mod matrix;
 mod pattern;
+mod probes;
 mod process_care;
 mod readme;
 mod real_servers;

@@ -149,7 +149,7 @@ fn committed_results_follow_the_schema() {
 #[test]
 fn every_fault_has_a_row_in_the_fault_table() {
     let catalogue = read(Path::new("src/reference_server/faults/catalogue.rs"));
-    let table = read(Path::new("tests/it/faults.rs"));
+    let table = read(Path::new("tests/it/faults.rs")) + &read(Path::new("tests/it/probes.rs"));
     let names: Vec<&str> = catalogue
         .split("    entry(")
         .skip(1)

@@ -17,6 +17,13 @@ def add(a: int, b: int) -> int:
     return a + b
 
 
+@mcp.tool(annotations=ToolAnnotations(readOnlyHint=True))
+def work(label: str) -> str:
+    """Waits for a fixed time, then says the label back."""
+    workload.work()
+    return f"worked: {label}"
+
+
 if __name__ == "__main__":
     if transport == "stdio":
         mcp.run(transport)

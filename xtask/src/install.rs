@@ -34,7 +34,7 @@ pub(crate) fn servers(root: &Path) -> Result<(), Failure> {
     let servers = root.join("tests/servers");
     let installed = servers.join(".installed");
     npm(&servers, &versions)?;
-    for era in ["modern", "legacy"] {
+    for era in ["modern", "legacy", "older"] {
         Installation {
             directory: installed.join(format!("python-{era}")),
             sources: vec![servers.join(format!("python/{era}.txt"))],

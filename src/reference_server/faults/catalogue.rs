@@ -6,7 +6,8 @@ use super::{
     super::{Transport, work::NOMINAL_US_OF_FREE_TOOLS},
     Fault,
     value::{
-        bytes, every, factor, keyword, milliseconds, needed, none, number, percent, scope, threads,
+        bytes, every, factor, keyword, milliseconds, needed, none, number, percent, positive,
+        scope, threads,
     },
 };
 
@@ -94,6 +95,79 @@ pub(super) const CATALOGUE: &[Entry] = &[
         "bloat",
         "=BYTES",
         "keeps touched memory from the start (suffixes kB, MB, MiB)",
+        None,
+    ),
+    entry(
+        "one-at-a-time",
+        "",
+        "requests wait for each other, whatever they wait for",
+        None,
+    ),
+    entry(
+        "pool",
+        "=SIZE",
+        "calls beyond so many at once answer isError: true, with words of a pool that is used up",
+        None,
+    ),
+    entry(
+        "stuck-after-aborts",
+        "=SLOTS",
+        "so many calls go on at once, and one that is given up keeps its place for good",
+        None,
+    ),
+    entry(
+        "first-call",
+        "=MS",
+        "the first call waits off the CPU",
+        None,
+    ),
+    entry(
+        "first-calls-deadlock",
+        "",
+        "the first calls are never answered where they come at once",
+        None,
+    ),
+    entry(
+        "slow-errors",
+        "=MS",
+        "refuses requests only after a wait",
+        None,
+    ),
+    entry("slow-start", "=MS", "waits before it serves", None),
+    entry(
+        "session-limit",
+        "=N",
+        "opens no session more while so many are open: status 503",
+        HTTP,
+    ),
+    entry(
+        "session-leak",
+        "=BYTES",
+        "keeps touched memory for each session, for good (suffixes kB, MB, MiB)",
+        HTTP,
+    ),
+    entry(
+        "session-weight",
+        "=BYTES",
+        "keeps touched memory for each session, until it is ended (suffixes kB, MB, MiB)",
+        HTTP,
+    ),
+    entry(
+        "descriptor-leak",
+        "",
+        "each session opens a file that is never closed",
+        HTTP,
+    ),
+    entry(
+        "thread-leak",
+        "",
+        "each session starts a thread that never ends",
+        HTTP,
+    ),
+    entry(
+        "lost-updates",
+        "",
+        "remember writes back a copy of the store that it took before (with --store)",
         None,
     ),
     entry(
@@ -268,6 +342,30 @@ pub(super) fn parse(name: &str, value: Option<&str>) -> Result<Fault, String> {
         "bloat" => Fault::Bloat {
             bytes: bytes(needed(value)?)?,
         },
+        "pool" => Fault::Pool {
+            size: positive(needed(value)?)?,
+        },
+        "stuck-after-aborts" => Fault::StuckAfterAborts {
+            slots: positive(needed(value)?)?,
+        },
+        "first-call" => Fault::FirstCall {
+            lasting: milliseconds(needed(value)?)?,
+        },
+        "slow-errors" => Fault::SlowErrors {
+            lasting: milliseconds(needed(value)?)?,
+        },
+        "slow-start" => Fault::SlowStart {
+            lasting: milliseconds(needed(value)?)?,
+        },
+        "session-limit" => Fault::SessionLimit {
+            sessions: number(needed(value)?)?,
+        },
+        "session-leak" => Fault::SessionLeak {
+            bytes: bytes(needed(value)?)?,
+        },
+        "session-weight" => Fault::SessionWeight {
+            bytes: bytes(needed(value)?)?,
+        },
         "hang-on-call" => Fault::HangOnCall {
             after: value.map_or(Ok(0), number)?,
         },
@@ -314,6 +412,11 @@ pub(super) fn parse(name: &str, value: Option<&str>) -> Result<Fault, String> {
         plain => {
             none(value)?;
             match plain {
+                "one-at-a-time" => Fault::OneAtATime,
+                "first-calls-deadlock" => Fault::FirstCallsDeadlock,
+                "descriptor-leak" => Fault::DescriptorLeak,
+                "thread-leak" => Fault::ThreadLeak,
+                "lost-updates" => Fault::LostUpdates,
                 "hang-on-initialize" => Fault::HangOnInitialize,
                 "garbage-line" => Fault::GarbageLine,
                 "garbage-only" => Fault::GarbageOnly,

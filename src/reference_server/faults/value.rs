@@ -74,6 +74,12 @@ pub(super) fn none(value: Option<&str>) -> Result<(), String> {
     }
 }
 
+/// A whole number above 0.
+pub(super) fn positive(text: &str) -> Result<NonZeroU64, String> {
+    text.parse()
+        .map_err(|_| format!("{text:?} is not a whole number above 0"))
+}
+
 pub(super) fn number(text: &str) -> Result<u64, String> {
     text.parse()
         .map_err(|_| format!("{text:?} is not a whole number"))

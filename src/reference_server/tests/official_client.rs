@@ -14,6 +14,7 @@ fn pipes() -> tokio::io::DuplexStream {
     let (ours, theirs) = tokio::io::duplex(64 << 10);
     let paged = Options {
         page_size: 4,
+        store: false,
         ..options()
     };
     let (input, output) = tokio::io::split(theirs);

@@ -36,7 +36,7 @@ fn outcome(step: &Step) -> (i64, u16) {
 
 #[test]
 fn modern_requests() {
-    let rules = Rules::new(Era::Both, 0);
+    let rules = Rules::new(Era::Both, 0, false);
     let right = || with_meta(&json!("2026-07-28"), &json!({}));
     let cases = [
         ("server/discover", right(), (0, 200)),
@@ -80,7 +80,7 @@ fn modern_requests() {
 
 #[test]
 fn legacy_requests() {
-    let rules = Rules::new(Era::Both, 0);
+    let rules = Rules::new(Era::Both, 0, false);
     let client = json!({ "name": "c", "version": "1" });
     let hello = |version: &str| json!({ "protocolVersion": version, "capabilities": {}, "clientInfo": client });
     let open = Some(Version::V2025_06_18);
@@ -145,7 +145,7 @@ fn a_version_is_agreed_on() {
     ] {
         let params = json!({ "protocolVersion": asked_for, "capabilities": {},
             "clientInfo": { "name": "c", "version": "1" } });
-        match Rules::new(Era::Both, 0).legacy(asked("initialize", &params), None) {
+        match Rules::new(Era::Both, 0, false).legacy(asked("initialize", &params), None) {
             Step::Opened { reply, version } => {
                 assert_eq!(version, agreed);
                 assert_eq!(reply.body["result"]["protocolVersion"], agreed.as_str());
@@ -177,7 +177,8 @@ fn an_unsupported_version_is_answered_with_others_that_are_served() {
         (Era::Modern, "2025-11-25", vec!["2026-07-28"]),
     ] {
         let params = with_meta(&json!(asked_for), &json!({}));
-        let Step::Reply(reply) = Rules::new(era, 0).modern(asked("tools/list", &params)) else {
+        let Step::Reply(reply) = Rules::new(era, 0, false).modern(asked("tools/list", &params))
+        else {
             panic!("answered")
         };
         let data = &reply.body["error"]["data"];
@@ -190,8 +191,8 @@ fn an_unsupported_version_is_answered_with_others_that_are_served() {
 
 #[test]
 fn pages_hold_every_tool_once() {
-    for page_size in [0, 1, 2, 4, 5, 6, 7] {
-        let rules = Rules::new(Era::Both, page_size);
+    for page_size in [0, 1, 2, 4, 7, 8, 9] {
+        let rules = Rules::new(Era::Both, page_size, true);
         let mut names = Vec::new();
         let mut cursor = None;
         let mut pages = 0;
@@ -219,15 +220,28 @@ fn pages_hold_every_tool_once() {
             if page_size == 0 {
                 1
             } else {
-                6_usize.div_ceil(page_size)
+                Tool::ALL.len().div_ceil(page_size)
             }
         );
     }
 }
 
 #[test]
+fn the_tools_of_the_store_are_offered_only_where_they_are_asked_for() {
+    let names = |has_store| {
+        let rules = Rules::new(Era::Both, 0, has_store);
+        let step = rules.legacy(asked("tools/list", &json!({})), Some(Version::V2025_11_25));
+        let Step::Reply(reply) = step else {
+            panic!("no listing")
+        };
+        reply.body["result"]["tools"].as_array().unwrap().len()
+    };
+    assert_eq!([names(false), names(true)], [6, 8]);
+}
+
+#[test]
 fn a_cursor_that_was_never_given_is_refused() {
-    let rules = Rules::new(Era::Both, 4);
+    let rules = Rules::new(Era::Both, 4, false);
     for (cursor, code) in [
         (json!("4"), 0),
         (json!("0"), 0),
@@ -246,8 +260,8 @@ fn a_cursor_that_was_never_given_is_refused() {
 #[test]
 fn wrong_arguments_are_for_the_caller_of_the_tool() {
     let params = json!({ "name": "wait", "arguments": { "ms": "soon" } });
-    let step =
-        Rules::new(Era::Both, 0).legacy(asked("tools/call", &params), Some(Version::V2025_11_25));
+    let step = Rules::new(Era::Both, 0, false)
+        .legacy(asked("tools/call", &params), Some(Version::V2025_11_25));
     let Step::Call(call) = step else {
         panic!("{step:?}")
     };
@@ -264,7 +278,7 @@ proptest::proptest! {
         number in proptest::num::i64::ANY,
         text in ".{0,30}",
     ) {
-        let rules = Rules::new(Era::Both, 4);
+        let rules = Rules::new(Era::Both, 4, false);
         for params in [
             json!({ "name": name, "arguments": { "bytes": number, "message": text } }),
             json!({ "cursor": number.to_string() }),

@@ -1,0 +1,500 @@
+//! What probes show at both sides of its borders, in all sets or in some, and what that decides.
+
+use super::*;
+use crate::{
+    diagnosis::{Confidence, Diagnosis, Kind, diagnose},
+    gate::{Standing, must_probe_again, test_support::Fixture},
+    results::{
+        AbortProbe, BesideProbe, Exit, ExitProbe, FirstCallProbe, FirstCallsProbe, Holdings,
+        IdleProbe, Latency, OpenSessionsProbe, Probes, RefusalProbe, SessionProbe, SessionSeries,
+        TokenCount, TokenProbe, Transport, WriteCount, WriteProbe,
+    },
+};
+
+const MS: u64 = 1_000_000;
+
+fn latency(ms: f64) -> Latency {
+    Latency {
+        p50_ns: crate::gate::test_support::ns(ms * 1e6),
+        p95_ns: None,
+        p99_ns: None,
+        max_ns: crate::gate::test_support::ns(ms * 2e6),
+    }
+}
+
+fn held(descriptors: u32, threads: u32) -> Holdings {
+    Holdings {
+        descriptors,
+        threads,
+    }
+}
+
+/// So many bytes a session, after a warm-up that takes more.
+fn series(bytes: u64, holdings: [Holdings; 3]) -> SessionSeries {
+    let memory = (1..=45).map(|reading: u32| {
+        let warm_up = 40_000_000 * u64::from(reading.min(10)) / 10;
+        (reading * 20, warm_up + bytes * u64::from(reading * 20))
+    });
+    SessionSeries {
+        sessions: 900,
+        failed: 0,
+        memory: memory.collect(),
+        holdings,
+    }
+}
+
+fn sessions(closed: u64, abandoned: u64) -> Probes {
+    let same = [held(12, 5); 3];
+    Probes {
+        sessions: Some(SessionProbe {
+            closed: series(closed, same),
+            abandoned: series(abandoned, same),
+        }),
+        ..Probes::default()
+    }
+}
+
+fn beside(alone: f64, beside: f64, cores: Option<f64>) -> Probes {
+    Probes {
+        beside: Some(BesideProbe {
+            tool: "search".into(),
+            tool_calls: 30,
+            tool_p50_ns: 20 * MS,
+            requests: 30,
+            alone: latency(alone),
+            beside: latency(beside),
+            server_cores: cores,
+        }),
+        ..Probes::default()
+    }
+}
+
+fn tokens(one_session: (u32, u32), own_sessions: (u32, u32)) -> Probes {
+    let count = |(foreign, wordless)| TokenCount {
+        answers: 200,
+        foreign,
+        wordless,
+    };
+    Probes {
+        tokens: Some(TokenProbe {
+            tool: "search".into(),
+            callers: 8,
+            alone: TokenCount {
+                answers: 20,
+                ..TokenCount::default()
+            },
+            one_session: count(one_session),
+            own_sessions: Some(count(own_sessions)),
+        }),
+        ..Probes::default()
+    }
+}
+
+fn writes(alone: (u32, u32), at_once: (u32, u32)) -> Probes {
+    let count = |(acknowledged, found)| WriteCount {
+        acknowledged,
+        found,
+    };
+    Probes {
+        writes: vec![WriteProbe {
+            tool: "note".into(),
+            read_back: "notes".into(),
+            writes: 20,
+            in_sequence: count(alone),
+            at_once: count(at_once),
+        }],
+        ..Probes::default()
+    }
+}
+
+fn aborts(successes_after: u32, holdings: [Holdings; 3]) -> Probes {
+    Probes {
+        aborts: Some(AbortProbe {
+            tool: "search".into(),
+            aborted: 15,
+            calls_after: 5,
+            successes_after,
+            holdings,
+        }),
+        ..Probes::default()
+    }
+}
+
+fn exit(how: Exit, orphans: u32) -> Probes {
+    Probes {
+        exit: Some(ExitProbe { how, orphans }),
+        ..Probes::default()
+    }
+}
+
+fn idle(cores: f64) -> Probes {
+    Probes {
+        idle: Some(IdleProbe {
+            duration_ns: 1_000 * MS,
+            server_cpu_ns: crate::gate::test_support::ns(cores * 1e9),
+        }),
+        ..Probes::default()
+    }
+}
+
+fn first_call(first: u64, later: u64) -> Probes {
+    Probes {
+        first_call: Some(FirstCallProbe {
+            tool: "search".into(),
+            first_ns: first * MS,
+            later_ns: later * MS,
+            later_calls: 10,
+        }),
+        ..Probes::default()
+    }
+}
+
+fn refusals(answers: f64, refusals: f64) -> Probes {
+    Probes {
+        refusals: Some(RefusalProbe {
+            requests: 10,
+            answers: latency(answers),
+            refusals: latency(refusals),
+        }),
+        ..Probes::default()
+    }
+}
+
+fn first_calls(answered: u32) -> Probes {
+    Probes {
+        first_calls: Some(FirstCallsProbe {
+            calls: 8,
+            answered,
+            patience_ns: 10_000 * MS,
+        }),
+        ..Probes::default()
+    }
+}
+
+fn open_sessions(opened: u32, recovers: bool) -> Probes {
+    Probes {
+        open_sessions: Some(OpenSessionsProbe {
+            wanted: 100,
+            opened,
+            error: (opened < 100).then(|| "http-503".to_owned()),
+            recovers,
+        }),
+        ..Probes::default()
+    }
+}
+
+fn probed(sets: &[Probes]) -> Results {
+    let sets = sets.to_vec();
+    let mut results = Fixture::new().build();
+    results.jobs[0].probes = sets;
+    results
+}
+
+fn found(set: &Probes) -> Vec<(Kind, Confidence)> {
+    let all = diagnose(&probed(std::slice::from_ref(set)));
+    all.iter().map(|d| (d.kind, d.confidence)).collect()
+}
+
+#[test]
+fn each_failure_mode_at_both_sides_of_its_border_and_without_company() {
+    use Confidence::{Likely, Possible};
+    let same = [held(12, 5); 3];
+    let grows = |descriptors: [u32; 3], threads: [u32; 3]| {
+        [0, 1, 2].map(|n: usize| held(descriptors[n], threads[n]))
+    };
+    let cases: Vec<(Probes, Option<(Kind, Confidence)>)> = vec![
+        (tokens((0, 0), (0, 0)), None),
+        (tokens((1, 0), (0, 0)), Some((Kind::AnswersMixedUp, Likely))),
+        (tokens((0, 0), (7, 0)), Some((Kind::AnswersMixedUp, Likely))),
+        (
+            tokens((0, 3), (0, 0)),
+            Some((Kind::AnswersMixedUp, Possible)),
+        ),
+        (writes((20, 20), (20, 20)), None),
+        (writes((20, 20), (20, 1)), Some((Kind::LostUpdates, Likely))),
+        // What was refused is not lost.
+        (writes((20, 20), (3, 3)), None),
+        // A read-back that finds nothing at all proves nothing.
+        (writes((20, 0), (20, 0)), None),
+        (writes((0, 0), (20, 1)), None),
+        (first_calls(8), None),
+        (first_calls(7), Some((Kind::FirstCallsDeadlock, Likely))),
+        (aborts(5, same), None),
+        (aborts(4, same), Some((Kind::StuckAfterAborts, Likely))),
+        (
+            aborts(5, grows([12, 27, 42], [5; 3])),
+            Some((Kind::DescriptorLeak, Likely)),
+        ),
+        (
+            aborts(5, grows([12; 3], [5, 13, 21])),
+            Some((Kind::ThreadLeak, Likely)),
+        ),
+        // A pool fills once.
+        (aborts(5, grows([12, 27, 28], [5, 20, 20])), None),
+        (beside(1.0, 2.0, Some(0.0)), None),
+        (beside(1.0, 6.5, Some(0.0)), None),
+        (
+            beside(1.0, 7.5, Some(0.1)),
+            Some((Kind::EventLoopBlocked, Likely)),
+        ),
+        (
+            beside(1.0, 7.5, Some(0.6)),
+            Some((Kind::EventLoopBlocked, Possible)),
+        ),
+        (
+            beside(1.0, 7.5, None),
+            Some((Kind::EventLoopBlocked, Possible)),
+        ),
+        (
+            beside(1.0, 7.5, Some(0.9)),
+            Some((Kind::CpuBoundSerial, Likely)),
+        ),
+        (sessions(1_000, 1_000), None),
+        (sessions(5_000, 0), Some((Kind::SessionLeakClosed, Likely))),
+        (
+            sessions(5_000, 5_000),
+            Some((Kind::SessionLeakClosed, Likely)),
+        ),
+        (
+            sessions(0, 5_000),
+            Some((Kind::SessionLeakAbandoned, Likely)),
+        ),
+        (open_sessions(100, true), None),
+        (
+            open_sessions(99, true),
+            Some((Kind::ConnectionsRefused, Likely)),
+        ),
+        (exit(Exit::ByItself, 0), None),
+        (
+            exit(Exit::Terminated, 0),
+            Some((Kind::DoesNotExit, Possible)),
+        ),
+        (exit(Exit::Killed, 0), Some((Kind::DoesNotExit, Likely))),
+        (exit(Exit::ByItself, 1), Some((Kind::DoesNotExit, Likely))),
+        (idle(0.19), None),
+        (idle(0.21), Some((Kind::IdleCpu, Likely))),
+        (first_call(590, 100), None),
+        (first_call(3_000, 800), None),
+        (first_call(610, 100), Some((Kind::FirstCallSlow, Possible))),
+        (refusals(1.0, 50.0), None),
+        (refusals(60.0, 120.0), None),
+        (refusals(1.0, 52.0), Some((Kind::SlowErrors, Possible))),
+    ];
+    for (set, expected) in cases {
+        assert_eq!(found(&set), Vec::from_iter(expected), "{set:#?}");
+    }
+    // Both are named where sessions that are ended leave less behind.
+    let both: Vec<Kind> = found(&sessions(2_000, 9_000)).iter().map(|f| f.0).collect();
+    assert_eq!(both, [Kind::SessionLeakClosed, Kind::SessionLeakAbandoned]);
+}
+
+#[test]
+fn over_http_a_server_that_leaves_on_sigterm_leaves_as_it_should() {
+    let mut results = probed(&[exit(Exit::Terminated, 0)]);
+    results.server.transport = Transport::StreamableHttp;
+    assert_eq!(diagnose(&results), []);
+}
+
+#[test]
+fn a_heap_that_finds_its_size_is_no_leak() {
+    // Sessions that were ended, on a server in Node.js (server-everything 2026.8.31), in MB.
+    let node = [
+        90.42, 117.8, 128.89, 132.71, 133.06, 133.19, 146.99, 159.13, 170.59, 169.83, 169.88,
+    ];
+    // The same on the official Python SDK 1.29.0, which keeps each of them, and on 1.30.0.
+    let python = [
+        56.41, 56.8, 57.14, 57.48, 57.79, 58.11, 58.43, 58.79, 59.1, 59.44, 59.78,
+    ];
+    let mended = [
+        56.39, 56.43, 56.46, 56.5, 56.5, 56.51, 56.52, 56.53, 56.54, 56.56, 56.56,
+    ];
+    for (figures, is_found) in [(node, false), (python, true), (mended, false)] {
+        let mut set = sessions(0, 0);
+        let closed = &mut set.sessions.as_mut().unwrap().closed;
+        let megabytes = |mb: f64| crate::gate::test_support::ns(mb * 1e6);
+        closed.memory = (0..figures.len() - 1)
+            .flat_map(|n| {
+                let (from, to) = (figures[n], figures[n + 1]);
+                (0..4).map(move |k: u32| {
+                    let n = u32::try_from(n).unwrap();
+                    let part = f64::from(k) / 4.0;
+                    (20 + 80 * n + 20 * k, megabytes(from + (to - from) * part))
+                })
+            })
+            .collect();
+        let kinds: Vec<Kind> = found(&set).iter().map(|f| f.0).collect();
+        let expected = is_found.then_some(Kind::SessionLeakClosed);
+        assert_eq!(kinds, Vec::from_iter(expected), "{figures:?}");
+    }
+    let mut set = sessions(0, 0);
+    let closed = &mut set.sessions.as_mut().unwrap().closed;
+    for (number, bytes) in &mut closed.memory {
+        *bytes += 9_000 * u64::from(number.saturating_sub(300).min(200));
+    }
+    assert_eq!(found(&set), []);
+    // Nor is one that was seen over few sessions, or where sessions do not open.
+    let change = |change: &dyn Fn(&mut SessionSeries)| {
+        let mut set = sessions(9_000, 0);
+        change(&mut set.sessions.as_mut().unwrap().closed);
+        found(&set)
+    };
+    assert_eq!(change(&|_| {}).len(), 1);
+    assert_eq!(change(&|closed| closed.sessions = 149), []);
+    assert_eq!(change(&|closed| closed.failed = 91), []);
+    assert_eq!(change(&|closed| closed.memory.clear()), []);
+}
+
+#[test]
+fn the_evidence_in_words() {
+    let words = |set: Probes| {
+        let all: Vec<Diagnosis> = diagnose(&probed(&[set]));
+        let lines = all.iter().map(|d| {
+            let place = d.scenario.as_deref().unwrap_or("the server");
+            format!(
+                "{} · {place}: {}\n  {}\n",
+                d.kind.name(),
+                d.evidence,
+                d.advice
+            )
+        });
+        lines.collect::<String>()
+    };
+    let mut all = String::new();
+    let grows = [held(12, 5), held(27, 5), held(42, 5)];
+    for set in [
+        tokens((2, 0), (7, 0)),
+        tokens((0, 1), (0, 0)),
+        writes((20, 20), (20, 1)),
+        first_calls(2),
+        aborts(0, grows),
+        beside(1.0, 11.0, Some(0.02)),
+        beside(1.0, 11.0, Some(0.97)),
+        sessions(4_600, 9_900),
+        open_sessions(30, true),
+        open_sessions(30, false),
+        exit(Exit::Killed, 2),
+        exit(Exit::ByItself, 1),
+        exit(Exit::Terminated, 0),
+        idle(0.98),
+        first_call(900, 2),
+        refusals(0.9, 121.0),
+    ] {
+        all.push_str(&words(set));
+    }
+    insta::assert_snapshot!(all);
+}
+
+#[test]
+fn what_one_of_two_sets_shows_is_chance() {
+    let (leaks, holds) = (sessions(5_000, 0), sessions(0, 0));
+    let shown = |sets: &[Probes]| diagnose(&probed(sets)).len();
+    assert_eq!(shown(&[leaks.clone(), leaks.clone()]), 1);
+    assert_eq!(shown(&[leaks.clone(), holds.clone()]), 0);
+    assert_eq!(shown(&[holds, leaks.clone()]), 0);
+    // A set that did not ask says nothing.
+    assert_eq!(shown(&[leaks, Probes::default()]), 1);
+}
+
+#[test]
+fn a_probe_speaks_alone_of_what_it_was_made_for() {
+    let soaks = Fixture::new().growth(&[20_000.0, 20_100.0, 20_200.0]);
+    let mut results = soaks.build();
+    results.jobs[0].probes = vec![sessions(5_000, 0)];
+    let kinds: Vec<Kind> = diagnose(&results).iter().map(|d| d.kind).collect();
+    assert_eq!(kinds, [Kind::MemoryLeak, Kind::SessionLeakClosed]);
+}
+
+#[test]
+fn a_new_one_fails_once_it_is_confirmed_and_one_that_is_gone_is_an_improvement() {
+    let policy = GateConfig::default();
+    let (leaks, holds, unasked) = (sessions(5_000, 0), sessions(0, 0), Probes::default());
+    let twice = |set: &Probes| vec![set.clone(), set.clone()];
+    let once = |set: &Probes| vec![set.clone()];
+    let cases = [
+        (
+            once(&holds),
+            twice(&leaks),
+            Some(Standing::New),
+            Verdict::Regressed,
+        ),
+        (
+            once(&holds),
+            once(&leaks),
+            Some(Standing::New),
+            Verdict::Inconclusive,
+        ),
+        (
+            once(&leaks),
+            twice(&leaks),
+            Some(Standing::Known),
+            Verdict::Pass,
+        ),
+        // It was there before, if only sometimes.
+        (
+            vec![holds.clone(), leaks.clone()],
+            twice(&leaks),
+            Some(Standing::Known),
+            Verdict::Pass,
+        ),
+        (
+            once(&unasked),
+            twice(&leaks),
+            Some(Standing::Unknown),
+            Verdict::Pass,
+        ),
+        (
+            twice(&leaks),
+            twice(&holds),
+            Some(Standing::Gone),
+            Verdict::Improved,
+        ),
+        (
+            once(&leaks),
+            once(&holds),
+            Some(Standing::Gone),
+            Verdict::Pass,
+        ),
+        (twice(&leaks), twice(&unasked), None, Verdict::Pass),
+        (
+            once(&leaks),
+            vec![holds.clone(), leaks.clone()],
+            None,
+            Verdict::Pass,
+        ),
+        (once(&holds), twice(&holds), None, Verdict::Pass),
+    ];
+    for (base, candidate, standing, verdict) in cases {
+        let (base, candidate) = (probed(&base), probed(&candidate));
+        let judgement = judge(&base, &candidate, &policy);
+        let standings: Vec<Standing> = judgement.diagnoses.iter().map(|d| d.standing).collect();
+        assert_eq!(standings, Vec::from_iter(standing));
+        assert_eq!(judgement.verdict, verdict, "{standing:?}");
+        let fails = judgement.exit_code == crate::error::exit_code::REGRESSED;
+        assert_eq!(fails, verdict == Verdict::Regressed);
+    }
+    // What is only possible explains, and does not decide.
+    let judgement = judge(
+        &probed(&once(&first_call(100, 100))),
+        &probed(&twice(&first_call(900, 2))),
+        &policy,
+    );
+    assert_eq!(judgement.diagnoses[0].standing, Standing::New);
+    assert_eq!(judgement.verdict, Verdict::Pass);
+}
+
+#[test]
+fn only_what_differs_and_was_asked_once_is_asked_again() {
+    let (leaks, holds) = (sessions(5_000, 0), sessions(0, 0));
+    for (base, candidate, expected) in [
+        (&holds, vec![leaks.clone()], true),
+        (&leaks, vec![holds.clone()], true),
+        (&leaks, vec![leaks.clone()], false),
+        (&holds, vec![holds.clone()], false),
+        (&holds, vec![leaks.clone(), leaks.clone()], false),
+        (&Probes::default(), vec![leaks.clone()], false),
+        (&first_call(100, 100), vec![first_call(900, 2)], false),
+    ] {
+        let (base, candidate) = (probed(std::slice::from_ref(base)), probed(&candidate));
+        assert_eq!(must_probe_again(&base, &candidate), expected);
+    }
+}
