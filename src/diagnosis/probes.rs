@@ -290,7 +290,9 @@ fn beside(probe: &BesideProbe) -> Option<Diagnosis> {
             Kind::CpuBoundSerial,
             ProbeName::Beside,
             Some(&probe.tool),
-            format!("{seen}; the server computes all the while ({cores:.1} cores)"),
+            format!(
+                "{seen}; the server computes all the while ({cores:.1} cores used or waited for)"
+            ),
             "one core does all the work, so that everyone waits for each call: run the work in threads \
              or processes of their own, or make it less",
         )),
@@ -301,8 +303,8 @@ fn beside(probe: &BesideProbe) -> Option<Diagnosis> {
                 Some(&probe.tool),
                 match cores {
                     Some(cores) => format!(
-                        "{seen}; the server's CPU is idle meanwhile ({cores:.2} cores): the tool waits, \
-                         and lets everyone wait with it"
+                        "{seen}; the server's CPU is idle meanwhile ({cores:.2} cores used or waited \
+                         for): the tool waits, and lets everyone wait with it"
                     ),
                     None => seen,
                 },
@@ -319,7 +321,25 @@ fn beside(probe: &BesideProbe) -> Option<Diagnosis> {
 }
 
 fn sessions(probe: &SessionProbe) -> Vec<Diagnosis> {
-    let mut found = Vec::new();
+    let mut found: Vec<Diagnosis> = Vec::new();
+    for series in [&probe.closed, &probe.abandoned] {
+        let first = series.sessions / 2;
+        let more = kept(
+            series.holdings,
+            [first, series.sessions - first],
+            "session",
+            (ProbeName::Sessions, None),
+        );
+        for diagnosis in more {
+            if found.iter().all(|known| known.kind != diagnosis.kind) {
+                found.push(diagnosis);
+            }
+        }
+    }
+    // What is open takes memory: that is the same fault.
+    if !found.is_empty() {
+        return found;
+    }
     let closed = growth(&probe.closed);
     if let Some(bytes) = closed {
         found.push(likely(
@@ -351,20 +371,6 @@ fn sessions(probe: &SessionProbe) -> Vec<Diagnosis> {
             "end sessions that were not used for a while: without a limit of time or number, they stay \
              as long as the server runs",
         ));
-    }
-    for series in [&probe.closed, &probe.abandoned] {
-        let first = series.sessions / 2;
-        let more = kept(
-            series.holdings,
-            [first, series.sessions - first],
-            "session",
-            (ProbeName::Sessions, None),
-        );
-        for diagnosis in more {
-            if found.iter().all(|known| known.kind != diagnosis.kind) {
-                found.push(diagnosis);
-            }
-        }
     }
     found
 }

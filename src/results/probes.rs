@@ -160,7 +160,7 @@ pub struct BesideProbe {
     pub alone: Latency,
     /// While the tool works.
     pub beside: Latency,
-    /// Cores that the server's process tree used meanwhile (1 = one whole core).
+    /// Cores that the server's process tree used or waited for meanwhile (1 = one whole core).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub server_cores: Option<f64>,
 }

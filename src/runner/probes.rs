@@ -32,7 +32,7 @@ use crate::{
     error::Error,
     mcp::param_headers::ParamHeaders,
     process::{How, tree},
-    results::{Exit, ExitProbe, Holdings, Probes},
+    results::{AbortProbe, Exit, ExitProbe, Holdings, Probes},
     suite::{ToolCall, WritingTool, probes::ProbePlan},
 };
 
@@ -179,7 +179,9 @@ pub(super) async fn run(
         found.aborts = aborts::run(&mut bench, probed).await;
     }
     let ended = end(bench, findings).await;
-    if probes.exit {
+    // Calls that hang keep a server from leaving: that is said of them already.
+    let is_stuck = |aborts: &AbortProbe| aborts.successes_after < aborts.calls_after;
+    if probes.exit && !found.aborts.as_ref().is_some_and(is_stuck) {
         found.exit = ended.map(|(how, orphans)| ExitProbe {
             how: match how {
                 How::Exited => Exit::ByItself,

@@ -3,15 +3,14 @@
 //! The faults of the reference server are each found, and nothing else is said; servers that others
 //! wrote are compared with their next version, as a pull request would that brings it.
 
-use std::{path::Path, time::Duration};
+use std::time::Duration;
 
-use mcpgate::results::Probes;
 use serde_json::Value;
 
 use crate::{
-    harness::{Outcome, Project, repository},
+    harness::{Outcome, Project, RESULTS, repository},
     real_servers::{installed, npm_program},
-    reference::{BOTH, MCPGATE, Over, command, reached, shell_line},
+    reference::{BOTH, Over, command, reached, shell_line, small},
 };
 
 /// What is switched on, and the diagnoses that must come of it, with where they show.
@@ -31,6 +30,11 @@ const ROWS: &[Row] = &[
         found: &[],
     },
     Row {
+        faults: &["session-weight=1"],
+        over: HTTP,
+        found: &[],
+    },
+    Row {
         faults: &["one-at-a-time", "delay=search:30"],
         over: BOTH,
         found: &[("event-loop-blocked", Some("search"))],
@@ -46,7 +50,7 @@ const ROWS: &[Row] = &[
         found: &[("answers-mixed-up", Some("echo"))],
     },
     Row {
-        faults: &["stuck-after-aborts=20", "delay=search:20"],
+        faults: &["stuck-after-aborts=10", "delay=search:20"],
         over: BOTH,
         found: &[("stuck-after-aborts", Some("search"))],
     },
@@ -141,11 +145,25 @@ fn faulty(row: &Row, over: Over) -> Project {
         .tool("name = \"echo\"\narguments = { message = \"hello {{i}}\" }")
         .tool("name = \"search\"\narguments = { query = \"query {{i}}\" }")
         .tool(REMEMBER)
+        .config(
+            "probes.sessions",
+            if has_to_do_with_sessions(row) {
+                "on"
+            } else {
+                "off"
+            },
+        )
+}
+
+/// Sessions take the most time: only what could be about them has to be silent about the others.
+fn has_to_do_with_sessions(row: &Row) -> bool {
+    let mut faults = row.faults.iter();
+    faults.any(|fault| fault.contains("session") || fault.contains("leak"))
 }
 
 /// The names of what was diagnosed, and where it shows.
 fn diagnosed(outcome: &Outcome) -> Vec<(String, Option<String>)> {
-    let report: Value = serde_json::from_str(outcome.stdout()).expect("a report as JSON");
+    let report: Value = outcome.json();
     let all = report["diagnoses"].as_array().expect("diagnoses").iter();
     all.map(|found| {
         let kind = found["kind"].as_str().expect("a name").to_owned();
@@ -167,13 +185,15 @@ fn each_fault_is_found_and_nothing_else(over: Over) {
         assert_eq!(
             diagnosed(&outcome),
             expected,
-            "{:?} over {over:?}: {probes:#?}",
+            "{:?} over {over:?}: {probes:?}",
             row.faults
         );
         // Each was asked all that it can be asked.
         let set = &probes[0];
-        assert_eq!(set.sessions.is_some(), over == Over::Http);
-        assert!(set.idle.is_some() && set.exit.is_some() && set.refusals.is_some());
+        let has_sessions = over == Over::Http && has_to_do_with_sessions(row);
+        assert_eq!(set.sessions.is_some(), has_sessions);
+        assert_eq!(set.open_sessions.is_some(), over == Over::Http);
+        assert!(set.idle.is_some() && set.refusals.is_some() && set.first_call.is_some());
     }
 }
 
@@ -185,4 +205,166 @@ fn each_fault_is_found_over_stdio_and_nothing_else() {
 #[test]
 fn each_fault_is_found_over_http_and_nothing_else() {
     each_fault_is_found_and_nothing_else(Over::Http);
+}
+
+/// What needs callers at once, or several rounds, to be seen.
+#[test]
+fn faults_that_rounds_show() {
+    for (fault, rounds, expected) in [
+        (
+            "pool=4",
+            1,
+            ("connection-pool-exhausted", Some("wait/concurrent")),
+        ),
+        ("slow-start=5200", 3, ("slow-start", None)),
+    ] {
+        let project = small(Project::new(), Over::Stdio, &["--fault", fault])
+            .config("suite.rounds", rounds)
+            .config("suite.concurrency", 10)
+            .tool("name = \"wait\"\narguments = { ms = 5 }");
+        let outcome = project.run(&["run", "--quiet", "--format", "json"]);
+        let (kind, place) = expected;
+        let expected = (kind.to_owned(), place.map(str::to_owned));
+        assert_eq!(diagnosed(&outcome), [expected], "{fault}");
+    }
+}
+
+/// A server on the official Python SDK of one of the environments.
+fn python(environment: &str, script: &str, arguments: &[&str]) -> Vec<String> {
+    let python = installed(&format!("python-{environment}/bin/python"));
+    let script = repository().join("tests/servers").join(script);
+    let mut command = vec![python.display().to_string(), script.display().to_string()];
+    command.extend(arguments.iter().map(|word| (*word).to_owned()));
+    command
+}
+
+/// With this probe alone.
+fn only(project: Project, probe: &str) -> Project {
+    let project = probing(project).config("probes.idle", "off");
+    let mut off = project;
+    for name in mcpgate::results::ProbeName::ALL {
+        off = off.config(&format!("probes.{}", name.name()), "off");
+    }
+    off.config(&format!("probes.{probe}"), "on")
+}
+
+const WORK: &str = r#"
+    name = "work"
+    arguments = { label = "call {{i}}" }
+"#;
+
+/// Standing and verdict of the diagnosis of a kind, where there is one.
+fn stands(report: &Value, kind: &str) -> Option<(String, Option<String>)> {
+    let mut all = report["diagnoses"].as_array().expect("diagnoses").iter();
+    let found = all.find(|found| found["kind"] == kind)?;
+    let text = |key: &str| found[key].as_str().map(str::to_owned);
+    Some((text("standing").expect("a standing"), text("verdict")))
+}
+
+/// PyPI `mcp` 1.29.0 keeps each session that a client has ended; 1.30.0 does not.
+#[test]
+fn sessions_that_mcp_1_29_keeps_are_a_regression_and_their_end_is_an_improvement() {
+    let server = |environment| python(environment, "mcp1_server.py", &["http", "{port}"]);
+    let project = only(Project::measuring(), "sessions")
+        .config("server.url", "http://127.0.0.1:{port}/mcp")
+        .config("server.command", server("older"))
+        .tool("name = \"add\"\narguments = { a = 20, b = 22 }");
+    let base = shell_line(&server("legacy"));
+    let outcome = project
+        .run(&[
+            "compare",
+            "--quiet",
+            "--format",
+            "json",
+            "--base-command",
+            &base,
+        ])
+        .code(1);
+    let report: Value = outcome.json();
+    assert_eq!(report["verdict"], "regressed");
+    let regressed = Some(("new".to_owned(), Some("regressed".to_owned())));
+    assert_eq!(
+        stands(&report, "session-leak-closed"),
+        regressed,
+        "{report:#}"
+    );
+    // Sessions that are left are kept by both.
+    let known = Some(("known".to_owned(), None));
+    assert_eq!(
+        stands(&report, "session-leak-abandoned"),
+        known,
+        "{report:#}"
+    );
+
+    let files = [RESULTS, "mcpgate-results.base.json"];
+    let report: Value = project
+        .run(&["compare", files[0], files[1], "--format", "json"])
+        .json();
+    let improved = Some(("gone".to_owned(), Some("improved".to_owned())));
+    assert_eq!(
+        stands(&report, "session-leak-closed"),
+        improved,
+        "{report:#}"
+    );
+}
+
+/// PyPI `mcp` 1.x calls a synchronous tool on the event loop, 2.x in a thread.
+#[test]
+fn a_synchronous_tool_blocks_mcp_1_and_not_mcp_2() {
+    let server = |environment, script| python(environment, script, &["stdio"]);
+    let project = only(Project::measuring(), "beside")
+        .config("server.command", server("legacy", "mcp1_server.py"))
+        .config("server.env.MCPGATE_TEST_SLOW", "10")
+        .config("server.protocol", "2025-11-25")
+        .tool(WORK);
+    let base = shell_line(&server("modern", "mcp2_server.py"));
+    let outcome = project
+        .run(&[
+            "compare",
+            "--quiet",
+            "--format",
+            "json",
+            "--base-command",
+            &base,
+        ])
+        .code(1);
+    let report: Value = outcome.json();
+    let regressed = Some(("new".to_owned(), Some("regressed".to_owned())));
+    assert_eq!(
+        stands(&report, "event-loop-blocked"),
+        regressed,
+        "{report:#}"
+    );
+    assert_eq!(report["verdict"], "regressed");
+}
+
+/// npm `@modelcontextprotocol/server-memory` reads its file, adds to it and writes it back, and says
+/// that all is well.
+#[test]
+fn server_memory_loses_writes_at_once() {
+    let project = only(Project::new(), "writes");
+    let file = project.path("memory.jsonl").display().to_string();
+    let project = project
+        .config("server.command", vec![npm_program("mcp-server-memory")])
+        .config("server.env.MEMORY_FILE_PATH", file)
+        .tool("name = \"search_nodes\"\narguments = { query = \"nothing {{i}}\" }")
+        .tool(
+            r#"
+            name = "create_entities"
+            arguments = { entities = [{ name = "entity {{i}}", entityType = "test", observations = [] }] }
+            writes = { read-back = "read_graph", contains = "entity {{i}}" }
+            "#,
+        );
+    let outcome = project.run(&["run", "--quiet", "--format", "json"]);
+    let expected = (
+        "lost-updates".to_owned(),
+        Some("create_entities".to_owned()),
+    );
+    assert_eq!(diagnosed(&outcome), [expected]);
+    let write = &project.results().jobs[0].probes[0].writes[0];
+    assert_eq!(write.in_sequence.found, write.in_sequence.acknowledged);
+    assert!(
+        write.at_once.found < write.at_once.acknowledged,
+        "{write:?}"
+    );
 }

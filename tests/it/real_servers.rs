@@ -377,7 +377,7 @@ fn python_project(environment: &str, script: &str, arguments: &[&str]) -> Projec
     )
 }
 
-fn npm_program(name: &str) -> String {
+pub(crate) fn npm_program(name: &str) -> String {
     text(&installed(&format!("npm/node_modules/.bin/{name}")))
 }
 

@@ -283,6 +283,11 @@ fn each_failure_mode_at_both_sides_of_its_border_and_without_company() {
     for (set, expected) in cases {
         assert_eq!(found(&set), Vec::from_iter(expected), "{set:#?}");
     }
+    // A thread that stays takes memory.
+    let mut threads = sessions(9_000, 9_000);
+    let closed = &mut threads.sessions.as_mut().unwrap().closed;
+    closed.holdings = [held(12, 5), held(12, 455), held(12, 905)];
+    assert_eq!(found(&threads), [(Kind::ThreadLeak, Likely)]);
     // Both are named where sessions that are ended leave less behind.
     let both: Vec<Kind> = found(&sessions(2_000, 9_000)).iter().map(|f| f.0).collect();
     assert_eq!(both, [Kind::SessionLeakClosed, Kind::SessionLeakAbandoned]);

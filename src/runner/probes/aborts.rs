@@ -57,7 +57,8 @@ pub(super) async fn run(bench: &mut Bench, probed: &Probed) -> Option<AbortProbe
 async fn half(bench: &mut Bench, probed: &Probed, first: u32) -> u32 {
     let mut aborted = 0;
     for number in first..first + ABORTED {
-        let Ok(mut leaver) = bench.another_client(Sessions::Each).await else {
+        // In the one session that there is: what sessions leave behind is another probe's.
+        let Ok(mut leaver) = bench.another_client(Sessions::Shared).await else {
             break;
         };
         let (prepared, _) = probed.call.prepare(&mut leaver, 1, number);

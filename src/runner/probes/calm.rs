@@ -135,6 +135,7 @@ pub(super) async fn beside(bench: &mut Bench, probed: &Probed) -> Option<BesideP
     let alone = ask(&mut bench.client, Duration::ZERO).await?;
     let is_over = Arc::new(AtomicBool::new(false));
     let cpu_before = bench.observer.cpu_ns();
+    let before = bench.observer.read();
     let began = Instant::now();
     let mut work = JoinSet::new();
     work.spawn(call_until(
@@ -146,6 +147,10 @@ pub(super) async fn beside(bench: &mut Bench, probed: &Probed) -> Option<BesideP
     is_over.store(true, Ordering::Relaxed);
     let calls_ns: Vec<u64> = work.join_all().await.into_iter().flatten().collect();
     let lasted = began.elapsed();
+    let waited_ns = bench
+        .observer
+        .since(before.as_ref())
+        .map_or(0, |delta| delta.server_wait_total_ns);
     let cpu = bench.observer.cpu_ns().zip(cpu_before);
     Some(BesideProbe {
         tool: probed.call.tool().to_owned(),
@@ -155,7 +160,9 @@ pub(super) async fn beside(bench: &mut Bench, probed: &Probed) -> Option<BesideP
         alone,
         beside: beside?,
         server_cores: cpu.map(|(after, before)| {
-            Duration::from_nanos(after.saturating_sub(before)).div_duration_f64(lasted)
+            // A thread that waits for a core is not idle.
+            let busy_ns = after.saturating_sub(before).saturating_add(waited_ns);
+            Duration::from_nanos(busy_ns).div_duration_f64(lasted)
         }),
     })
 }

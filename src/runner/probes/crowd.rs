@@ -181,11 +181,15 @@ pub(super) async fn first_calls(
 ) -> Result<Option<FirstCallsProbe>, RunFailure> {
     let Started { mut bench, .. } = begin(plan, findings).await?;
     let patience = PATIENCE.min(plan.target.limits.call_timeout);
-    let mut users = JoinSet::new();
-    for (number, call) in (0..CALLERS).zip(calls.iter().cycle()) {
-        let Ok(mut client) = bench.another_client(Sessions::Each).await else {
+    let mut clients = Vec::new();
+    for _ in 0..CALLERS {
+        let Ok(client) = bench.another_client(Sessions::Each).await else {
             break;
         };
+        clients.push(client);
+    }
+    let mut users = JoinSet::new();
+    for ((number, mut client), call) in (0..).zip(clients).zip(calls.iter().cycle()) {
         let call = Arc::clone(call);
         users.spawn(async move {
             let (prepared, _) = call.prepare(&mut client, number, number);
