@@ -42,6 +42,8 @@ mod run_markdown;
 mod run_model;
 mod run_text;
 #[cfg(test)]
+mod test_diagnoses;
+#[cfg(test)]
 mod test_loads;
 #[cfg(test)]
 mod test_results;

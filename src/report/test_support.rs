@@ -4,10 +4,10 @@ use std::{collections::BTreeMap, time::Duration};
 
 use super::{AcceptIn, Context, Drift, Report, test_results::results};
 use crate::{
-    diagnosis::{Confidence, Diagnosis, Kind},
+    diagnosis::Kind,
     gate::{
-        BudgetCheck, BudgetOutcome, Comparison, Diagnosed, Finding, Interval, Judgement, Metric,
-        Role, Severity, Standing, Verdict,
+        BudgetCheck, BudgetOutcome, Comparison, Finding, Interval, Judgement, Metric, Role,
+        Severity, Standing, Verdict,
     },
     results::{
         Acceptance, CalibratedFigure, Calibration, Control, ErrorSample, Measure, Results,
@@ -40,7 +40,7 @@ impl Fixture {
         }
     }
 
-    fn of(verdict: Verdict, exit_code: u8, comparisons: Vec<Comparison>) -> Self {
+    pub(crate) fn of(verdict: Verdict, exit_code: u8, comparisons: Vec<Comparison>) -> Self {
         Self {
             candidate: results(
                 "4f2c9d1e8a7b6c5d",
@@ -173,32 +173,6 @@ pub(crate) fn finding(severity: Severity, scenario: Option<&str>, text: &str) ->
         scenario: scenario.map(str::to_owned),
         text: text.to_owned(),
     }
-}
-
-pub(crate) fn diagnosed(kind: Kind, scenario: Option<&str>, standing: Standing) -> Diagnosed {
-    Diagnosed {
-        diagnosis: Diagnosis {
-            kind,
-            scenario: scenario.map(str::to_owned),
-            confidence: Confidence::Likely,
-            evidence: "10 callers at once got 98 calls done in a second, one alone 101".into(),
-            advice: "look for a wait that blocks the event loop".into(),
-            probe: None,
-        },
-        standing,
-        verdict: None,
-    }
-}
-
-pub(crate) fn diagnosed_server() -> Fixture {
-    let mut fixture = pass();
-    let concurrent = Some("search/concurrent");
-    fixture.judgement.diagnoses.extend([
-        diagnosed(Kind::EventLoopBlocked, concurrent, Standing::New),
-        diagnosed(Kind::SlowStart, None, Standing::Unknown),
-        diagnosed(Kind::Overloaded, Some("ramp"), Standing::Known),
-    ]);
-    fixture
 }
 
 pub(crate) fn pass() -> Fixture {
@@ -495,7 +469,8 @@ pub(crate) fn hostile(texts: &[String]) -> Fixture {
             );
         }
     }
-    let mut found = diagnosed(Kind::AnswersMixedUp, Some(&next()), Standing::New);
+    let mut found =
+        super::test_diagnoses::diagnosed(Kind::AnswersMixedUp, Some(&next()), Standing::New);
     (found.diagnosis.evidence, found.diagnosis.advice) = (next(), next());
     fixture.judgement.diagnoses = vec![found];
     let (tool, name) = (next(), next());

@@ -3,12 +3,12 @@
 
 use super::{
     MARKDOWN_LIMIT_BYTES, TextStyle, calibration_markdown, calibration_text, json, markdown,
-    run_markdown, run_text,
+    run_markdown, run_text, test_diagnoses,
     test_loads::with_loads,
     test_support::{self as made, Fixture, HOSTILE},
     text,
 };
-use crate::gate::{Metric, Severity, Verdict};
+use crate::gate::{Metric, Severity, Standing, Verdict};
 
 const PLAIN: TextStyle = TextStyle {
     color: false,
@@ -51,7 +51,11 @@ fn cases() -> Vec<(&'static str, Fixture)> {
         ("budgets_broken", made::budgets_broken()),
         ("side_by_side", made::side_by_side()),
         ("side_by_side_hostile", made::against(HOSTILE[0])),
-        ("diagnosed", made::diagnosed_server()),
+        ("diagnosed", test_diagnoses::diagnosed_server()),
+        (
+            "probed",
+            test_diagnoses::probed(Standing::New, Verdict::Regressed, 1),
+        ),
         ("hostile", hostile()),
     ]
 }
@@ -253,6 +257,18 @@ fn the_heaviest_fact_opens_the_report() {
     first_use_failed.judgement.findings = failure();
     let table = [
         (made::pass(), "pass: nothing got worse"),
+        (
+            test_diagnoses::probed(Standing::New, Verdict::Regressed, 1),
+            "regressed: session-leak-closed is new: memory grows by 4.1 kB",
+        ),
+        (
+            test_diagnoses::probed(Standing::New, Verdict::Inconclusive, 0),
+            "inconclusive: the evidence does not decide",
+        ),
+        (
+            test_diagnoses::probed(Standing::Gone, Verdict::Improved, 0),
+            "improved: session-leak-closed is gone",
+        ),
         (
             with(made::first_use(), |f| f.judgement.verdict = Verdict::Pass),
             "no baseline: ",
