@@ -16,8 +16,11 @@ use crate::{
     error::{Error, exit_code},
     gate::{self, Judgement, Verdict},
     report::{self, Context, Report},
-    results::{Phase, Results},
-    suite::{Config, Expect, GateConfig, ServerConfig, SuiteConfig, ToolCall, ToolKind},
+    results::{Phase, ProbeName, Results},
+    suite::{
+        Config, Expect, GateConfig, ServerConfig, SuiteConfig, ToolCall, ToolKind, WritingTool,
+        probes::ProbesConfig,
+    },
 };
 
 /// Show what mcpgate does.
@@ -33,8 +36,15 @@ pub(super) struct Arguments {
     printing: Printing,
 }
 
-/// The planted regression: one tool twice as slow, another one leaking.
-const PLANTED: [&str; 4] = ["--fault", "slow=search:2", "--fault", "leak=echo:20000"];
+/// The planted regression: one tool twice as slow, another one leaking, a third one losing writes.
+const PLANTED: [&str; 6] = [
+    "--fault",
+    "slow=search:2",
+    "--fault",
+    "leak=echo:20000",
+    "--fault",
+    "lost-updates",
+];
 
 pub(super) async fn run(arguments: Arguments) -> Result<u8, Error> {
     let folder = tempfile::Builder::new()
@@ -52,7 +62,10 @@ pub(super) async fn run(arguments: Arguments) -> Result<u8, Error> {
     let unchanged = judgement.verdict;
     show(&arguments, &base, &same, &judgement)?;
 
-    heading("3 of 3: search twice as slow, and 20 kB leaked by each call of echo")?;
+    heading(
+        "3 of 3: search twice as slow, 20 kB leaked by each call of echo, and writes at once that are \
+         lost",
+    )?;
     let (planted, judgement) = one_run(&arguments, folder.path(), &PLANTED, Some(&base)).await?;
     show(&arguments, &base, &planted, &judgement)?;
 
@@ -112,7 +125,9 @@ async fn one_run(
 ) -> Result<(Results, Judgement), Error> {
     let this = environment::this_program()
         .map_err(|e| Error::NotMeasured(format!("mcpgate cannot find itself: {e}")))?;
-    let mut command = vec![this, "reference-server".to_owned()];
+    let mut command = [this.as_str(), "reference-server", "--store"]
+        .map(str::to_owned)
+        .to_vec();
     command.extend(faults.iter().map(|fault| (*fault).to_owned()));
     let tool = |name: &str, arguments: serde_json::Value, contains: &str| ToolCall {
         name: name.to_owned(),
@@ -140,8 +155,11 @@ async fn one_run(
                 loads: false,
                 ..SuiteConfig::default()
             },
-            writing: Vec::new(),
-            probes: crate::suite::probes::ProbesConfig::none(),
+            writing: vec![WritingTool {
+                write: tool("remember", json!({"item": "item {{i}}"}), "remembered"),
+                read_back: tool("recall", json!({}), "item {{i}}"),
+            }],
+            probes: ProbesConfig::only(ProbeName::Writes),
             loads: Vec::new(),
             gate: GateConfig::default(),
             accept: Vec::new(),
@@ -160,10 +178,14 @@ async fn one_run(
         Some(_) => compare::measure_against(&mut session, base, policy).await?,
         None => {
             let rounds = session.rounds();
-            match session.measure_rounds(Phase::Measure, rounds).await? {
-                None => session.measure_soaks(Phase::Measure).await?,
-                early => early,
+            let mut early = session.measure_rounds(Phase::Measure, rounds).await?;
+            if early.is_none() {
+                early = session.measure_soaks(Phase::Measure).await?;
             }
+            if early.is_none() {
+                early = session.measure_probes().await?;
+            }
+            early
         }
     };
     session.run.progress.finish();

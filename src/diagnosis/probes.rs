@@ -358,19 +358,23 @@ fn sessions(probe: &SessionProbe) -> Vec<Diagnosis> {
     let abandoned = growth(&probe.abandoned)
         .filter(|bytes| closed.is_none_or(|closed| closed < bytes * SAME_FAULT));
     if let Some(bytes) = abandoned {
-        found.push(likely(
-            Kind::SessionLeakAbandoned,
-            ProbeName::Sessions,
-            None,
-            format!(
-                "memory grows by {:.1} kB with each of {} sessions that their clients left without a \
-                 word, as agents do that are closed",
-                bytes / 1e3,
-                probe.abandoned.sessions
-            ),
-            "end sessions that were not used for a while: without a limit of time or number, they stay \
-             as long as the server runs",
-        ));
+        // A server may end them later than a probe can wait.
+        found.push(Diagnosis {
+            confidence: Confidence::Possible,
+            ..likely(
+                Kind::SessionLeakAbandoned,
+                ProbeName::Sessions,
+                None,
+                format!(
+                    "memory grows by {:.1} kB with each of {} sessions that their clients left without \
+                     a word, as agents do that are closed, and is not given back while the probe lasts",
+                    bytes / 1e3,
+                    probe.abandoned.sessions
+                ),
+                "make sure that a session ends which was not used for a while: without a limit of time \
+                 or number, they stay as long as the server runs",
+            )
+        });
     }
     found
 }

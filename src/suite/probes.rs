@@ -74,6 +74,14 @@ impl ProbesConfig {
         Self(ProbeName::ALL.map(|name| (name, When::Off)).into())
     }
 
+    /// With one alone.
+    #[must_use]
+    pub fn only(name: ProbeName) -> Self {
+        let mut config = Self::none();
+        config.0.insert(name, When::On);
+        config
+    }
+
     fn is_made(&self, name: ProbeName, size: SuiteSize, is_own: bool) -> bool {
         let when = self.0.get(&name).copied();
         let in_size = match (when, size) {

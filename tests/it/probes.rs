@@ -261,7 +261,7 @@ fn stands(report: &Value, kind: &str) -> Option<(String, Option<String>)> {
     Some((text("standing").expect("a standing"), text("verdict")))
 }
 
-/// PyPI `mcp` 1.29.0 keeps each session that a client has ended; 1.30.0 does not.
+/// PyPI `mcp` 1.29.0 keeps each session that a client has ended; 1.30.0 does not (python-sdk issue 3300).
 #[test]
 fn sessions_that_mcp_1_29_keeps_are_a_regression_and_their_end_is_an_improvement() {
     let server = |environment| python(environment, "mcp1_server.py", &["http", "{port}"]);
@@ -288,7 +288,7 @@ fn sessions_that_mcp_1_29_keeps_are_a_regression_and_their_end_is_an_improvement
         regressed,
         "{report:#}"
     );
-    // Sessions that are left are kept by both.
+    // Sessions that are left are kept by both (python-sdk issue 2455).
     let known = Some(("known".to_owned(), None));
     assert_eq!(
         stands(&report, "session-leak-abandoned"),
@@ -308,7 +308,7 @@ fn sessions_that_mcp_1_29_keeps_are_a_regression_and_their_end_is_an_improvement
     );
 }
 
-/// PyPI `mcp` 1.x calls a synchronous tool on the event loop, 2.x in a thread.
+/// PyPI `mcp` 1.x calls a synchronous tool on the event loop, 2.x in a thread (python-sdk issue 1646).
 #[test]
 fn a_synchronous_tool_blocks_mcp_1_and_not_mcp_2() {
     let server = |environment, script| python(environment, script, &["stdio"]);

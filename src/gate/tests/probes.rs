@@ -257,7 +257,7 @@ fn each_failure_mode_at_both_sides_of_its_border_and_without_company() {
         ),
         (
             sessions(0, 5_000),
-            Some((Kind::SessionLeakAbandoned, Likely)),
+            Some((Kind::SessionLeakAbandoned, Possible)),
         ),
         (open_sessions(100, true), None),
         (
