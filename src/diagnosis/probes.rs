@@ -203,13 +203,18 @@ fn aborts(probe: &AbortProbe) -> Vec<Diagnosis> {
             Some(&probe.tool),
             format!(
                 "after {} calls whose clients gave up half-way, {} of {} calls that followed were \
-                 answered",
+                 answered{}",
                 2 * probe.aborted,
                 probe.successes_after,
-                probe.calls_after
+                probe.calls_after,
+                probe
+                    .error
+                    .as_ref()
+                    .map_or_else(String::new, |kind| format!(", and the next one failed ({kind})"))
             ),
-            "look for what a call holds and gives back only at its end: a lock, a place in a pool, a \
-             connection; give it back when the call is cancelled or its connection closes, too",
+            "look for what a call holds and gives back only at its end (a lock, a place in a pool, a \
+             connection), and for what a cancelled call still answers: it has to leave the session as \
+             it was",
         )
     });
     let kept = kept(

@@ -209,6 +209,9 @@ pub struct AbortProbe {
     pub calls_after: u32,
     /// Of these, those that succeeded.
     pub successes_after: u32,
+    /// How the first failed that did, after which none was made: an error's kind.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
     /// What the server's process tree held before, after the first half, and after the second.
     pub holdings: [Holdings; 3],
 }

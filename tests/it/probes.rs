@@ -23,6 +23,7 @@ struct Row {
 const HTTP: &[Over] = &[Over::Http];
 const STDIO: &[Over] = &[Over::Stdio];
 
+/// What happens in the tools alone is tried over one transport.
 const ROWS: &[Row] = &[
     Row {
         faults: &["delay=search:20"],
@@ -56,7 +57,7 @@ const ROWS: &[Row] = &[
     },
     Row {
         faults: &["first-call=900"],
-        over: BOTH,
+        over: STDIO,
         found: &[("first-call-slow", Some("echo"))],
     },
     Row {
@@ -66,22 +67,22 @@ const ROWS: &[Row] = &[
     },
     Row {
         faults: &["slow-errors=150"],
-        over: BOTH,
+        over: STDIO,
         found: &[("slow-errors", None)],
     },
     Row {
         faults: &["lost-updates"],
-        over: BOTH,
+        over: STDIO,
         found: &[("lost-updates", Some("remember"))],
     },
     Row {
         faults: &["background=1"],
-        over: BOTH,
+        over: STDIO,
         found: &[("idle-cpu", None)],
     },
     Row {
         faults: &["ignore-shutdown"],
-        over: BOTH,
+        over: STDIO,
         found: &[("does-not-exit", None)],
     },
     Row {
@@ -265,7 +266,7 @@ fn stands(report: &Value, kind: &str) -> Option<(String, Option<String>)> {
 #[test]
 fn sessions_that_mcp_1_29_keeps_are_a_regression_and_their_end_is_an_improvement() {
     let server = |environment| python(environment, "mcp1_server.py", &["http", "{port}"]);
-    let project = only(Project::measuring(), "sessions")
+    let project = only(Project::new(), "sessions")
         .config("server.url", "http://127.0.0.1:{port}/mcp")
         .config("server.command", server("older"))
         .tool("name = \"add\"\narguments = { a = 20, b = 22 }");
@@ -312,7 +313,7 @@ fn sessions_that_mcp_1_29_keeps_are_a_regression_and_their_end_is_an_improvement
 #[test]
 fn a_synchronous_tool_blocks_mcp_1_and_not_mcp_2() {
     let server = |environment, script| python(environment, script, &["stdio"]);
-    let project = only(Project::measuring(), "beside")
+    let project = only(Project::new(), "beside")
         .config("server.command", server("legacy", "mcp1_server.py"))
         .config("server.env.MCPGATE_TEST_SLOW", "10")
         .config("server.protocol", "2025-11-25")
@@ -336,6 +337,34 @@ fn a_synchronous_tool_blocks_mcp_1_and_not_mcp_2() {
         "{report:#}"
     );
     assert_eq!(report["verdict"], "regressed");
+}
+
+/// PyPI `mcp` 1.30.0 ends the whole session when a synchronous tool ends after its call was cancelled
+/// (python-sdk issue 2416); 2.3.0 does not.
+#[test]
+fn a_session_of_mcp_1_ends_with_its_cancelled_calls_and_one_of_mcp_2_does_not() {
+    for (environment, script, expected) in [
+        ("legacy", "mcp1_server.py", Some("stuck-after-aborts")),
+        ("modern", "mcp2_server.py", None),
+    ] {
+        let project = only(Project::new(), "aborts")
+            .config(
+                "server.command",
+                python(environment, script, &["http", "{port}"]),
+            )
+            .config("server.url", "http://127.0.0.1:{port}/mcp")
+            .config("server.env.MCPGATE_TEST_SLOW", "10")
+            .config("server.protocol", "2025-11-25")
+            .tool(WORK);
+        let outcome = project.run(&["run", "--quiet", "--format", "json"]);
+        let expected = expected.map(|kind| (kind.to_owned(), Some("work".to_owned())));
+        assert_eq!(
+            diagnosed(&outcome),
+            Vec::from_iter(expected),
+            "{environment}: {:?}",
+            project.results().jobs[0].probes
+        );
+    }
 }
 
 /// npm `@modelcontextprotocol/server-memory` reads its file, adds to it and writes it back, and says

@@ -114,6 +114,7 @@ fn aborts(successes_after: u32, holdings: [Holdings; 3]) -> Probes {
             aborted: 15,
             calls_after: 5,
             successes_after,
+            error: (successes_after < 5).then(|| "timeout".to_owned()),
             holdings,
         }),
         ..Probes::default()

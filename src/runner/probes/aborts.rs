@@ -31,14 +31,18 @@ pub(super) async fn run(bench: &mut Bench, probed: &Probed) -> Option<AbortProbe
     if aborted == 0 {
         return None;
     }
-    let mut successes_after = 0;
+    let (mut successes_after, mut error) = (0, None);
     let usual = bench.limits.call_timeout;
     let patience = (PATIENCE + probed.typical * 10).min(usual);
     bench.client.set_call_timeout(patience);
     for number in 0..CALLS_AFTER {
         let (prepared, _) = probed.call.prepare(&mut bench.client, 2, number);
-        let is_ready = bench.client.make_ready().await.is_ok();
-        if !is_ready || bench.client.send(&prepared).await.is_err() {
+        let answered = match bench.client.make_ready().await {
+            Ok(()) => bench.client.send(&prepared).await.map(drop),
+            Err(error) => Err(error),
+        };
+        if let Err(failed) = answered {
+            error = Some(failed.kind.name().into_owned());
             break;
         }
         successes_after += 1;
@@ -49,6 +53,7 @@ pub(super) async fn run(bench: &mut Bench, probed: &Probed) -> Option<AbortProbe
         aborted,
         calls_after: CALLS_AFTER,
         successes_after,
+        error,
         holdings: [before, between, settled(root, between).await],
     })
 }
