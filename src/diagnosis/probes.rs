@@ -111,7 +111,7 @@ fn tokens(probe: &crate::results::TokenProbe) -> Vec<Diagnosis> {
         (Some(probe.one_session), "in one session"),
         (probe.own_sessions, "in sessions of their own"),
     ];
-    let wrong = |count: &TokenCount| count.foreign + count.wordless;
+    let wrong = |count: &TokenCount| count.foreign.saturating_add(count.wordless);
     let seen: Vec<(TokenCount, &str)> = places
         .into_iter()
         .filter_map(|(count, place)| Some((count?, place)))
@@ -204,7 +204,7 @@ fn aborts(probe: &AbortProbe) -> Vec<Diagnosis> {
             format!(
                 "after {} calls whose clients gave up half-way, {} of {} calls that followed were \
                  answered{}",
-                2 * probe.aborted,
+                probe.aborted.saturating_mul(2),
                 probe.successes_after,
                 probe.calls_after,
                 probe
@@ -246,7 +246,7 @@ fn kept(
                 format!(
                     "open {name} grew from {before:.0} to {middle:.0} to {after:.0} over {} {of_what}s: \
                      {in_second:.1} with each",
-                    first + second
+                    first.saturating_add(second)
                 ),
                 advice,
             )
@@ -389,7 +389,7 @@ fn sessions(probe: &SessionProbe) -> Vec<Diagnosis> {
 /// A heap that finds its size grows by steps, and stands still between them: what each session keeps
 /// grows in every part of the series, and in a straight line.
 fn growth(series: &SessionSeries) -> Option<f64> {
-    if series.sessions < SESSIONS_NEEDED || series.failed * 10 > series.sessions {
+    if series.sessions < SESSIONS_NEEDED || series.failed.saturating_mul(10) > series.sessions {
         return None;
     }
     let points: Vec<(f64, f64)> = series

@@ -337,8 +337,9 @@ pub struct Judgement {
     pub budgets: Vec<BudgetCheck>,
     /// Heaviest first.
     pub findings: Vec<Finding>,
-    /// Named failure modes that the candidate's figures show, gravest first. They explain and never
-    /// enter the verdict: what they cost stands in a comparison or a budget, with its noise.
+    /// Named failure modes that the candidate's figures show, gravest first, then those of the base that
+    /// are gone. Only what probes show enters the verdict ([`Diagnosed::verdict`]): what the others
+    /// cost stands in a comparison or a budget, with its noise.
     pub diagnoses: Vec<Diagnosed>,
     /// Scenarios of the baseline that this run does not have and does not say why.
     pub missing: Vec<ScenarioRecord>,

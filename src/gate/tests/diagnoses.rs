@@ -1,4 +1,5 @@
-//! Diagnoses explain; how they stand to the base is said, and the verdict is not theirs.
+//! Diagnoses from rounds and soaks explain; how they stand to the base is said, and the verdict is not
+//! theirs.
 
 use super::*;
 use crate::{

@@ -504,3 +504,39 @@ fn only_what_differs_and_was_asked_once_is_asked_again() {
         assert_eq!(must_probe_again(&base, &candidate), expected);
     }
 }
+
+#[test]
+fn figures_that_no_run_could_give_do_not_make_it_panic() {
+    let most = u32::MAX;
+    let extreme = [held(0, 0), held(most, most), held(most, 0)];
+    for set in [
+        tokens((most, most), (most, most)),
+        writes((most, most), (most, 0)),
+        first_calls(most),
+        aborts(0, extreme),
+        beside(0.0, f64::from(most), Some(f64::MAX)),
+        open_sessions(0, false),
+        exit(Exit::Killed, most),
+        first_call(u64::MAX / MS, 0),
+        Probes {
+            aborts: Some(AbortProbe {
+                aborted: most,
+                ..aborts(0, extreme).aborts.unwrap()
+            }),
+            sessions: Some(SessionProbe {
+                closed: SessionSeries {
+                    sessions: most,
+                    failed: most,
+                    memory: vec![(0, 0), (most, u64::MAX), (most, 0)],
+                    holdings: extreme,
+                },
+                abandoned: series(u64::MAX / 1_000, extreme),
+            }),
+            ..Probes::default()
+        },
+    ] {
+        let results = probed(&[set.clone(), set]);
+        let judgement = judge(&Fixture::new().build(), &results, &GateConfig::default());
+        assert!(judgement.diagnoses.len() < 10);
+    }
+}
