@@ -99,6 +99,13 @@ impl Kind {
         }
     }
 
+    /// Whether it shows only where calls happen to meet: then a base that was asked once may have it,
+    /// too.
+    #[must_use]
+    pub fn is_a_race(self) -> bool {
+        matches!(self, Self::AnswersMixedUp | Self::LostUpdates)
+    }
+
     /// Whether it is a limit that every server has somewhere, and not a fault.
     #[must_use]
     pub fn is_information(self) -> bool {
@@ -178,10 +185,24 @@ pub fn shown_sometimes(results: &Results) -> Vec<Diagnosis> {
     of_one.flatten().collect()
 }
 
-/// Whether a probe was made.
+/// How many sets of probes were asked what a diagnosis is about, of the same tool, so that they could
+/// have shown it.
 #[must_use]
-pub fn was_probed(results: &Results, probe: ProbeName) -> bool {
-    probes::was_asked(results, probe)
+pub fn times_asked(results: &Results, diagnosis: &Diagnosis) -> usize {
+    probes::times_asked(results, diagnosis)
+}
+
+/// How many sets of probes show the same, as sure as that it decides.
+#[must_use]
+pub fn times_shown(results: &Results, diagnosis: &Diagnosis) -> usize {
+    let sets = sets(results);
+    sets.into_iter()
+        .filter(|set| {
+            let shown = probes::shown(results, &[set]);
+            let mut same = shown.iter().filter(|other| other.is_same_as(diagnosis));
+            same.any(Diagnosis::decides)
+        })
+        .count()
 }
 
 /// The sets of probes of all jobs.

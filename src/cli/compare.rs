@@ -356,9 +356,35 @@ fn judge_files<'a>(
     }
 }
 
+/// The figures, then the probes: once, and again where they show what the base does not.
+pub(super) async fn measure_against(
+    session: &mut Session,
+    base: Option<&Results>,
+    policy: &GateConfig,
+) -> Result<Early, Error> {
+    let mut early = measure_figures(session, base, policy).await?;
+    while early.is_none() {
+        let before = probe_sets(session);
+        early = session.measure_probes().await?;
+        let is_open = base.is_some_and(|base| gate::must_probe_again(base, &session.arm.results));
+        if !is_open || session.run.is_out_of_time() || probe_sets(session) == before {
+            break;
+        }
+        session
+            .run
+            .say("probing again, to confirm or dismiss what differs");
+    }
+    Ok(early)
+}
+
+fn probe_sets(session: &Session) -> usize {
+    let jobs = session.arm.results.jobs.iter();
+    jobs.map(|job| job.probes.len()).sum()
+}
+
 /// The planned rounds; as many again where they do not decide and time is left; and, where they
 /// alarm, fresh ones that confirm or dismiss.
-pub(super) async fn measure_against(
+async fn measure_figures(
     session: &mut Session,
     base: Option<&Results>,
     policy: &GateConfig,
@@ -371,21 +397,9 @@ pub(super) async fn measure_against(
     if early.is_none() {
         early = session.measure_loads().await?;
     }
-    if early.is_none() {
-        early = session.measure_probes().await?;
-    }
     let Some(base) = base.filter(|_| early.is_none()) else {
         return Ok(early);
     };
-    if gate::must_probe_again(base, &session.arm.results) && !session.run.is_out_of_time() {
-        session
-            .run
-            .say("probing again, to confirm or dismiss what is new");
-        early = session.measure_probes().await?;
-        if early.is_some() {
-            return Ok(early);
-        }
-    }
     let judgement = gate::judge(base, &session.arm.results, policy);
     let is_alarmed = !gate::alarmed_scenarios(&judgement).is_empty();
     if !is_alarmed

@@ -44,6 +44,7 @@ use crate::{
     },
     suite::{
         OAuthConfig, Scenario, ServerConfig, SuiteSize, ToolCall, TransportChoice, loads, probes,
+        probes::ProbePlan,
         standard::{ServerFacts, standard, standard_like},
     },
 };
@@ -214,6 +215,7 @@ pub(super) async fn prepare(
     let wanted = Wish {
         name: "",
         base: base.map(|base| &base.suite),
+        probes: None,
         nothing_else: false,
         missing_tools: MissingTools::Refused,
         output: &measuring.output,
@@ -228,6 +230,8 @@ pub(super) struct Wish<'a> {
     pub(super) name: &'static str,
     /// What it is to be comparable with.
     pub(super) base: Option<&'a SuiteRecord>,
+    /// What its probes are to ask, where another server's ask that.
+    pub(super) probes: Option<&'a ProbePlan>,
     /// Whether it is to do that and nothing else.
     pub(super) nothing_else: bool,
     /// What becomes of a tool that is configured and not offered.
@@ -360,17 +364,21 @@ pub(super) async fn prepare_arm(
     let record = suite.record();
     let (failed, error_samples) = leave_out_failing(&mut suite, &trials, &mask, progress);
     let loads = load::compile(&suite, &about.mirrored)?;
-    let probes = probes::plan(
-        &loaded.config.probes,
-        suite.size,
-        (&working, &loaded.config.writing),
-        &facts,
-        !target.is_attached(),
-    );
-    let probes = (!probes.is_empty())
+    // Two servers are asked the same, or nothing.
+    let probe_plan = match wish.probes {
+        Some(plan) => plan.of_tools(&working),
+        None => probes::plan(
+            &loaded.config.probes,
+            suite.size,
+            (&working, &loaded.config.writing),
+            &facts,
+            !target.is_attached(),
+        ),
+    };
+    let probes = (!probe_plan.is_empty())
         .then(|| {
             let first_write = environment::random_number();
-            runner::probes::compile(&probes, suite.seed, first_write, &about.mirrored)
+            runner::probes::compile(&probe_plan, suite.seed, first_write, &about.mirrored)
         })
         .transpose()?;
     let calls = {
@@ -421,6 +429,7 @@ pub(super) async fn prepare_arm(
             attached_pid: about.attached_pid,
         },
         tools,
+        probes: probe_plan,
         failed,
         output: wish.output.to_owned(),
         mask,

@@ -21,7 +21,7 @@ use crate::{
         event::Event,
         pair::{PairFailure, Side, run_pair},
     },
-    suite::ToolCall,
+    suite::{ToolCall, probes::ProbePlan},
 };
 
 /// What servers share that are measured in one run.
@@ -52,6 +52,8 @@ pub(super) struct Arm {
     pub tools: Vec<ToolCall>,
     /// What has been measured so far; one job.
     pub results: Results,
+    /// What its probes ask.
+    pub probes: ProbePlan,
     /// Samples of tools that failed in every trial call: they stand in the first round.
     pub failed: BTreeMap<String, Sample>,
     /// Where the results go.
@@ -263,7 +265,8 @@ impl Run {
         let work = async {
             match part {
                 Part::Probes => {
-                    runner::run_probes(&arm.plan, self.deadline, job, &mut listener).await
+                    runner::run_probes(&arm.plan, self.deadline, job, &mut listener).await;
+                    Ok(())
                 }
                 Part::Round { number, of } => {
                     runner::run_round(

@@ -122,6 +122,7 @@ impl SideBySide {
         let wish = Wish {
             name: "candidate",
             base: stored.map(|stored| &stored.suite),
+            probes: None,
             nothing_else: false,
             missing_tools: MissingTools::Refused,
             output: &measuring.output,
@@ -143,6 +144,7 @@ impl SideBySide {
         let wish = Wish {
             name: "base",
             base: Some(&candidate.results.suite),
+            probes: Some(&candidate.probes),
             nothing_else: true,
             missing_tools: MissingTools::LeftOut,
             output: &output,
@@ -257,21 +259,24 @@ impl SideBySide {
         self.probes().await
     }
 
-    /// Once; and once more where one server shows what the other does not.
+    /// Once; and again where one server shows what the other does not.
     async fn probes(&mut self) -> Result<Flow, Error> {
         if self.candidate.plan.probes.is_none() || self.base.plan.probes.is_none() {
             return Ok(Flow::Continue(()));
         }
-        if let stop @ ControlFlow::Break(_) = self.pair(Phase::Measure, Part::Probes).await? {
-            return Ok(stop);
-        }
-        let is_open = gate::must_probe_again(&self.base.results, &self.candidate.results);
-        if is_open && !self.run.is_out_of_time() {
+        loop {
+            let before = self.probe_sets();
+            if let stop @ ControlFlow::Break(_) = self.pair(Phase::Measure, Part::Probes).await? {
+                return Ok(stop);
+            }
+            let is_open = gate::must_probe_again(&self.base.results, &self.candidate.results);
+            // One that could not be made would not be made the next time either.
+            if !is_open || self.run.is_out_of_time() || self.probe_sets() == before {
+                return Ok(Flow::Continue(()));
+            }
             self.run
                 .say("probing again, to confirm or dismiss what differs");
-            return self.pair(Phase::Measure, Part::Probes).await;
         }
-        Ok(Flow::Continue(()))
     }
 
     /// Alarms are settled before anything else takes their time.
@@ -290,6 +295,13 @@ impl SideBySide {
             }
         }
         Ok(Flow::Continue(()))
+    }
+
+    fn probe_sets(&self) -> [usize; 2] {
+        [&self.base, &self.candidate].map(|arm| {
+            let jobs = arm.results.jobs.iter();
+            jobs.map(|job| job.probes.len()).sum()
+        })
     }
 
     fn has_grown(&self, policy: &GateConfig) -> bool {

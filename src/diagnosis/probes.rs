@@ -34,6 +34,8 @@ const PARTS: usize = 4;
 const STRAIGHT: f64 = 0.97;
 /// Sessions below which a slope says nothing.
 const SESSIONS_NEEDED: u32 = 150;
+/// Readings of memory below which its parts say nothing: three in each.
+const READINGS_NEEDED: usize = 3 * PARTS;
 /// Where sessions that are ended leave this share of what abandoned ones do, it is the same fault.
 const SAME_FAULT: f64 = 0.5;
 
@@ -46,12 +48,21 @@ pub(super) fn shown(results: &Results, sets: &[&Probes]) -> Vec<Diagnosis> {
         let Some((last, before)) = asked.split_last() else {
             return;
         };
-        let in_all = last.iter().filter(|diagnosis| {
-            before
+        for diagnosis in last {
+            let others: Option<Vec<Confidence>> = before
                 .iter()
-                .all(|set| set.iter().any(|other| other.is_same_as(diagnosis)))
-        });
-        found.extend(in_all.cloned());
+                .map(|set| {
+                    let mut set = set.iter();
+                    set.find(|other| other.is_same_as(diagnosis))
+                        .map(|other| other.confidence)
+                })
+                .collect();
+            // As sure as the least sure set.
+            found.extend(others.map(|others| Diagnosis {
+                confidence: others.into_iter().fold(diagnosis.confidence, Ord::min),
+                ..diagnosis.clone()
+            }));
+        }
     };
     let mut each = |look: &dyn Fn(&Probes) -> Option<Vec<Diagnosis>>| {
         add(sets.iter().map(|set| look(set)).collect());
@@ -72,21 +83,62 @@ pub(super) fn shown(results: &Results, sets: &[&Probes]) -> Vec<Diagnosis> {
     found
 }
 
-/// Whether any set was asked what this diagnosis is about.
-pub(super) fn was_asked(results: &Results, probe: ProbeName) -> bool {
-    super::sets(results).iter().any(|set| match probe {
-        ProbeName::FirstCall => set.first_call.is_some(),
+/// How many sets were asked what this diagnosis is about, so that they could have shown it.
+pub(super) fn times_asked(results: &Results, diagnosis: &Diagnosis) -> usize {
+    let sets = super::sets(results);
+    sets.into_iter()
+        .filter(|set| could_show(set, diagnosis))
+        .count()
+}
+
+fn could_show(set: &Probes, diagnosis: &Diagnosis) -> bool {
+    let of_tool = |tool: Option<&String>| tool.is_some() && tool == diagnosis.scenario.as_ref();
+    let Some(probe) = diagnosis.probe else {
+        return false;
+    };
+    match probe {
+        ProbeName::FirstCall => of_tool(set.first_call.as_ref().map(|p| &p.tool)),
         ProbeName::Idle => set.idle.is_some(),
         ProbeName::Refusals => set.refusals.is_some(),
-        ProbeName::Beside => set.beside.is_some(),
-        ProbeName::Tokens => set.tokens.is_some(),
+        ProbeName::Beside => of_tool(set.beside.as_ref().map(|p| &p.tool)),
+        ProbeName::Tokens => of_tool(set.tokens.as_ref().map(|p| &p.tool)),
         ProbeName::FirstCalls => set.first_calls.is_some(),
-        ProbeName::Aborts => set.aborts.is_some(),
+        ProbeName::Aborts => of_tool(set.aborts.as_ref().map(|p| &p.tool)),
         ProbeName::Exit => set.exit.is_some(),
-        ProbeName::Sessions => set.sessions.is_some(),
+        ProbeName::Sessions => set.sessions.as_ref().is_some_and(|p| match diagnosis.kind {
+            Kind::SessionLeakClosed => tells_growth(&p.closed),
+            Kind::SessionLeakAbandoned => tells_growth(&p.abandoned),
+            _ => [&p.closed, &p.abandoned]
+                .iter()
+                .all(|series| tells_holdings(series)),
+        }),
         ProbeName::OpenSessions => set.open_sessions.is_some(),
-        ProbeName::Writes => !set.writes.is_empty(),
-    })
+        // In sequence the writes were there: else nothing is proven.
+        ProbeName::Writes => set.writes.iter().any(|p| {
+            let count = p.in_sequence;
+            of_tool(Some(&p.tool)) && count.acknowledged > 0 && count.found == count.acknowledged
+        }),
+    }
+}
+
+/// Whether memory was read often enough over enough sessions.
+fn tells_growth(series: &SessionSeries) -> bool {
+    series.sessions >= SESSIONS_NEEDED
+        && series.failed.saturating_mul(10) <= series.sessions
+        && after_warm_up(series).len() >= READINGS_NEEDED
+}
+
+fn tells_holdings(series: &SessionSeries) -> bool {
+    let last = series.holdings.last().map(|(_, held)| held.descriptors);
+    series.sessions >= SESSIONS_NEEDED && last.is_some_and(|descriptors| descriptors > 0)
+}
+
+fn after_warm_up(series: &SessionSeries) -> Vec<(f64, f64)> {
+    let readings = series.memory.iter();
+    readings
+        .filter(|(sessions, _)| *sessions > series.sessions / 3)
+        .map(|(sessions, bytes)| (f64::from(*sessions), *bytes as f64))
+        .collect()
 }
 
 fn likely(
@@ -325,17 +377,36 @@ fn beside(probe: &BesideProbe) -> Option<Diagnosis> {
     }
 }
 
+/// By what was held before, in the middle, and at the end.
+fn kept_by_sessions(series: &SessionSeries) -> Vec<Diagnosis> {
+    if !tells_holdings(series) {
+        return Vec::new();
+    }
+    let middle = series
+        .holdings
+        .iter()
+        .min_by_key(|(sessions, _)| sessions.abs_diff(series.sessions / 2));
+    let (Some((_, first)), Some((half, middle)), Some((_, last))) =
+        (series.holdings.first(), middle, series.holdings.last())
+    else {
+        return Vec::new();
+    };
+    kept(
+        [*first, *middle, *last],
+        [*half, series.sessions.saturating_sub(*half)],
+        "session",
+        (ProbeName::Sessions, None),
+    )
+}
+
 fn sessions(probe: &SessionProbe) -> Vec<Diagnosis> {
     let mut found: Vec<Diagnosis> = Vec::new();
-    for series in [&probe.closed, &probe.abandoned] {
-        let first = series.sessions / 2;
-        let more = kept(
-            series.holdings,
-            [first, series.sessions - first],
-            "session",
-            (ProbeName::Sessions, None),
-        );
-        for diagnosis in more {
+    for (series, is_sure) in [(&probe.closed, true), (&probe.abandoned, false)] {
+        for mut diagnosis in kept_by_sessions(series) {
+            // A server may end those that were left later than a probe can wait.
+            if !is_sure {
+                diagnosis.confidence = Confidence::Possible;
+            }
             if found.iter().all(|known| known.kind != diagnosis.kind) {
                 found.push(diagnosis);
             }
@@ -389,15 +460,10 @@ fn sessions(probe: &SessionProbe) -> Vec<Diagnosis> {
 /// A heap that finds its size grows by steps, and stands still between them: what each session keeps
 /// grows in every part of the series, and in a straight line.
 fn growth(series: &SessionSeries) -> Option<f64> {
-    if series.sessions < SESSIONS_NEEDED || series.failed.saturating_mul(10) > series.sessions {
+    if !tells_growth(series) {
         return None;
     }
-    let points: Vec<(f64, f64)> = series
-        .memory
-        .iter()
-        .filter(|(sessions, _)| *sessions > series.sessions / 3)
-        .map(|(sessions, bytes)| (f64::from(*sessions), *bytes as f64))
-        .collect();
+    let points = after_warm_up(series);
     let mut parts = points.chunks(points.len().div_ceil(PARTS).max(1));
     let grows = |bytes: Option<f64>| bytes.is_some_and(|bytes| bytes >= SESSION_BYTES);
     let is_everywhere = parts.all(|part| grows(slope::theil_sen(part)));
@@ -462,7 +528,7 @@ fn exit(set: &Probes, is_stdio: bool) -> Option<Diagnosis> {
         "end when the input ends and when SIGTERM comes: close what keeps the event loop alive (timers, \
          watchers, pools), and end the processes that were started",
     );
-    if probe.how == Exit::Terminated && probe.orphans == 0 {
+    if probe.how != Exit::Killed {
         diagnosis.confidence = Confidence::Possible;
     }
     Some(diagnosis)

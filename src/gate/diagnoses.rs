@@ -7,7 +7,9 @@ use crate::{
 };
 
 /// Sets of probes that must show the same before it decides.
-const SETS_NEEDED: usize = 2;
+const SETS_NEEDED: usize = 3;
+/// Sets of a stored base that must not have shown a race.
+const BASE_SETS_OF_A_RACE: usize = 2;
 
 /// Every diagnosis of the candidate, and those of the base that are gone.
 pub(super) fn of(base: Option<&Results>, candidate: &Results) -> Vec<Diagnosed> {
@@ -32,10 +34,15 @@ pub(super) fn of(base: Option<&Results>, candidate: &Results) -> Vec<Diagnosed> 
             Standing::Unknown
         }
     };
-    let is_confirmed = sets(candidate) >= SETS_NEEDED;
     let verdict = |diagnosis: &Diagnosis, standing| match standing {
-        Standing::New if diagnosis.decides() && is_confirmed => Some(Verdict::Regressed),
-        Standing::New if diagnosis.decides() => Some(Verdict::Inconclusive),
+        Standing::New if !diagnosis.decides() => None,
+        Standing::New
+            if diagnosis::times_shown(candidate, diagnosis) >= SETS_NEEDED
+                && diagnosis::times_asked(base, diagnosis) >= base_sets(base, diagnosis) =>
+        {
+            Some(Verdict::Regressed)
+        }
+        Standing::New => Some(Verdict::Inconclusive),
         _ => None,
     };
     let mut all: Vec<Diagnosed> = found
@@ -53,20 +60,22 @@ pub(super) fn of(base: Option<&Results>, candidate: &Results) -> Vec<Diagnosed> 
     let gone = of_base.into_iter().filter(|known| {
         known.decides()
             && shown.iter().all(|shown| !shown.is_same_as(known))
-            && known
-                .probe
-                .is_some_and(|probe| diagnosis::was_probed(candidate, probe))
+            && diagnosis::times_asked(candidate, known) > 0
     });
-    all.extend(gone.map(|diagnosis| Diagnosed {
-        diagnosis,
-        standing: Standing::Gone,
-        verdict: is_confirmed.then_some(Verdict::Improved),
+    all.extend(gone.map(|diagnosis| {
+        let is_confirmed = diagnosis::times_asked(candidate, &diagnosis) >= SETS_NEEDED
+            && diagnosis::times_shown(base, &diagnosis) >= base_sets(base, &diagnosis);
+        Diagnosed {
+            diagnosis,
+            standing: Standing::Gone,
+            verdict: is_confirmed.then_some(Verdict::Improved),
+        }
     }));
     all
 }
 
-/// Whether the probes show something of one server that they do not show of the other, and were made
-/// once only.
+/// Whether the probes show something of one server that they do not show of the other, and were not made
+/// often enough to decide.
 #[must_use]
 pub fn must_probe_again(base: &Results, candidate: &Results) -> bool {
     sets(candidate) < SETS_NEEDED
@@ -80,10 +89,22 @@ fn sets(results: &Results) -> usize {
     results.jobs.iter().map(|job| job.probes.len()).sum()
 }
 
+/// Sets of the base that must have been asked: as many as of the candidate, where both are measured in
+/// turn.
+fn base_sets(base: &Results, diagnosis: &Diagnosis) -> usize {
+    if base.jobs.iter().any(|job| job.in_turn.is_some()) {
+        SETS_NEEDED
+    } else if diagnosis.kind.is_a_race() {
+        BASE_SETS_OF_A_RACE
+    } else {
+        1
+    }
+}
+
 /// Whether a base that has no such diagnosis was asked the same, often enough to have one.
 fn was_asked(base: &Results, candidate: &Results, found: &Diagnosis) -> bool {
-    if let Some(probe) = found.probe {
-        return diagnosis::was_probed(base, probe);
+    if found.probe.is_some() {
+        return diagnosis::times_asked(base, found) > 0;
     }
     let rounds = base.jobs.iter().map(|job| job.rounds.len()).sum::<usize>();
     let Some(name) = &found.scenario else {

@@ -144,7 +144,14 @@ fn judge_on(
     let vanished = missing.iter().filter(|m| m.left_out.is_none());
     Judgement {
         missing: vanished.map(|m| m.record.clone()).collect(),
-        ..conclude(Some(base), candidate, policy, comparisons, findings)
+        ..conclude(
+            // What cannot be compared is not new.
+            ground.nothing.is_none().then_some(base),
+            candidate,
+            policy,
+            comparisons,
+            findings,
+        )
     }
 }
 

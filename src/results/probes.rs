@@ -272,8 +272,9 @@ pub struct SessionSeries {
     pub failed: u32,
     /// `[sessions so far, bytes]` pairs in order, with the warm-up.
     pub memory: Vec<(u32, u64)>,
-    /// What the server's process tree held before the first, in the middle, and after the last.
-    pub holdings: [Holdings; 3],
+    /// `[sessions so far, what the server's process tree held]` pairs in order, from before the first
+    /// on; the last was read once that had settled.
+    pub holdings: Vec<(u32, Holdings)>,
 }
 
 /// What a process tree holds.

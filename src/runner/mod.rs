@@ -194,26 +194,19 @@ pub async fn run_loads(
 }
 
 /// Makes the probes once more, and adds what they found to `job`. They do not make a run incomplete:
-/// where the time of `deadline` is used up, a note says so.
-///
-/// # Errors
-/// When a server cannot be started.
-pub async fn run_probes(
-    plan: &Plan,
-    deadline: Deadline,
-    job: &mut Job,
-    listener: Listener<'_>,
-) -> Result<(), RunFailure> {
+/// where a server does not start, or the time of `deadline` is used up, a note says so.
+pub async fn run_probes(plan: &Plan, deadline: Deadline, job: &mut Job, listener: Listener<'_>) {
     let began = Instant::now();
     let Some(probes) = &plan.probes else {
-        return Ok(());
+        return;
     };
     let mut findings = Findings::default();
     let mut outcome = None;
     if !deadline.is_over() {
         listener(Event::Probes);
         let given_up = GivenUp::so_far(&plan.suite, job);
-        let work = probes::run(plan, probes, &given_up, &mut findings, listener);
+        let set = u32::try_from(job.probes.len()).unwrap_or(u32::MAX);
+        let work = probes::run(plan, probes, (set, &given_up), &mut findings, listener);
         outcome = deadline.cut(work).await;
     }
     let place = findings.place().to_owned();
@@ -224,20 +217,24 @@ pub async fn run_probes(
             listener(Event::RoundEnded {
                 elapsed: began.elapsed(),
             });
-            Ok(())
         }
-        Some(Err(failure)) => Err(fail(
-            job,
-            failure.later(format!("the start of a server for the probe {place}")),
-        )),
+        Some(Err(failure)) => {
+            let text = failure.to_string();
+            let why = text.lines().next().unwrap_or_default();
+            note(job, format!("no probes ({place}): {why}"), listener);
+        }
         None => {
-            let note = "max-time was used up before the end of the probes".to_owned();
-            if !job.notes.contains(&note) {
-                listener(Event::Note(&note));
-                job.notes.push(note);
-            }
-            Ok(())
+            let why = "max-time was used up before the end of the probes".to_owned();
+            note(job, why, listener);
         }
+    }
+}
+
+/// Adds a note to a job once, and says it.
+fn note(job: &mut Job, note: String, listener: Listener<'_>) {
+    if !job.notes.contains(&note) {
+        listener(Event::Note(&note));
+        job.notes.push(note);
     }
 }
 
@@ -279,11 +276,8 @@ fn take_findings(job: &mut Job, findings: Findings, listener: Listener<'_>) {
     for (scenario, error) in findings.errors {
         job.error_samples.entry(scenario).or_insert(error);
     }
-    for note in findings.notes {
-        if !job.notes.contains(&note) {
-            listener(Event::Note(&note));
-            job.notes.push(note);
-        }
+    for found in findings.notes {
+        note(job, found, listener);
     }
 }
 

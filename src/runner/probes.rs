@@ -19,22 +19,32 @@ mod writes;
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use tokio::time::Duration;
+use tokio::time::{Duration, Instant, sleep};
 
 use super::{
     Plan,
     call::CompiledCall,
     event::{Event, Listener},
     failure::RunFailure,
-    round::{Findings, GivenUp, Started, begin, end},
+    round::{Findings, GivenUp, Started, begin, end_within},
 };
 use crate::{
     error::Error,
     mcp::param_headers::ParamHeaders,
-    process::{How, tree},
+    process::{How, StopLimits, tree},
     results::{AbortProbe, Exit, ExitProbe, Holdings, Probes},
     suite::{ToolCall, WritingTool, probes::ProbePlan},
 };
+
+/// How long a server may take to leave, before that is said of it.
+const PATIENT: StopLimits = StopLimits {
+    after_stdin: Duration::from_secs(5),
+    after_terminate: Duration::from_secs(5),
+    for_orphans: Duration::from_secs(3),
+};
+/// How long a server may take to give back what it holds for those that left.
+const SETTLING: Duration = Duration::from_secs(1);
+const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// A tool that a probe calls.
 #[derive(Debug)]
@@ -129,14 +139,14 @@ pub fn compile(
     })
 }
 
-/// Asks.
+/// Asks; `set` is the number of the set, from 0.
 ///
 /// # Errors
 /// When a server cannot be started.
 pub(super) async fn run(
     plan: &Plan,
     probes: &PlannedProbes,
-    given_up: &GivenUp,
+    (set, given_up): (u32, &GivenUp),
     findings: &mut Findings,
     listener: Listener<'_>,
 ) -> Result<Probes, RunFailure> {
@@ -178,7 +188,7 @@ pub(super) async fn run(
         begins("aborts", findings);
         found.aborts = aborts::run(&mut bench, probed).await;
     }
-    let ended = end(bench, findings).await;
+    let ended = end_within(bench, PATIENT, findings).await;
     // Calls that hang keep a server from leaving: that is said of them already.
     let is_stuck = |aborts: &AbortProbe| aborts.successes_after < aborts.calls_after;
     if probes.exit && !found.aborts.as_ref().is_some_and(is_stuck) {
@@ -210,9 +220,22 @@ pub(super) async fn run(
         begins("writes", findings);
         found
             .writes
-            .push(writes::run(plan, writing, probes.first_write, findings).await?);
+            .push(writes::run(plan, writing, (probes.first_write, set), findings).await?);
     }
     Ok(found)
+}
+
+/// What is held once it is no more than before, or a while later.
+async fn settled(root: Option<u32>, before: Holdings) -> Holdings {
+    let until = Instant::now() + SETTLING;
+    loop {
+        let now = holdings(root);
+        let is_settled = now.descriptors <= before.descriptors && now.threads <= before.threads;
+        if is_settled || Instant::now() >= until {
+            return now;
+        }
+        sleep(LOOK_EVERY).await;
+    }
 }
 
 /// What the server's process tree holds; nothing where it has no process here.

@@ -23,7 +23,8 @@ use crate::{
         param_headers::ParamHeaders,
     },
     process::{
-        ClientWait, How, MachineReading, MemorySampler, Reading, SchedulerProbe, Stopped,
+        ClientWait, How, MachineReading, MemorySampler, Reading, SchedulerProbe, StopLimits,
+        Stopped,
         container_process::server_process,
         reference_work::{PageWork, ReferenceWork},
     },
@@ -461,10 +462,19 @@ async fn measure(
 /// Ends a server, and notes what that took; with the number of processes that it left behind, where
 /// mcpgate started it.
 pub(super) async fn end(bench: Bench, findings: &mut Findings) -> Option<(How, u32)> {
+    end_within(bench, StopLimits::default(), findings).await
+}
+
+/// The same with limits of one's own.
+pub(super) async fn end_within(
+    bench: Bench,
+    limits: StopLimits,
+    findings: &mut Findings,
+) -> Option<(How, u32)> {
     let Bench { server, client, .. } = bench;
     let is_stdio = matches!(server.endpoint, Endpoint::Stdio(_));
     client.close().await;
-    let Stopped { how, orphans, .. } = server.stop().await?;
+    let Stopped { how, orphans, .. } = server.stop_within(limits).await?;
     let left_behind = u32::try_from(orphans.len()).unwrap_or(u32::MAX);
     if how == How::Killed {
         let asked = if is_stdio {

@@ -181,11 +181,16 @@ impl RunningServer {
 
     /// Ends a server that mcpgate started; leaves an attached one alone.
     pub async fn stop(self) -> Option<Stopped> {
+        self.stop_within(StopLimits::default()).await
+    }
+
+    /// The same with limits of one's own.
+    pub async fn stop_within(self, limits: StopLimits) -> Option<Stopped> {
         if let Some(link) = self.stdio {
             link.close().await;
         }
         match self.process {
-            Some(process) => Some(process.stop(StopLimits::default()).await),
+            Some(process) => Some(process.stop(limits).await),
             None => None,
         }
     }

@@ -23,6 +23,8 @@ use crate::results::{ProbeName, Transport};
 const SLOW_ENOUGH: Duration = Duration::from_millis(3);
 /// A call that takes more would take too much of the run's time.
 const QUICK_ENOUGH: Duration = Duration::from_millis(300);
+/// Longer answers are not searched for words.
+const SHORT_ANSWER: u64 = 1 << 16;
 /// Tools that are tried for whether their answers repeat what they were asked.
 const TOOLS_TRIED: usize = 3;
 /// Sessions of each kind, and those that are open at once.
@@ -123,6 +125,19 @@ pub struct ProbePlan {
 }
 
 impl ProbePlan {
+    /// The same of a server that has these tools.
+    #[must_use]
+    pub fn of_tools(&self, tools: &[ToolCall]) -> Self {
+        let has = |tool: &ToolCall| tools.iter().any(|other| other.name == tool.name);
+        let mut plan = self.clone();
+        plan.first_call = plan.first_call.filter(has);
+        plan.beside = plan.beside.filter(|(tool, _)| has(tool));
+        plan.aborts = plan.aborts.filter(|(tool, _)| has(tool));
+        plan.tokens.retain(has);
+        plan.first_calls.retain(has);
+        plan
+    }
+
     /// Whether nothing is asked.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -160,6 +175,12 @@ pub fn plan(
         beside: slowest.clone().filter(|_| is_made(ProbeName::Beside)),
         tokens: own_work()
             .filter(|tool| is_made(ProbeName::Tokens) && tool.has_placeholders())
+            .filter(|tool| {
+                facts
+                    .answer_bytes
+                    .get(&tool.name)
+                    .is_none_or(|b| *b <= SHORT_ANSWER)
+            })
             .take(TOOLS_TRIED)
             .cloned()
             .collect(),
@@ -167,6 +188,7 @@ pub fn plan(
         exit: is_made(ProbeName::Exit),
         first_calls: own_work()
             .filter(|_| is_made(ProbeName::FirstCalls))
+            .filter(|tool| typical(tool).is_some_and(|time| time <= QUICK_ENOUGH))
             .cloned()
             .collect(),
         sessions: unless(!has_sessions || !is_made(ProbeName::Sessions), sessions),
@@ -236,10 +258,24 @@ mod tests {
         assert_eq!(plan.beside.unwrap().0.name, "slow");
         assert_eq!(plan.aborts.unwrap().1, Duration::from_millis(20));
         assert_eq!(plan.tokens.len(), 3);
-        assert_eq!(plan.first_calls.len(), 3);
+        // A slow tool, and eight at once, would look like one that hangs.
+        assert_eq!(plan.first_calls.len(), 2);
         assert_eq!((plan.sessions, plan.open_sessions), SESSIONS);
         assert!(plan.idle && plan.refusals && plan.exit);
         assert_eq!(plan.writes.len(), 1);
+    }
+
+    #[test]
+    fn of_two_servers_both_are_asked_of_tools_that_both_have() {
+        let http = facts(Transport::StreamableHttp, false);
+        let plan = planned(&ProbesConfig::default(), SuiteSize::Standard, &http, true);
+        let all = ["slow", "fast", "slowest"].map(|name| tool(name, ToolKind::Compute));
+        assert_eq!(plan.of_tools(&all), plan);
+        let other = plan.of_tools(&[tool("fast", ToolKind::Compute)]);
+        assert!(other.beside.is_none() && other.aborts.is_none());
+        assert_eq!(other.first_call, plan.first_call);
+        assert_eq!((other.tokens.len(), other.first_calls.len()), (1, 1));
+        assert_eq!(other.sessions, plan.sessions);
     }
 
     #[test]

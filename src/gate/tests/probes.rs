@@ -5,9 +5,9 @@ use crate::{
     diagnosis::{Confidence, Diagnosis, Kind, diagnose},
     gate::{Standing, must_probe_again, test_support::Fixture},
     results::{
-        AbortProbe, BesideProbe, Exit, ExitProbe, FirstCallProbe, FirstCallsProbe, Holdings,
-        IdleProbe, Latency, OpenSessionsProbe, Probes, RefusalProbe, SessionProbe, SessionSeries,
-        TokenCount, TokenProbe, Transport, WriteCount, WriteProbe,
+        AbortProbe, ArmName, BesideProbe, Exit, ExitProbe, FirstCallProbe, FirstCallsProbe,
+        Holdings, IdleProbe, InTurn, Latency, OpenSessionsProbe, Probes, RefusalProbe,
+        SessionProbe, SessionSeries, TokenCount, TokenProbe, Transport, WriteCount, WriteProbe,
     },
 };
 
@@ -30,7 +30,7 @@ fn held(descriptors: u32, threads: u32) -> Holdings {
 }
 
 /// So many bytes a session, after a warm-up that takes more.
-fn series(bytes: u64, holdings: [Holdings; 3]) -> SessionSeries {
+fn series(bytes: u64, [first, middle, last]: [Holdings; 3]) -> SessionSeries {
     let memory = (1..=45).map(|reading: u32| {
         let warm_up = 40_000_000 * u64::from(reading.min(10)) / 10;
         (reading * 20, warm_up + bytes * u64::from(reading * 20))
@@ -39,7 +39,7 @@ fn series(bytes: u64, holdings: [Holdings; 3]) -> SessionSeries {
         sessions: 900,
         failed: 0,
         memory: memory.collect(),
-        holdings,
+        holdings: vec![(0, first), (440, middle), (900, last)],
     }
 }
 
@@ -271,7 +271,7 @@ fn each_failure_mode_at_both_sides_of_its_border_and_without_company() {
             Some((Kind::DoesNotExit, Possible)),
         ),
         (exit(Exit::Killed, 0), Some((Kind::DoesNotExit, Likely))),
-        (exit(Exit::ByItself, 1), Some((Kind::DoesNotExit, Likely))),
+        (exit(Exit::ByItself, 1), Some((Kind::DoesNotExit, Possible))),
         (idle(0.19), None),
         (idle(0.21), Some((Kind::IdleCpu, Likely))),
         (first_call(590, 100), None),
@@ -287,7 +287,7 @@ fn each_failure_mode_at_both_sides_of_its_border_and_without_company() {
     // A thread that stays takes memory.
     let mut threads = sessions(9_000, 9_000);
     let closed = &mut threads.sessions.as_mut().unwrap().closed;
-    closed.holdings = [held(12, 5), held(12, 455), held(12, 905)];
+    closed.holdings = vec![(0, held(12, 5)), (450, held(12, 455)), (900, held(12, 905))];
     assert_eq!(found(&threads), [(Kind::ThreadLeak, Likely)]);
     // Both are named where sessions that are ended leave less behind.
     let both: Vec<Kind> = found(&sessions(2_000, 9_000)).iter().map(|f| f.0).collect();
@@ -412,91 +412,145 @@ fn a_probe_speaks_alone_of_what_it_was_made_for() {
 
 #[test]
 fn a_new_one_fails_once_it_is_confirmed_and_one_that_is_gone_is_an_improvement() {
+    use Standing::{Gone, Known, New, Unknown};
+    use Verdict::{Improved, Inconclusive, Pass, Regressed};
     let policy = GateConfig::default();
     let (leaks, holds, unasked) = (sessions(5_000, 0), sessions(0, 0), Probes::default());
-    let twice = |set: &Probes| vec![set.clone(), set.clone()];
-    let once = |set: &Probes| vec![set.clone()];
-    let cases = [
+    let few = |set: &Probes| {
+        let mut set = set.clone();
+        set.sessions.as_mut().unwrap().closed.sessions = 149;
+        set
+    };
+    let (mixes, keeps) = (tokens((9, 0), (0, 0)), tokens((0, 0), (0, 0)));
+    type Case<'a> = (
+        &'a [&'a Probes],
+        &'a [&'a Probes],
+        Option<Standing>,
+        Verdict,
+    );
+    let cases: [Case<'_>; 15] = [
+        (&[&holds], &[&leaks, &leaks, &leaks], Some(New), Regressed),
+        (&[&holds], &[&leaks, &leaks], Some(New), Inconclusive),
         (
-            once(&holds),
-            twice(&leaks),
-            Some(Standing::New),
-            Verdict::Regressed,
+            &[&holds],
+            &[&leaks, &leaks, &unasked],
+            Some(New),
+            Inconclusive,
         ),
-        (
-            once(&holds),
-            once(&leaks),
-            Some(Standing::New),
-            Verdict::Inconclusive,
-        ),
-        (
-            once(&leaks),
-            twice(&leaks),
-            Some(Standing::Known),
-            Verdict::Pass,
-        ),
+        (&[&leaks], &[&leaks, &leaks, &leaks], Some(Known), Pass),
         // It was there before, if only sometimes.
         (
-            vec![holds.clone(), leaks.clone()],
-            twice(&leaks),
-            Some(Standing::Known),
-            Verdict::Pass,
+            &[&holds, &leaks],
+            &[&leaks, &leaks, &leaks],
+            Some(Known),
+            Pass,
         ),
+        (&[&unasked], &[&leaks, &leaks, &leaks], Some(Unknown), Pass),
+        // A base that was too slow to open enough sessions could not show it.
         (
-            once(&unasked),
-            twice(&leaks),
-            Some(Standing::Unknown),
-            Verdict::Pass,
+            &[&few(&holds)],
+            &[&leaks, &leaks, &leaks],
+            Some(Unknown),
+            Pass,
         ),
+        (&[&leaks], &[&holds, &holds, &holds], Some(Gone), Improved),
+        (&[&leaks], &[&holds, &holds], Some(Gone), Pass),
+        (&[&leaks], &[&unasked, &unasked, &unasked], None, Pass),
         (
-            twice(&leaks),
-            twice(&holds),
-            Some(Standing::Gone),
-            Verdict::Improved,
-        ),
-        (
-            once(&leaks),
-            once(&holds),
-            Some(Standing::Gone),
-            Verdict::Pass,
-        ),
-        (twice(&leaks), twice(&unasked), None, Verdict::Pass),
-        (
-            once(&leaks),
-            vec![holds.clone(), leaks.clone()],
+            &[&leaks],
+            &[&few(&holds), &few(&holds), &few(&holds)],
             None,
-            Verdict::Pass,
+            Pass,
         ),
-        (once(&holds), twice(&holds), None, Verdict::Pass),
+        (&[&leaks], &[&holds, &leaks, &holds], None, Pass),
+        (&[&holds], &[&holds, &holds, &holds], None, Pass),
+        // A race that one set of the base did not show may have been there.
+        (
+            &[&keeps],
+            &[&mixes, &mixes, &mixes],
+            Some(New),
+            Inconclusive,
+        ),
+        (
+            &[&keeps, &keeps],
+            &[&mixes, &mixes, &mixes],
+            Some(New),
+            Regressed,
+        ),
     ];
+    let owned = |sets: &[&Probes]| sets.iter().map(|set| (*set).clone()).collect::<Vec<_>>();
     for (base, candidate, standing, verdict) in cases {
-        let (base, candidate) = (probed(&base), probed(&candidate));
+        let (base, candidate) = (probed(&owned(base)), probed(&owned(candidate)));
         let judgement = judge(&base, &candidate, &policy);
         let standings: Vec<Standing> = judgement.diagnoses.iter().map(|d| d.standing).collect();
         assert_eq!(standings, Vec::from_iter(standing));
         assert_eq!(judgement.verdict, verdict, "{standing:?}");
         let fails = judgement.exit_code == crate::error::exit_code::REGRESSED;
-        assert_eq!(fails, verdict == Verdict::Regressed);
+        assert_eq!(fails, verdict == Regressed);
     }
     // What is only possible explains, and does not decide.
     let judgement = judge(
-        &probed(&once(&first_call(100, 100))),
-        &probed(&twice(&first_call(900, 2))),
+        &probed(&[first_call(100, 100)]),
+        &probed(&[first_call(900, 2), first_call(900, 2), first_call(900, 2)]),
         &policy,
     );
-    assert_eq!(judgement.diagnoses[0].standing, Standing::New);
-    assert_eq!(judgement.verdict, Verdict::Pass);
+    assert_eq!(judgement.diagnoses[0].standing, New);
+    assert_eq!(judgement.verdict, Pass);
 }
 
 #[test]
-fn only_what_differs_and_was_asked_once_is_asked_again() {
+fn of_two_servers_in_turn_both_must_have_been_asked_as_often() {
+    let (leaks, holds) = (sessions(5_000, 0), sessions(0, 0));
+    for (sets, verdict) in [(2, Verdict::Inconclusive), (3, Verdict::Regressed)] {
+        let mut base = probed(&vec![holds.clone(); sets]);
+        base.jobs[0].in_turn = Some(InTurn {
+            id: "one".to_owned(),
+            arm: ArmName::Base,
+            against: "main".to_owned(),
+            most_pairs: 15,
+        });
+        let candidate = probed(&vec![leaks.clone(); 3]);
+        let judgement = judge(&base, &candidate, &GateConfig::default());
+        assert_eq!(judgement.diagnoses[0].verdict, Some(verdict));
+    }
+}
+
+#[test]
+fn what_is_shown_of_another_tool_or_cannot_be_compared_is_not_new() {
+    let policy = GateConfig::default();
+    let blocked = beside(1.0, 11.0, Some(0.02));
+    let mut other = beside(1.0, 1.0, Some(0.02));
+    other.beside.as_mut().unwrap().tool = "fetch".into();
+    let candidate = probed(&vec![blocked; 3]);
+    let of_other = judge(&probed(&[other]), &candidate, &policy);
+    assert_eq!(of_other.diagnoses[0].standing, Standing::Unknown);
+    let mut over_http = probed(&[beside(1.0, 1.0, Some(0.02))]);
+    over_http.server.transport = Transport::StreamableHttp;
+    let not_alike = judge(&over_http, &candidate, &policy);
+    assert_eq!(not_alike.diagnoses[0].standing, Standing::Unknown);
+    assert_ne!(not_alike.verdict, Verdict::Regressed);
+}
+
+#[test]
+fn a_diagnosis_is_as_sure_as_its_least_sure_set() {
+    let sure = beside(1.0, 11.0, Some(0.02));
+    let less = beside(1.0, 11.0, Some(0.6));
+    for sets in [[sure.clone(), less.clone()], [less, sure]] {
+        let found = diagnose(&probed(&sets));
+        assert_eq!(found[0].confidence, Confidence::Possible);
+    }
+}
+
+#[test]
+fn only_what_differs_is_asked_again_until_it_was_often_enough() {
     let (leaks, holds) = (sessions(5_000, 0), sessions(0, 0));
     for (base, candidate, expected) in [
         (&holds, vec![leaks.clone()], true),
         (&leaks, vec![holds.clone()], true),
         (&leaks, vec![leaks.clone()], false),
         (&holds, vec![holds.clone()], false),
-        (&holds, vec![leaks.clone(), leaks.clone()], false),
+        (&holds, vec![leaks.clone(); 2], true),
+        (&holds, vec![leaks.clone(); 3], false),
         (&Probes::default(), vec![leaks.clone()], false),
         (&first_call(100, 100), vec![first_call(900, 2)], false),
     ] {
@@ -528,7 +582,7 @@ fn figures_that_no_run_could_give_do_not_make_it_panic() {
                     sessions: most,
                     failed: most,
                     memory: vec![(0, 0), (most, u64::MAX), (most, 0)],
-                    holdings: extreme,
+                    holdings: vec![(0, extreme[0]), (most, extreme[1])],
                 },
                 abandoned: series(u64::MAX / 1_000, extreme),
             }),

@@ -1,11 +1,11 @@
 //! Calls that are given up.
 
-use tokio::time::{Duration, Instant, sleep};
+use tokio::time::Duration;
 
-use super::{Probed, holdings};
+use super::{Probed, holdings, settled};
 use crate::{
-    mcp::outcome::ErrorKind,
-    results::{AbortProbe, Holdings, Sessions},
+    mcp::{message, outcome::ErrorKind},
+    results::{AbortProbe, Sessions},
     runner::measure::Bench,
 };
 
@@ -15,9 +15,6 @@ const ABORTED: u32 = 15;
 const CALLS_AFTER: u32 = 5;
 /// How long such a call may take, besides the usual time.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How long a server may take to give back what it holds for those that left.
-const SETTLING: Duration = Duration::from_secs(1);
-const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// Clients that give up calls in the middle and leave; then calls must work. `None` where no call
 /// could be given up.
@@ -33,14 +30,18 @@ pub(super) async fn run(bench: &mut Bench, probed: &Probed) -> Option<AbortProbe
     }
     let (mut successes_after, mut error) = (0, None);
     let usual = bench.limits.call_timeout;
-    let patience = (PATIENCE + probed.typical * 10).min(usual);
+    // The calls that were given up may all still stand in the way.
+    let patience = PATIENCE + probed.typical * (2 * ABORTED + 10);
     bench.client.set_call_timeout(patience);
     for number in 0..CALLS_AFTER {
         let (prepared, _) = probed.call.prepare(&mut bench.client, 2, number);
-        let answered = match bench.client.make_ready().await {
-            Ok(()) => bench.client.send(&prepared).await.map(drop),
-            Err(error) => Err(error),
-        };
+        let answered =
+            match bench.client.make_ready().await {
+                Ok(()) => bench.client.send(&prepared).await.and_then(|exchange| {
+                    message::check_tool_answer(&exchange.body, exchange.id, None)
+                }),
+                Err(error) => Err(error),
+            };
         if let Err(failed) = answered {
             error = Some(failed.kind.name().into_owned());
             break;
@@ -76,17 +77,4 @@ async fn half(bench: &mut Bench, probed: &Probed, first: u32) -> u32 {
         leaver.close().await;
     }
     aborted
-}
-
-/// What is held once it is no more than before, or a while later.
-async fn settled(root: Option<u32>, before: Holdings) -> Holdings {
-    let until = Instant::now() + SETTLING;
-    loop {
-        let now = holdings(root);
-        let is_settled = now.descriptors <= before.descriptors && now.threads <= before.threads;
-        if is_settled || Instant::now() >= until {
-            return now;
-        }
-        sleep(LOOK_EVERY).await;
-    }
 }

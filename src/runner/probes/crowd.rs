@@ -150,7 +150,7 @@ async fn speak(
     words: &[String],
     first: u32,
 ) -> TokenCount {
-    let mut answers = Vec::new();
+    let mut counted = TokenCount::default();
     for number in first..first + CALLS_EACH {
         let (prepared, _) = call.prepare(&mut client, 0, number);
         if client.make_ready().await.is_err() {
@@ -160,16 +160,12 @@ async fn speak(
         let Ok(exchange) = client.send(&prepared).await else {
             continue;
         };
-        answers.push((number, exchange));
-    }
-    client.close().await;
-    let mut counted = TokenCount::default();
-    for (number, exchange) in answers {
         let is_answer = message::check_tool_answer(&exchange.body, exchange.id, None).is_ok();
         if let (true, Ok(own)) = (is_answer, usize::try_from(number)) {
             count(&mut counted, &exchange.body, words, own);
         }
     }
+    client.close().await;
     counted
 }
 
@@ -180,7 +176,6 @@ pub(super) async fn first_calls(
     findings: &mut Findings,
 ) -> Result<Option<FirstCallsProbe>, RunFailure> {
     let Started { mut bench, .. } = begin(plan, findings).await?;
-    let patience = PATIENCE.min(plan.target.limits.call_timeout);
     let mut clients = Vec::new();
     for _ in 0..CALLERS {
         let Ok(client) = bench.another_client(Sessions::Each).await else {
@@ -193,7 +188,8 @@ pub(super) async fn first_calls(
         let call = Arc::clone(call);
         users.spawn(async move {
             let (prepared, _) = call.prepare(&mut client, number, number);
-            let answered = timeout(patience, client.send(&prepared)).await;
+            client.set_call_timeout(PATIENCE);
+            let answered = timeout(PATIENCE, client.send(&prepared)).await;
             let is_answered = match answered {
                 Ok(Ok(_)) => true,
                 Ok(Err(error)) => error.kind != ErrorKind::Timeout,
@@ -209,7 +205,7 @@ pub(super) async fn first_calls(
     Ok((!answered.is_empty()).then(|| FirstCallsProbe {
         calls: count(answered.len()),
         answered: count(answered.iter().filter(|is_answered| **is_answered).count()),
-        patience_ns: nanoseconds(patience),
+        patience_ns: nanoseconds(PATIENCE),
     }))
 }
 

@@ -2,14 +2,14 @@
 
 use tokio::time::{Duration, Instant};
 
-use super::holdings;
+use super::{holdings, settled};
 use crate::{
     mcp::{
         Limits,
         client::{self, Wanted},
     },
     process::MemorySampler,
-    results::{OpenSessionsProbe, SessionProbe, SessionSeries},
+    results::{Holdings, OpenSessionsProbe, SessionProbe, SessionSeries},
     runner::{
         Plan,
         failure::RunFailure,
@@ -44,12 +44,12 @@ async fn series(
 ) -> Result<SessionSeries, RunFailure> {
     let Started { bench, memory, .. } = begin(plan, findings).await?;
     let root = bench.server.pid();
-    let before = holdings(root);
-    let mut middle = before;
+    let mut held = vec![(0, holdings(root))];
     let mut series = Vec::new();
     let (mut opened, mut failed) = (0, 0);
     let every = count.div_ceil(READINGS).max(1);
     let until = Instant::now() + TIME;
+    let mut last_look = Instant::now();
     while opened < count && Instant::now() < until {
         let wanted = Wanted::Exactly(bench.revision);
         match client::open(&bench.server.endpoint, wanted, bench.limits).await {
@@ -58,23 +58,25 @@ async fn series(
             Err(_) => failed += 1,
         }
         opened += 1;
-        if opened == count / 2 {
-            middle = holdings(root);
-        }
-        if opened % every == 0
-            && let Some(reading) = memory.as_ref().ok().and_then(MemorySampler::sample_now)
-        {
-            series.push((opened, reading.bytes));
+        // Where sessions take long, time is up before they are all opened.
+        if opened % every == 0 || last_look.elapsed() >= TIME / READINGS {
+            last_look = Instant::now();
+            held.push((opened, holdings(root)));
+            let reading = memory.as_ref().ok().and_then(MemorySampler::sample_now);
+            series.extend(reading.map(|reading| (opened, reading.bytes)));
         }
     }
-    let after = holdings(root);
+    let before = held
+        .first()
+        .map_or_else(Holdings::default, |(_, held)| *held);
+    held.push((opened, settled(root, before).await));
     drop(memory);
     end(bench, findings).await;
     Ok(SessionSeries {
         sessions: opened,
         failed,
         memory: series,
-        holdings: [before, middle, after],
+        holdings: held,
     })
 }
 

@@ -2,11 +2,14 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use tokio::task::JoinSet;
+use tokio::{
+    task::JoinSet,
+    time::{Duration, Instant, sleep},
+};
 
 use super::Writing;
 use crate::{
-    mcp::{client::Client, message},
+    mcp::{client::Client, message, outcome::ErrorKind},
     results::{Sessions, WriteCount, WriteProbe},
     runner::{
         Plan,
@@ -17,22 +20,27 @@ use crate::{
     },
 };
 
+/// How long what was written may take until it can be read.
+const PATIENCE: Duration = Duration::from_secs(2);
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// Writes in each half, all of the second at once.
 const WRITES: u32 = 20;
 
-/// Writes one after another, and on another server at once; each half is read back.
+/// Writes one after another, and on another server at once; each half is read back. Each set and each
+/// half has numbers of its own: a store may outlive its server.
 pub(super) async fn run(
     plan: &Plan,
     writing: &Writing,
-    first: u32,
+    (first, set): (u32, u32),
     findings: &mut Findings,
 ) -> Result<WriteProbe, RunFailure> {
+    let first = |half: u32| first.wrapping_add((2 * set + half).wrapping_mul(WRITES));
     Ok(WriteProbe {
         tool: writing.write.tool().to_owned(),
         read_back: writing.read_back.tool().to_owned(),
         writes: WRITES,
-        in_sequence: half(plan, writing, (first, false), findings).await?,
-        at_once: half(plan, writing, (first.wrapping_add(WRITES), true), findings).await?,
+        in_sequence: half(plan, writing, (first(0), false), findings).await?,
+        at_once: half(plan, writing, (first(1), true), findings).await?,
     })
 }
 
@@ -45,7 +53,7 @@ async fn half(
     let Started { mut bench, .. } = begin(plan, findings).await?;
     let numbers: Vec<u32> = (0..WRITES).map(|n| first.wrapping_add(n)).collect();
     // What another run left behind is none of these.
-    let there_before = found(&mut bench.client, writing, &numbers).await;
+    let before = found(&mut bench.client, writing, &numbers).await;
     let acknowledged = if is_at_once {
         at_once(&mut bench, &writing.write, &numbers).await
     } else {
@@ -57,14 +65,34 @@ async fn half(
         }
         acknowledged
     };
-    let acknowledged: BTreeSet<u32> = &acknowledged - &there_before;
-    let there = found(&mut bench.client, writing, &numbers).await;
+    let counted = match before {
+        Some(before) => read_back(&mut bench, writing, &(&acknowledged - &before)).await,
+        None => None,
+    };
     end(bench, findings).await;
-    let count = |set: &BTreeSet<u32>| u32::try_from(set.len()).unwrap_or(u32::MAX);
-    Ok(WriteCount {
-        acknowledged: count(&acknowledged),
-        found: count(&(&acknowledged & &there)),
-    })
+    // What cannot be read is not lost.
+    Ok(counted.unwrap_or_default())
+}
+
+/// Reads until all is there, or for a while: a store may write later than it answers.
+async fn read_back(
+    bench: &mut Bench,
+    writing: &Writing,
+    acknowledged: &BTreeSet<u32>,
+) -> Option<WriteCount> {
+    let numbers: Vec<u32> = acknowledged.iter().copied().collect();
+    let until = Instant::now() + PATIENCE;
+    loop {
+        let there = found(&mut bench.client, writing, &numbers).await?;
+        if there.len() == numbers.len() || Instant::now() >= until {
+            let count = |set: &BTreeSet<u32>| u32::try_from(set.len()).unwrap_or(u32::MAX);
+            return Some(WriteCount {
+                acknowledged: count(acknowledged),
+                found: count(&there),
+            });
+        }
+        sleep(LOOK_EVERY).await;
+    }
 }
 
 async fn at_once(bench: &mut Bench, call: &Arc<CompiledCall>, numbers: &[u32]) -> BTreeSet<u32> {
@@ -98,24 +126,28 @@ async fn write(client: &mut Client, call: &CompiledCall, number: u32) -> bool {
     })
 }
 
-/// Those of the writes that can be read.
-async fn found(client: &mut Client, writing: &Writing, numbers: &[u32]) -> BTreeSet<u32> {
+/// Those of the writes that can be read; `None` where reading fails for another reason.
+async fn found(client: &mut Client, writing: &Writing, numbers: &[u32]) -> Option<BTreeSet<u32>> {
     let mut found = BTreeSet::new();
     let mut answer = None;
     for number in numbers {
         let (prepared, expected) = writing.read_back.prepare(client, 0, *number);
-        if answer.is_none() || writing.is_read_one_by_one {
-            if client.make_ready().await.is_err() {
-                return found;
+        let exchange = match answer.take().filter(|_| !writing.is_read_one_by_one) {
+            Some(exchange) => exchange,
+            None => {
+                client.make_ready().await.ok()?;
+                client.send(&prepared).await.ok()?
             }
-            answer = client.send(&prepared).await.ok();
+        };
+        match message::check_tool_answer(&exchange.body, exchange.id, expected.as_deref()) {
+            Ok(()) => {
+                found.insert(*number);
+            }
+            // One that is read by itself may be refused since it is not there.
+            Err(error) if error.kind == ErrorKind::WrongAnswer || writing.is_read_one_by_one => {}
+            Err(_) => return None,
         }
-        let is_there = answer.as_ref().is_some_and(|exchange| {
-            message::check_tool_answer(&exchange.body, exchange.id, expected.as_deref()).is_ok()
-        });
-        if is_there {
-            found.insert(*number);
-        }
+        answer = Some(exchange);
     }
-    found
+    Some(found)
 }
