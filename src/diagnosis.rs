@@ -18,7 +18,7 @@ mod probes;
 mod server;
 
 use crate::{
-    results::{Phase, ProbeName, Probes, Results, Round, Sample, ScenarioKind, ScenarioRecord},
+    results::{Phase, ProbeName, Results, Round, Sample, ScenarioKind, ScenarioRecord},
     stats::{self, location},
 };
 
@@ -169,7 +169,7 @@ pub fn diagnose(results: &Results) -> Vec<Diagnosis> {
     found.extend(calls::held_back(results));
     found.extend(server::growing(results));
     found.extend(server::slow_start(results));
-    let probed = probes::shown(results, &sets(results));
+    let probed = probes::shown(results, &results.probe_sets().collect::<Vec<_>>());
     // What a probe was made for is told by it alone.
     found.retain(|other| probed.iter().all(|probed| probed.kind != other.kind));
     found.extend(probed);
@@ -180,8 +180,9 @@ pub fn diagnose(results: &Results) -> Vec<Diagnosis> {
 /// What any set of probes shows, though another may not.
 #[must_use]
 pub fn shown_sometimes(results: &Results) -> Vec<Diagnosis> {
-    let sets = sets(results);
-    let of_one = sets.iter().map(|set| probes::shown(results, &[set]));
+    let of_one = results
+        .probe_sets()
+        .map(|set| probes::shown(results, &[set]));
     of_one.flatten().collect()
 }
 
@@ -195,19 +196,14 @@ pub fn times_asked(results: &Results, diagnosis: &Diagnosis) -> usize {
 /// How many sets of probes show the same, as sure as that it decides.
 #[must_use]
 pub fn times_shown(results: &Results, diagnosis: &Diagnosis) -> usize {
-    let sets = sets(results);
-    sets.into_iter()
+    results
+        .probe_sets()
         .filter(|set| {
             let shown = probes::shown(results, &[set]);
             let mut same = shown.iter().filter(|other| other.is_same_as(diagnosis));
             same.any(Diagnosis::decides)
         })
         .count()
-}
-
-/// The sets of probes of all jobs.
-fn sets(results: &Results) -> Vec<&Probes> {
-    results.jobs.iter().flat_map(|job| &job.probes).collect()
 }
 
 /// Rounds below this tell nothing: one of them may have been disturbed.

@@ -48,6 +48,13 @@ pub struct Results {
     pub accepted: Option<Acceptance>,
 }
 
+impl Results {
+    /// The sets of probes of all jobs, oldest first.
+    pub fn probe_sets(&self) -> impl Iterator<Item = &Probes> {
+        self.jobs.iter().flat_map(|job| &job.probes)
+    }
+}
+
 /// How a results file became a baseline.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

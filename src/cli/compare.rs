@@ -364,10 +364,11 @@ pub(super) async fn measure_against(
 ) -> Result<Early, Error> {
     let mut early = measure_figures(session, base, policy).await?;
     while early.is_none() {
-        let before = probe_sets(session);
+        let before = session.arm.results.probe_sets().count();
         early = session.measure_probes().await?;
         let is_open = base.is_some_and(|base| gate::must_probe_again(base, &session.arm.results));
-        if !is_open || session.run.is_out_of_time() || probe_sets(session) == before {
+        let is_made = session.arm.results.probe_sets().count() > before;
+        if !is_open || session.run.is_out_of_time() || !is_made {
             break;
         }
         session
@@ -375,11 +376,6 @@ pub(super) async fn measure_against(
             .say("probing again, to confirm or dismiss what differs");
     }
     Ok(early)
-}
-
-fn probe_sets(session: &Session) -> usize {
-    let jobs = session.arm.results.jobs.iter();
-    jobs.map(|job| job.probes.len()).sum()
 }
 
 /// The planned rounds; as many again where they do not decide and time is left; and, where they

@@ -298,10 +298,7 @@ impl SideBySide {
     }
 
     fn probe_sets(&self) -> [usize; 2] {
-        [&self.base, &self.candidate].map(|arm| {
-            let jobs = arm.results.jobs.iter();
-            jobs.map(|job| job.probes.len()).sum()
-        })
+        [&self.base, &self.candidate].map(|arm| arm.results.probe_sets().count())
     }
 
     fn has_grown(&self, policy: &GateConfig) -> bool {

@@ -1,4 +1,4 @@
-//! What probes show. Each set of them has to show it: what only one of two does is chance.
+//! What probes show. Each set of them has to show it: what only some do is chance.
 
 use super::{Confidence, Diagnosis, Kind, milliseconds};
 use crate::{
@@ -85,10 +85,8 @@ pub(super) fn shown(results: &Results, sets: &[&Probes]) -> Vec<Diagnosis> {
 
 /// How many sets were asked what this diagnosis is about, so that they could have shown it.
 pub(super) fn times_asked(results: &Results, diagnosis: &Diagnosis) -> usize {
-    let sets = super::sets(results);
-    sets.into_iter()
-        .filter(|set| could_show(set, diagnosis))
-        .count()
+    let sets = results.probe_sets();
+    sets.filter(|set| could_show(set, diagnosis)).count()
 }
 
 fn could_show(set: &Probes, diagnosis: &Diagnosis) -> bool {
@@ -163,27 +161,25 @@ fn tokens(probe: &crate::results::TokenProbe) -> Vec<Diagnosis> {
         (Some(probe.one_session), "in one session"),
         (probe.own_sessions, "in sessions of their own"),
     ];
-    let wrong = |count: &TokenCount| count.foreign.saturating_add(count.wordless);
-    let seen: Vec<(TokenCount, &str)> = places
-        .into_iter()
-        .filter_map(|(count, place)| Some((count?, place)))
+    let seen = || {
+        let places = places.iter();
+        places.filter_map(|(count, place)| Some(((*count)?, *place)))
+    };
+    let is_foreign = seen().any(|(count, _)| count.foreign > 0);
+    let wrong = |count: &TokenCount| {
+        if is_foreign {
+            count.foreign
+        } else {
+            count.wordless
+        }
+    };
+    let in_words: Vec<String> = seen()
         .filter(|(count, _)| wrong(count) > 0)
+        .map(|(count, place)| format!("{} of {} answers {place}", wrong(&count), count.answers))
         .collect();
-    if seen.is_empty() {
+    if in_words.is_empty() {
         return Vec::new();
     }
-    let is_foreign = seen.iter().any(|(count, _)| count.foreign > 0);
-    let in_words: Vec<String> = seen
-        .iter()
-        .map(|(count, place)| {
-            let wrong = if is_foreign {
-                count.foreign
-            } else {
-                count.wordless
-            };
-            format!("{wrong} of {} answers {place}", count.answers)
-        })
-        .collect();
     let what = if is_foreign {
         "what another call had asked for"
     } else {

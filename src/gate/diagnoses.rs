@@ -78,15 +78,11 @@ pub(super) fn of(base: Option<&Results>, candidate: &Results) -> Vec<Diagnosed> 
 /// often enough to decide.
 #[must_use]
 pub fn must_probe_again(base: &Results, candidate: &Results) -> bool {
-    sets(candidate) < SETS_NEEDED
+    candidate.probe_sets().count() < SETS_NEEDED
         && of(Some(base), candidate).iter().any(|diagnosed| {
             diagnosed.diagnosis.decides()
                 && matches!(diagnosed.standing, Standing::New | Standing::Gone)
         })
-}
-
-fn sets(results: &Results) -> usize {
-    results.jobs.iter().map(|job| job.probes.len()).sum()
 }
 
 /// Sets of the base that must have been asked: as many as of the candidate, where both are measured in

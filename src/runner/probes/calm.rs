@@ -33,8 +33,10 @@ const IDLE: Duration = Duration::from_secs(1);
 const SETTLED: u64 = 50;
 /// Calls after the first.
 const LATER_CALLS: u32 = 10;
-/// Requests that are timed.
+/// Cheap requests that are timed, alone and beside a tool.
 const REQUESTS: u32 = 30;
+/// Refusals that are timed, beside as many answers.
+const REFUSALS: u32 = 10;
 /// A tool that no server has.
 const NO_TOOL: &str = "mcpgate-asks-for-a-tool-that-does-not-exist";
 /// The golden ratio's fractional part: its multiples spread evenly, and follow no rhythm of a server.
@@ -96,7 +98,7 @@ async fn quiet_time(bench: &mut Bench) -> Option<IdleProbe> {
 pub(super) async fn refusals(bench: &mut Bench) -> Option<RefusalProbe> {
     let client = &mut bench.client;
     let (mut answers, mut refusals) = (Vec::new(), Vec::new());
-    for _ in 0..REQUESTS / 3 {
+    for _ in 0..REFUSALS {
         let prepared = client.prepare_tool_page(None);
         answers.push(timed(client, &prepared).await?);
         let prepared = client.prepare_call(NO_TOOL, b"{}", &ParamHeaders::default());
@@ -122,7 +124,7 @@ pub(super) async fn refusals(bench: &mut Bench) -> Option<RefusalProbe> {
         }
     }
     Some(RefusalProbe {
-        requests: REQUESTS / 3,
+        requests: REFUSALS,
         answers: latency(answers)?,
         refusals: latency(refusals)?,
     })
