@@ -334,16 +334,18 @@ impl Weighed {
     ///
     /// Before the last look, the spread so far says how wide the margin of a pass will be then: where
     /// it leaves no room for any estimate but a better one, more pairs would be measured for nothing.
-    fn passes_coarsely(&self, terms: &Terms, planned: &Self, pairs: usize) -> bool {
+    fn passes_coarsely(&self, terms: &Terms, planned: &Self, of: &Pairs) -> bool {
         let Some(coarse) = terms.coarse else {
             return false;
         };
+        let pairs = of.planned.len();
         let most = f64::from(coarse.most_pairs);
         let is_over = pairs as f64 >= most;
         let shrinks_to = (pairs as f64 / most).sqrt();
         let is_hopeless = pairs >= COARSE_FROM
             && planned.difference.margin(terms.pass_alpha) * shrinks_to > terms.tolerance.ln_1p();
-        let seems_within = self.difference.estimate <= terms.tolerance.ln_1p()
+        let shown = [&of.planned[..], &of.fresh].concat();
+        let seems_within = sequence::keeps(&shown, terms.tolerance.ln_1p())
             || self.absolute_change() <= terms.floor;
         let excludes_gross = self.upper_bound(terms) < coarse.limit.max(terms.tolerance).ln_1p()
             || self.upper_absolute_change(terms) < COARSE_FLOORS * terms.floor;
@@ -501,7 +503,7 @@ fn call(evidence: &Evidence, terms: &Terms, planned: &Weighed, shown: &Weighed) 
     } else if shown.exceeds_relatively(terms, 1.0) && shown.absolute_change() <= terms.floor {
         Call::WorseNearFloor
     } else if let Some(pairs) = &evidence.pairs
-        && shown.passes_coarsely(terms, planned, pairs.planned.len())
+        && shown.passes_coarsely(terms, planned, pairs)
     {
         Call::Coarse
     } else if shown.difference.estimate > terms.tolerance.ln_1p() {

@@ -203,6 +203,16 @@ pub(super) fn centre(log_ratios: &[f64]) -> Option<Difference> {
     Difference::of_pairs(&TrimmedMean::of(&sample, trimmed))
 }
 
+/// Whether the mean of pairs is no higher than `limit`, however many of them up to a fifth are left out
+/// at each end: how many that is changes with the number of pairs, and the mean with it.
+pub(super) fn keeps(log_ratios: &[f64], limit: f64) -> bool {
+    let Some(sample) = Sample::new(log_ratios.iter().copied()) else {
+        return false;
+    };
+    let most = (sample.len() * TRIM_PERCENT).div_ceil(100);
+    (0..=most).all(|each_end| TrimmedMean::of(&sample, each_end).value <= limit)
+}
+
 fn trimmed_at_each_end(pairs: usize) -> usize {
     if pairs < TRIM_FROM {
         0

@@ -8,7 +8,7 @@ use crate::{
         Metric,
         policy::{paired, terms},
         rule::{Call, Evidence, Pairs, Terms, rule},
-        sequence::{Answer, CONFIRMING_PAIRS, PairTerms, Sequence, confirms},
+        sequence::{Answer, CONFIRMING_PAIRS, PairTerms, Sequence, confirms, keeps},
     },
     suite::GateConfig,
 };
@@ -17,6 +17,17 @@ const TERMS: PairTerms = PairTerms {
     tolerance: 0.2,
     trivial: 0.05,
 };
+
+#[test]
+fn a_mean_that_keeps_a_limit_does_so_with_and_without_its_outermost_pairs() {
+    let mostly_high = [-0.9, 0.2, 0.2, 0.2, 0.2, 0.2, 0.2, 0.3];
+    let mostly_low = [0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.9];
+    let even = [0.1, 0.15, 0.1, 0.15, 0.1, 0.15, 0.1, 0.15];
+    for (pairs, expected) in [(mostly_high, false), (mostly_low, false), (even, true)] {
+        assert_eq!(keeps(&pairs, 0.182), expected, "{pairs:?}");
+    }
+    assert!(!keeps(&[], 0.182));
+}
 
 #[test]
 fn looks_go_up_to_the_most_pairs_and_each_can_find_a_doubling() {
