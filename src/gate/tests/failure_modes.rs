@@ -25,7 +25,7 @@ fn the_only(fixture: Fixture) -> Diagnosis {
 
 /// Calls of 10 ms one at a time; ten at once, of which so many are in progress at a time, while the
 /// server uses so many cores.
-fn together(in_progress: f64, cores: f64) -> Fixture {
+pub(super) fn together(in_progress: f64, cores: f64) -> Fixture {
     let rate = in_progress * 100.0;
     Fixture::new()
         .samples(SEQUENTIAL, |sample| {

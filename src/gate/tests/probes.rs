@@ -1,6 +1,6 @@
 //! What probes show at both sides of its borders, in all sets or in some, and what that decides.
 
-use super::*;
+use super::{failure_modes::together, *};
 use crate::{
     diagnosis::{Confidence, Diagnosis, Kind, diagnose},
     gate::{Standing, must_probe_again, test_support::Fixture},
@@ -403,8 +403,20 @@ fn what_one_of_two_sets_shows_is_chance() {
 
 #[test]
 fn a_probe_speaks_alone_of_what_it_was_made_for() {
-    let soaks = Fixture::new().growth(&[20_000.0, 20_100.0, 20_200.0]);
-    let mut results = soaks.build();
+    // Rounds that say the same of the same tool, by callers at once.
+    let mut results = together(1.0, 0.05).build();
+    assert_eq!(diagnose(&results)[0].probe, None);
+    results.jobs[0].probes = vec![beside(1.0, 11.0, Some(0.02))];
+    let found = diagnose(&results);
+    assert_eq!(found.len(), 1, "{found:#?}");
+    assert_eq!(
+        (found[0].kind, found[0].probe),
+        (Kind::EventLoopBlocked, Some(ProbeName::Beside))
+    );
+    // What it says nothing of stays.
+    let mut results = Fixture::new()
+        .growth(&[20_000.0, 20_100.0, 20_200.0])
+        .build();
     results.jobs[0].probes = vec![sessions(5_000, 0)];
     let kinds: Vec<Kind> = diagnose(&results).iter().map(|d| d.kind).collect();
     assert_eq!(kinds, [Kind::MemoryLeak, Kind::SessionLeakClosed]);
