@@ -6,7 +6,7 @@ use crate::{
     gate::{Standing, must_probe_again, test_support::Fixture},
     results::{
         AbortProbe, ArmName, BesideProbe, Exit, ExitProbe, FirstCallProbe, FirstCallsProbe,
-        Holdings, IdleProbe, InTurn, Latency, OpenSessionsProbe, Probes, RefusalProbe,
+        Holdings, IdleProbe, InTurn, Latency, OpenSessionsProbe, ProbeName, Probes, RefusalProbe,
         SessionProbe, SessionSeries, TokenCount, TokenProbe, Transport, WriteCount, WriteProbe,
     },
 };
