@@ -16,6 +16,7 @@ mod jobs;
 mod loads;
 mod memory;
 mod presence;
+mod probed;
 mod probes;
 mod properties;
 mod renewal;

@@ -1,188 +1,21 @@
 //! What probes show at both sides of its borders, in all sets or in some, and what that decides.
 
-use super::{failure_modes::together, *};
+use super::{
+    failure_modes::together,
+    probed::{
+        MS, aborts, beside, exit, first_call, first_calls, held, idle, open_sessions, refusals,
+        series, sessions, tokens, writes,
+    },
+    *,
+};
 use crate::{
     diagnosis::{Confidence, Diagnosis, Kind, diagnose},
     gate::{Standing, must_probe_again, test_support::Fixture},
     results::{
-        AbortProbe, ArmName, BesideProbe, Exit, ExitProbe, FirstCallProbe, FirstCallsProbe,
-        Holdings, IdleProbe, InTurn, Latency, OpenSessionsProbe, ProbeName, Probes, RefusalProbe,
-        SessionProbe, SessionSeries, TokenCount, TokenProbe, Transport, WriteCount, WriteProbe,
+        AbortProbe, ArmName, Exit, InTurn, ProbeName, Probes, SessionProbe, SessionSeries,
+        Transport,
     },
 };
-
-const MS: u64 = 1_000_000;
-
-fn latency(ms: f64) -> Latency {
-    Latency {
-        p50_ns: crate::gate::test_support::ns(ms * 1e6),
-        p95_ns: None,
-        p99_ns: None,
-        max_ns: crate::gate::test_support::ns(ms * 2e6),
-    }
-}
-
-fn held(descriptors: u32, threads: u32) -> Holdings {
-    Holdings {
-        descriptors,
-        threads,
-    }
-}
-
-/// So many bytes a session, after a warm-up that takes more.
-fn series(bytes: u64, [first, middle, last]: [Holdings; 3]) -> SessionSeries {
-    let memory = (1..=45).map(|reading: u32| {
-        let warm_up = 40_000_000 * u64::from(reading.min(10)) / 10;
-        (reading * 20, warm_up + bytes * u64::from(reading * 20))
-    });
-    SessionSeries {
-        sessions: 900,
-        failed: 0,
-        memory: memory.collect(),
-        holdings: vec![(0, first), (440, middle), (900, last)],
-    }
-}
-
-fn sessions(closed: u64, abandoned: u64) -> Probes {
-    let same = [held(12, 5); 3];
-    Probes {
-        sessions: Some(SessionProbe {
-            closed: series(closed, same),
-            abandoned: series(abandoned, same),
-        }),
-        ..Probes::default()
-    }
-}
-
-fn beside(alone: f64, beside: f64, cores: Option<f64>) -> Probes {
-    Probes {
-        beside: Some(BesideProbe {
-            tool: "search".into(),
-            tool_calls: 30,
-            tool_p50_ns: 20 * MS,
-            requests: 30,
-            alone: latency(alone),
-            beside: latency(beside),
-            server_cores: cores,
-        }),
-        ..Probes::default()
-    }
-}
-
-fn tokens(one_session: (u32, u32), own_sessions: (u32, u32)) -> Probes {
-    let count = |(foreign, wordless)| TokenCount {
-        answers: 200,
-        foreign,
-        wordless,
-    };
-    Probes {
-        tokens: Some(TokenProbe {
-            tool: "search".into(),
-            callers: 8,
-            alone: TokenCount {
-                answers: 20,
-                ..TokenCount::default()
-            },
-            one_session: count(one_session),
-            own_sessions: Some(count(own_sessions)),
-        }),
-        ..Probes::default()
-    }
-}
-
-fn writes(alone: (u32, u32), at_once: (u32, u32)) -> Probes {
-    let count = |(acknowledged, found)| WriteCount {
-        acknowledged,
-        found,
-    };
-    Probes {
-        writes: vec![WriteProbe {
-            tool: "note".into(),
-            read_back: "notes".into(),
-            writes: 20,
-            in_sequence: count(alone),
-            at_once: count(at_once),
-        }],
-        ..Probes::default()
-    }
-}
-
-fn aborts(successes_after: u32, holdings: [Holdings; 3]) -> Probes {
-    Probes {
-        aborts: Some(AbortProbe {
-            tool: "search".into(),
-            aborted: 15,
-            calls_after: 5,
-            successes_after,
-            error: (successes_after < 5).then(|| "timeout".to_owned()),
-            holdings,
-        }),
-        ..Probes::default()
-    }
-}
-
-fn exit(how: Exit, orphans: u32) -> Probes {
-    Probes {
-        exit: Some(ExitProbe { how, orphans }),
-        ..Probes::default()
-    }
-}
-
-fn idle(cores: f64) -> Probes {
-    Probes {
-        idle: Some(IdleProbe {
-            duration_ns: 1_000 * MS,
-            server_cpu_ns: crate::gate::test_support::ns(cores * 1e9),
-        }),
-        ..Probes::default()
-    }
-}
-
-fn first_call(first: u64, later: u64) -> Probes {
-    Probes {
-        first_call: Some(FirstCallProbe {
-            tool: "search".into(),
-            first_ns: first * MS,
-            later_ns: later * MS,
-            later_calls: 10,
-        }),
-        ..Probes::default()
-    }
-}
-
-fn refusals(answers: f64, refusals: f64) -> Probes {
-    Probes {
-        refusals: Some(RefusalProbe {
-            requests: 10,
-            answers: latency(answers),
-            refusals: latency(refusals),
-        }),
-        ..Probes::default()
-    }
-}
-
-fn first_calls(answered: u32) -> Probes {
-    Probes {
-        first_calls: Some(FirstCallsProbe {
-            calls: 8,
-            answered,
-            patience_ns: 10_000 * MS,
-        }),
-        ..Probes::default()
-    }
-}
-
-fn open_sessions(opened: u32, recovers: bool) -> Probes {
-    Probes {
-        open_sessions: Some(OpenSessionsProbe {
-            wanted: 100,
-            opened,
-            error: (opened < 100).then(|| "http-503".to_owned()),
-            recovers,
-        }),
-        ..Probes::default()
-    }
-}
 
 fn probed(sets: &[Probes]) -> Results {
     let sets = sets.to_vec();
