@@ -17,6 +17,7 @@ mod concurrency;
 mod probes;
 mod server;
 
+use self::probes::Look;
 use crate::{
     results::{Phase, ProbeName, Results, Round, Sample, ScenarioKind, ScenarioRecord},
     stats::{self, location},
@@ -38,6 +39,8 @@ pub enum Kind {
     ConnectionPoolExhausted,
     /// Calls wait for one another while the server's CPU is idle.
     EventLoopBlocked,
+    /// Answers do not come once they are large, or hold up others.
+    LargeAnswerStall,
     /// A session more cannot be opened.
     ConnectionsRefused,
     /// Memory grows with each call.
@@ -81,6 +84,7 @@ impl Kind {
             Self::StuckAfterAborts => "stuck-after-aborts",
             Self::ConnectionPoolExhausted => "connection-pool-exhausted",
             Self::EventLoopBlocked => "event-loop-blocked",
+            Self::LargeAnswerStall => "large-answer-stall",
             Self::ConnectionsRefused => "connections-refused",
             Self::MemoryLeak => "memory-leak",
             Self::SessionLeakClosed => "session-leak-closed",
@@ -169,7 +173,11 @@ pub fn diagnose(results: &Results) -> Vec<Diagnosis> {
     found.extend(calls::held_back(results));
     found.extend(server::growing(results));
     found.extend(server::slow_start(results));
-    let probed = probes::shown(results, &results.probe_sets().collect::<Vec<_>>());
+    let probed = probes::shown(
+        results,
+        &results.probe_sets().collect::<Vec<_>>(),
+        Look::Strict,
+    );
     // What a probe was made for is told by it alone.
     found.retain(|other| probed.iter().all(|probed| probed.kind != other.kind));
     found.extend(probed);
@@ -177,12 +185,14 @@ pub fn diagnose(results: &Results) -> Vec<Diagnosis> {
     found
 }
 
-/// What any set of probes shows, though another may not.
+/// What any set of probes shows or nearly shows, though another may not: what lies near a border is on
+/// the other side of it another time, so it is neither new where a server has it nor gone where one
+/// lacks it.
 #[must_use]
-pub fn shown_sometimes(results: &Results) -> Vec<Diagnosis> {
+pub fn nearly_shown(results: &Results) -> Vec<Diagnosis> {
     let of_one = results
         .probe_sets()
-        .map(|set| probes::shown(results, &[set]));
+        .map(|set| probes::shown(results, &[set], Look::Lenient));
     of_one.flatten().collect()
 }
 
@@ -199,7 +209,7 @@ pub fn times_shown(results: &Results, diagnosis: &Diagnosis) -> usize {
     results
         .probe_sets()
         .filter(|set| {
-            let shown = probes::shown(results, &[set]);
+            let shown = probes::shown(results, &[set], Look::Strict);
             let mut same = shown.iter().filter(|other| other.is_same_as(diagnosis));
             same.any(Diagnosis::decides)
         })

@@ -21,8 +21,8 @@ pub use machine::Environment;
 pub use memory::{ProcessMemory, TreeMemory};
 pub use probes::{
     AbortProbe, BesideProbe, Exit, ExitProbe, FirstCallProbe, FirstCallsProbe, Holdings, IdleProbe,
-    OpenSessionsProbe, ProbeName, Probes, RefusalProbe, SessionProbe, SessionSeries, TokenCount,
-    TokenProbe, WriteCount, WriteProbe,
+    LargeAnswer, LargeAnswersProbe, OpenSessionsProbe, ProbeName, Probes, RefusalProbe,
+    SessionProbe, SessionSeries, TokenCount, TokenProbe, UnreadAnswer, WriteCount, WriteProbe,
 };
 pub use turn::{ArmName, InTurn};
 
@@ -402,6 +402,10 @@ pub struct Sample {
     /// acknowledgement.
     #[serde(default, skip_serializing_if = "load::is_zero")]
     pub delayed_last_bytes: u32,
+    /// Calls one at a time that took at least four times the median and 5 ms more: `[number of the
+    /// successful call, from 0, nanoseconds since the first began]`, the first 64.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub slow_calls: Vec<(u32, u64)>,
     /// CPU time of the server's tree for each call.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cpu_per_call_ns: Option<u64>,

@@ -28,6 +28,7 @@ fn sample(p50_ns: u64) -> Sample {
         first_byte: None,
         cpu_per_call_ns: Some(700_000),
         delayed_last_bytes: 0,
+        slow_calls: Vec::new(),
         client_cpu_ns: None,
     }
 }

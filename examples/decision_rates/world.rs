@@ -154,6 +154,7 @@ impl<'a> Machine<'a> {
                 successes: record.calls,
                 errors: BTreeMap::new(),
                 delayed_last_bytes: 0,
+                slow_calls: Vec::new(),
                 client_cpu_ns: None,
                 duration_ns: if is_alone { ns(1e9) } else { tail_figure * 10 },
                 wall: Some(if is_alone {

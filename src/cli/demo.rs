@@ -18,8 +18,8 @@ use crate::{
     report::{self, Context, Report},
     results::{Phase, ProbeName, Results},
     suite::{
-        Config, Expect, GateConfig, ServerConfig, SuiteConfig, ToolCall, ToolKind, WritingTool,
-        probes::ProbesConfig,
+        Config, Expect, GateConfig, MarkedTools, ServerConfig, SuiteConfig, ToolCall, ToolKind,
+        WritingTool, probes::ProbesConfig,
     },
 };
 
@@ -155,10 +155,13 @@ async fn one_run(
                 loads: false,
                 ..SuiteConfig::default()
             },
-            writing: vec![WritingTool {
-                write: tool("remember", json!({"item": "item {{i}}"}), "remembered"),
-                read_back: tool("recall", json!({}), "item {{i}}"),
-            }],
+            marked: MarkedTools {
+                writing: vec![WritingTool {
+                    write: tool("remember", json!({"item": "item {{i}}"}), "remembered"),
+                    read_back: tool("recall", json!({}), "item {{i}}"),
+                }],
+                growing: Vec::new(),
+            },
             probes: ProbesConfig::only(ProbeName::Writes),
             loads: Vec::new(),
             gate: GateConfig::default(),

@@ -36,7 +36,7 @@ pub(super) fn load_config(named: Option<&Path>) -> Result<Loaded, Error> {
             config: Config {
                 server: None,
                 tools: Vec::new(),
-                writing: Vec::new(),
+                marked: crate::suite::MarkedTools::default(),
                 probes: crate::suite::probes::ProbesConfig::default(),
                 loads: Vec::new(),
                 suite: SuiteConfig::default(),

@@ -370,7 +370,7 @@ pub(super) async fn prepare_arm(
         None => probes::plan(
             &loaded.config.probes,
             suite.size,
-            (&working, &loaded.config.writing),
+            (&working, &loaded.config.marked),
             &facts,
             !target.is_attached(),
         ),

@@ -1,12 +1,15 @@
 //! What probes show. Each set of them has to show it: what only some do is chance.
 
+mod large;
+mod leaks;
+
+use self::{
+    large::large_answers,
+    leaks::{kept, sessions, tells_growth, tells_holdings},
+};
 use super::{Confidence, Diagnosis, Kind, milliseconds};
-use crate::{
-    results::{
-        AbortProbe, BesideProbe, Exit, Holdings, ProbeName, Probes, Results, SessionProbe,
-        SessionSeries, TokenCount, Transport, WriteProbe,
-    },
-    stats::slope,
+use crate::results::{
+    AbortProbe, BesideProbe, Exit, ProbeName, Probes, Results, TokenCount, Transport, WriteProbe,
 };
 
 /// A first call that takes so many times as long as later ones…
@@ -25,22 +28,42 @@ const WAITS_BY_NS: f64 = 3e6;
 /// Cores below which a server waits, and above which it computes.
 const WAITING_CORES: f64 = 0.5;
 const COMPUTING_CORES: f64 = 0.8;
-/// Descriptors or threads a session or call, from which on they are kept.
-const KEPT_EACH: f64 = 0.5;
-/// Memory a session, from which on it is kept. An entry in a table is less.
-const SESSION_BYTES: f64 = 1_500.0;
-/// Parts of a series that must all grow, and how straight the line must be (1 = quite).
-const PARTS: usize = 4;
-const STRAIGHT: f64 = 0.97;
-/// Sessions below which a slope says nothing.
-const SESSIONS_NEEDED: u32 = 150;
-/// Readings of memory below which its parts say nothing: three in each.
-const READINGS_NEEDED: usize = 3 * PARTS;
-/// Where sessions that are ended leave this share of what abandoned ones do, it is the same fault.
-const SAME_FAULT: f64 = 0.5;
+/// What a server nearly shows, of the borders of what it has to show: measured again, it may.
+const NEARLY: f64 = 0.6;
+/// Cores by which another look may say otherwise.
+const NEARLY_CORES: f64 = 0.15;
+/// How closely the borders are kept.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Look {
+    /// As they stand.
+    Strict,
+    /// What lies near a border is shown as well: for what one server has to lack that another shows.
+    Lenient,
+}
+
+impl Look {
+    fn border(self, strict: f64) -> f64 {
+        match self {
+            Self::Strict => strict,
+            Self::Lenient => strict * NEARLY,
+        }
+    }
+
+    /// How many times as much it has to be.
+    fn factor(self, strict: f64) -> f64 {
+        1.0 + self.border(strict - 1.0)
+    }
+
+    fn cores(self) -> f64 {
+        match self {
+            Self::Strict => 0.0,
+            Self::Lenient => NEARLY_CORES,
+        }
+    }
+}
 
 /// Everything that all of these sets show.
-pub(super) fn shown(results: &Results, sets: &[&Probes]) -> Vec<Diagnosis> {
+pub(super) fn shown(results: &Results, sets: &[&Probes], look: Look) -> Vec<Diagnosis> {
     let is_stdio = results.server.transport == Transport::Stdio;
     let mut found = Vec::new();
     let mut add = |of_each: Vec<Option<Vec<Diagnosis>>>| {
@@ -64,22 +87,23 @@ pub(super) fn shown(results: &Results, sets: &[&Probes]) -> Vec<Diagnosis> {
             }));
         }
     };
-    let mut each = |look: &dyn Fn(&Probes) -> Option<Vec<Diagnosis>>| {
-        add(sets.iter().map(|set| look(set)).collect());
+    let mut each = |read: &dyn Fn(&Probes) -> Option<Vec<Diagnosis>>| {
+        add(sets.iter().map(|set| read(set)).collect());
     };
     each(&|set| Some(tokens(set.tokens.as_ref()?)));
     each(&|set| {
         (!set.writes.is_empty()).then(|| set.writes.iter().filter_map(lost_updates).collect())
     });
     each(&first_calls);
-    each(&|set| Some(aborts(set.aborts.as_ref()?)));
-    each(&|set| Some(beside(set.beside.as_ref()?).into_iter().collect()));
-    each(&|set| Some(sessions(set.sessions.as_ref()?)));
+    each(&|set| Some(aborts(set.aborts.as_ref()?, look)));
+    each(&|set| Some(beside(set.beside.as_ref()?, look)));
+    each(&|set| Some(sessions(set.sessions.as_ref()?, look)));
     each(&open_sessions);
+    each(&|set| Some(large_answers(set.large_answers.as_ref()?, look)));
     each(&|set| Some(exit(set, is_stdio).into_iter().collect()));
-    each(&idle);
-    each(&first_call);
-    each(&refusals);
+    each(&|set| idle(set, look));
+    each(&|set| first_call(set, look));
+    each(&|set| refusals(set, look));
     found
 }
 
@@ -111,32 +135,17 @@ fn could_show(set: &Probes, diagnosis: &Diagnosis) -> bool {
                 .all(|series| tells_holdings(series)),
         }),
         ProbeName::OpenSessions => set.open_sessions.is_some(),
+        // One alone cannot be told from a server that has nothing to say.
+        ProbeName::LargeAnswers => set
+            .large_answers
+            .as_ref()
+            .is_some_and(|p| of_tool(Some(&p.tool)) && p.sizes.len() > 1),
         // In sequence the writes were there: else nothing is proven.
         ProbeName::Writes => set.writes.iter().any(|p| {
             let count = p.in_sequence;
             of_tool(Some(&p.tool)) && count.acknowledged > 0 && count.found == count.acknowledged
         }),
     }
-}
-
-/// Whether memory was read often enough over enough sessions.
-fn tells_growth(series: &SessionSeries) -> bool {
-    series.sessions >= SESSIONS_NEEDED
-        && series.failed.saturating_mul(10) <= series.sessions
-        && after_warm_up(series).len() >= READINGS_NEEDED
-}
-
-fn tells_holdings(series: &SessionSeries) -> bool {
-    let last = series.holdings.last().map(|(_, held)| held.descriptors);
-    series.sessions >= SESSIONS_NEEDED && last.is_some_and(|descriptors| descriptors > 0)
-}
-
-fn after_warm_up(series: &SessionSeries) -> Vec<(f64, f64)> {
-    let readings = series.memory.iter();
-    readings
-        .filter(|(sessions, _)| *sessions > series.sessions / 3)
-        .map(|(sessions, bytes)| (f64::from(*sessions), *bytes as f64))
-        .collect()
 }
 
 fn likely(
@@ -243,16 +252,20 @@ fn first_calls(set: &Probes) -> Option<Vec<Diagnosis>> {
     Some(hang.into_iter().collect())
 }
 
-fn aborts(probe: &AbortProbe) -> Vec<Diagnosis> {
+fn aborts(probe: &AbortProbe, look: Look) -> Vec<Diagnosis> {
     let stuck = (probe.successes_after < probe.calls_after).then(|| {
         likely(
             Kind::StuckAfterAborts,
             ProbeName::Aborts,
             Some(&probe.tool),
             format!(
-                "after {} calls whose clients gave up half-way, {} of {} calls that followed were \
+                "after {} calls whose clients gave up half-way{}, {} of {} calls that followed were \
                  answered{}",
                 probe.aborted.saturating_mul(2),
+                match probe.cut_off.saturating_mul(2) {
+                    0 => String::new(),
+                    cut => format!(" and {cut} whose connections were cut off"),
+                },
                 probe.successes_after,
                 probe.calls_after,
                 probe
@@ -270,66 +283,20 @@ fn aborts(probe: &AbortProbe) -> Vec<Diagnosis> {
         [probe.aborted, probe.aborted],
         "aborted call",
         (ProbeName::Aborts, Some(&probe.tool)),
+        look,
     );
     stuck.into_iter().chain(kept).collect()
 }
 
-/// What grows by something with each of so many, in both halves: a pool fills in the first alone.
-fn kept(
-    [before, middle, after]: [Holdings; 3],
-    [first, second]: [u32; 2],
-    of_what: &str,
-    (probe, tool): (ProbeName, Option<&str>),
-) -> Vec<Diagnosis> {
-    let a_kind = |kind, name: &str, held: fn(&Holdings) -> u32, advice: &str| {
-        let [before, middle, after] = [before, middle, after].map(|h| f64::from(held(&h)));
-        let in_first = (middle - before) / f64::from(first.max(1));
-        let in_second = (after - middle) / f64::from(second.max(1));
-        let is_kept = first > 0 && second > 0 && in_first.min(in_second) >= KEPT_EACH;
-        is_kept.then(|| {
-            likely(
-                kind,
-                probe,
-                tool,
-                format!(
-                    "open {name} grew from {before:.0} to {middle:.0} to {after:.0} over {} {of_what}s: \
-                     {in_second:.1} with each",
-                    first.saturating_add(second)
-                ),
-                advice,
-            )
-        })
-    };
-    [
-        a_kind(
-            Kind::DescriptorLeak,
-            "descriptors",
-            |h| h.descriptors,
-            "look for sockets, files and pipes that are opened for a session or a call and closed only \
-             if it ends as planned; a server that runs for days reaches its limit",
-        ),
-        a_kind(
-            Kind::ThreadLeak,
-            "threads",
-            |h| h.threads,
-            "look for a thread, a worker or a child process that is started for a session or a call and \
-             waits for something that never comes once the client has left",
-        ),
-    ]
-    .into_iter()
-    .flatten()
-    .collect()
-}
-
-fn beside(probe: &BesideProbe) -> Option<Diagnosis> {
+fn beside(probe: &BesideProbe, look: Look) -> Vec<Diagnosis> {
     let (tool, alone, beside) = (
         probe.tool_p50_ns as f64,
         probe.alone.p50_ns as f64,
         probe.beside.p50_ns as f64,
     );
     let waits = beside - alone;
-    if waits < (tool * WAITS_FOR_SHARE).max(WAITS_BY_NS) {
-        return None;
+    if waits < look.border((tool * WAITS_FOR_SHARE).max(WAITS_BY_NS)) {
+        return Vec::new();
     }
     let seen = format!(
         "`tools/list` takes {} alone and {} while `{}` works, which takes {}",
@@ -338,28 +305,33 @@ fn beside(probe: &BesideProbe) -> Option<Diagnosis> {
         probe.tool,
         milliseconds(tool)
     );
-    match probe.server_cores {
-        Some(cores) if cores >= COMPUTING_CORES => Some(likely(
-            Kind::CpuBoundSerial,
-            ProbeName::Beside,
-            Some(&probe.tool),
-            format!(
-                "{seen}; the server computes all the while ({cores:.1} cores used or waited for)"
-            ),
-            "one core does all the work, so that everyone waits for each call: run the work in threads \
-             or processes of their own, or make it less",
-        )),
-        cores => {
-            let mut diagnosis = likely(
+    let said = |kind, evidence, advice| {
+        likely(kind, ProbeName::Beside, Some(&probe.tool), evidence, advice)
+    };
+    let cores = probe.server_cores;
+    let computes = cores
+        .filter(|cores| *cores >= COMPUTING_CORES - look.cores())
+        .map(|cores| {
+            said(
+                Kind::CpuBoundSerial,
+                format!(
+                    "{seen}; the server computes all the while ({cores:.1} cores used or waited for)"
+                ),
+                "one core does all the work, so that everyone waits for each call: run the work in \
+                 threads or processes of their own, or make it less",
+            )
+        });
+    let waits = cores
+        .is_none_or(|cores| cores < COMPUTING_CORES + look.cores())
+        .then(|| {
+            let mut diagnosis = said(
                 Kind::EventLoopBlocked,
-                ProbeName::Beside,
-                Some(&probe.tool),
                 match cores {
                     Some(cores) => format!(
                         "{seen}; the server's CPU is idle meanwhile ({cores:.2} cores used or waited \
                          for): the tool waits, and lets everyone wait with it"
                     ),
-                    None => seen,
+                    None => seen.clone(),
                 },
                 "the tool waits in a synchronous call on the thread that serves everyone (a database \
                  driver, a file, an HTTP library, a sleep): use the asynchronous form, or run it in a \
@@ -368,103 +340,9 @@ fn beside(probe: &BesideProbe) -> Option<Diagnosis> {
             if cores.is_none_or(|cores| cores > WAITING_CORES) {
                 diagnosis.confidence = Confidence::Possible;
             }
-            Some(diagnosis)
-        }
-    }
-}
-
-/// By what was held before, in the middle, and at the end.
-fn kept_by_sessions(series: &SessionSeries) -> Vec<Diagnosis> {
-    if !tells_holdings(series) {
-        return Vec::new();
-    }
-    let middle = series
-        .holdings
-        .iter()
-        .min_by_key(|(sessions, _)| sessions.abs_diff(series.sessions / 2));
-    let (Some((_, first)), Some((half, middle)), Some((_, last))) =
-        (series.holdings.first(), middle, series.holdings.last())
-    else {
-        return Vec::new();
-    };
-    kept(
-        [*first, *middle, *last],
-        [*half, series.sessions.saturating_sub(*half)],
-        "session",
-        (ProbeName::Sessions, None),
-    )
-}
-
-fn sessions(probe: &SessionProbe) -> Vec<Diagnosis> {
-    let mut found: Vec<Diagnosis> = Vec::new();
-    for (series, is_sure) in [(&probe.closed, true), (&probe.abandoned, false)] {
-        for mut diagnosis in kept_by_sessions(series) {
-            // A server may end those that were left later than a probe can wait.
-            if !is_sure {
-                diagnosis.confidence = Confidence::Possible;
-            }
-            if found.iter().all(|known| known.kind != diagnosis.kind) {
-                found.push(diagnosis);
-            }
-        }
-    }
-    // What is open takes memory: that is the same fault.
-    if !found.is_empty() {
-        return found;
-    }
-    let closed = growth(&probe.closed);
-    if let Some(bytes) = closed {
-        found.push(likely(
-            Kind::SessionLeakClosed,
-            ProbeName::Sessions,
-            None,
-            format!(
-                "memory grows by {:.1} kB with each of {} sessions that their clients ended (DELETE)",
-                bytes / 1e3,
-                probe.closed.sessions
-            ),
-            "look for what is registered when a session opens and never taken out when it ends: an \
-             entry in a table of sessions, a transport, a task that waits for the next message",
-        ));
-    }
-    let abandoned = growth(&probe.abandoned)
-        .filter(|bytes| closed.is_none_or(|closed| closed < bytes * SAME_FAULT));
-    if let Some(bytes) = abandoned {
-        // A server may end them later than a probe can wait.
-        found.push(Diagnosis {
-            confidence: Confidence::Possible,
-            ..likely(
-                Kind::SessionLeakAbandoned,
-                ProbeName::Sessions,
-                None,
-                format!(
-                    "memory grows by {:.1} kB with each of {} sessions that their clients left without \
-                     a word, as agents do that are closed, and is not given back while the probe lasts",
-                    bytes / 1e3,
-                    probe.abandoned.sessions
-                ),
-                "make sure that a session ends which was not used for a while: without a limit of time \
-                 or number, they stay as long as the server runs",
-            )
+            diagnosis
         });
-    }
-    found
-}
-
-/// Bytes that each session leaves behind after a warm-up, if it does so all along.
-///
-/// A heap that finds its size grows by steps, and stands still between them: what each session keeps
-/// grows in every part of the series, and in a straight line.
-fn growth(series: &SessionSeries) -> Option<f64> {
-    if !tells_growth(series) {
-        return None;
-    }
-    let points = after_warm_up(series);
-    let mut parts = points.chunks(points.len().div_ceil(PARTS).max(1));
-    let grows = |bytes: Option<f64>| bytes.is_some_and(|bytes| bytes >= SESSION_BYTES);
-    let is_everywhere = parts.all(|part| grows(slope::theil_sen(part)));
-    let is_straight = slope::straightness(&points).is_some_and(|it| it >= STRAIGHT);
-    slope::theil_sen(&points).filter(|bytes| is_everywhere && is_straight && grows(Some(*bytes)))
+    computes.into_iter().chain(waits).collect()
 }
 
 fn open_sessions(set: &Probes) -> Option<Vec<Diagnosis>> {
@@ -530,10 +408,10 @@ fn exit(set: &Probes, is_stdio: bool) -> Option<Diagnosis> {
     Some(diagnosis)
 }
 
-fn idle(set: &Probes) -> Option<Vec<Diagnosis>> {
+fn idle(set: &Probes, look: Look) -> Option<Vec<Diagnosis>> {
     let probe = set.idle.as_ref()?;
     let cores = probe.server_cpu_ns as f64 / probe.duration_ns.max(1) as f64;
-    let busy = (cores >= IDLE_CORES).then(|| {
+    let busy = (cores >= look.border(IDLE_CORES)).then(|| {
         likely(
             Kind::IdleCpu,
             ProbeName::Idle,
@@ -549,10 +427,11 @@ fn idle(set: &Probes) -> Option<Vec<Diagnosis>> {
     Some(busy.into_iter().collect())
 }
 
-fn first_call(set: &Probes) -> Option<Vec<Diagnosis>> {
+fn first_call(set: &Probes, look: Look) -> Option<Vec<Diagnosis>> {
     let probe = set.first_call.as_ref()?;
     let (first, later) = (probe.first_ns as f64, probe.later_ns as f64);
-    let is_slow = first >= later * FIRST_CALL_FACTOR && first - later >= FIRST_CALL_BY_NS;
+    let is_slow = first >= later * look.factor(FIRST_CALL_FACTOR)
+        && first - later >= look.border(FIRST_CALL_BY_NS);
     let slow = is_slow.then(|| Diagnosis {
         confidence: Confidence::Possible,
         ..likely(
@@ -571,10 +450,11 @@ fn first_call(set: &Probes) -> Option<Vec<Diagnosis>> {
     Some(slow.into_iter().collect())
 }
 
-fn refusals(set: &Probes) -> Option<Vec<Diagnosis>> {
+fn refusals(set: &Probes, look: Look) -> Option<Vec<Diagnosis>> {
     let probe = set.refusals.as_ref()?;
     let (refusal, answer) = (probe.refusals.p50_ns as f64, probe.answers.p50_ns as f64);
-    let is_slow = refusal >= answer * REFUSAL_FACTOR && refusal - answer >= REFUSAL_BY_NS;
+    let is_slow = refusal >= answer * look.factor(REFUSAL_FACTOR)
+        && refusal - answer >= look.border(REFUSAL_BY_NS);
     let slow = is_slow.then(|| Diagnosis {
         confidence: Confidence::Possible,
         ..likely(

@@ -2,7 +2,7 @@
 
 use super::{
     Judgement, Severity, Verdict,
-    accepted::{ACCEPTED, accept},
+    accepted::{ACCEPTED, accept, accepted_by},
     judge, judge_alone,
 };
 use crate::{
@@ -74,6 +74,12 @@ pub fn objections(
                     comparison.scenario, comparison.metric
                 ));
             }
+        }
+        for (scenario, mode) in judgement.diagnoses.iter().filter_map(accepted_by) {
+            let name = mode.name();
+            objections.push(format!(
+                "{scenario}: {name} is new against the present baseline"
+            ));
         }
         objections.extend(against(&judgement, Severity::Failure));
     }

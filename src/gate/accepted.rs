@@ -1,7 +1,7 @@
 //! Regressions that somebody answers for: named one by one, with a limit, a reason and an end.
 
 use super::{
-    Comparison, Finding, Judgement, Metric, Role, Severity, Verdict,
+    Comparison, Diagnosed, Finding, Judgement, Metric, Role, SERVER, Severity, Standing, Verdict,
     comparability::{about, about_all, shortened},
     judge,
 };
@@ -63,9 +63,16 @@ pub fn accept(
                 ));
             }
         }
-        if entry.metric == AcceptedMetric::Removed {
-            said.extend(accept_removal(&mut judgement, entry, is_over));
-            continue;
+        match entry.metric {
+            AcceptedMetric::Removed => {
+                said.extend(accept_removal(&mut judgement, entry, is_over));
+                continue;
+            }
+            AcceptedMetric::FailureMode(name) => {
+                said.extend(accept_failure_mode(&mut judgement, entry, name, is_over));
+                continue;
+            }
+            _ => {}
         }
         let is_known = |row: &Comparison| row.scenario == entry.scenario;
         if !met && !judgement.comparisons.is_empty() && !judgement.comparisons.iter().any(is_known)
@@ -84,6 +91,31 @@ pub fn accept(
     said.sort_by_key(|finding: &Finding| std::cmp::Reverse(finding.severity));
     judgement.findings = said;
     judge::conclude_again(judgement, policy)
+}
+
+/// Lets a failure mode that is new be there without deciding.
+fn accept_failure_mode(
+    judgement: &mut Judgement,
+    entry: &AcceptedRegression,
+    name: &str,
+    is_over: bool,
+) -> Option<Finding> {
+    let place = |diagnosed: &Diagnosed| match &diagnosed.diagnosis.scenario {
+        Some(scenario) => *scenario == entry.scenario,
+        None => entry.scenario == SERVER,
+    };
+    let mut all = judgement.diagnoses.iter_mut();
+    let diagnosed =
+        all.find(|d| d.standing == Standing::New && d.diagnosis.kind.name() == name && place(d))?;
+    let text = if is_over {
+        format!("{name}: was accepted, until {}", entry.until)
+    } else {
+        diagnosed.verdict = None;
+        diagnosed.standing = Standing::Accepted;
+        let reason = shortened(&entry.reason, 300);
+        format!("{name} is accepted until {}: {reason}", entry.until)
+    };
+    Some(about(Severity::Note, &entry.scenario, text))
 }
 
 /// Turns the failures of scenarios that may be gone into notes; or says why it does not.
@@ -134,6 +166,22 @@ pub const fn accepted_as(metric: Metric) -> Option<AcceptedMetric> {
         Metric::CpuPerCall => Some(AcceptedMetric::CpuPerCall),
         Metric::ErrorRate => None,
     }
+}
+
+/// What a new failure mode is accepted by: the scenario and the metric of its entry. `None` for one
+/// that fails nothing.
+#[must_use]
+pub fn accepted_by(diagnosed: &Diagnosed) -> Option<(&str, AcceptedMetric)> {
+    let Diagnosed {
+        diagnosis,
+        standing,
+        verdict,
+    } = diagnosed;
+    let fails = *standing == Standing::New && *verdict == Some(Verdict::Regressed);
+    fails.then(|| {
+        let scenario = diagnosis.scenario.as_deref().unwrap_or(SERVER);
+        (scenario, AcceptedMetric::FailureMode(diagnosis.kind.name()))
+    })
 }
 
 fn is_within(row: &Comparison, limit: Option<f64>) -> bool {

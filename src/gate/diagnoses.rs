@@ -24,7 +24,7 @@ pub(super) fn of(base: Option<&Results>, candidate: &Results) -> Vec<Diagnosed> 
     };
     let of_base = diagnose(base);
     let mut known = of_base.clone();
-    known.extend(diagnosis::shown_sometimes(base));
+    known.extend(diagnosis::nearly_shown(base));
     let standing = |found: &Diagnosis| {
         if known.iter().any(|known| known.is_same_as(found)) {
             Standing::Known
@@ -56,7 +56,7 @@ pub(super) fn of(base: Option<&Results>, candidate: &Results) -> Vec<Diagnosed> 
             }
         })
         .collect();
-    let shown = diagnosis::shown_sometimes(candidate);
+    let shown = diagnosis::nearly_shown(candidate);
     let gone = of_base.into_iter().filter(|known| {
         known.decides()
             && shown.iter().all(|shown| !shown.is_same_as(known))

@@ -59,7 +59,7 @@ pub(crate) mod test_support;
 #[cfg(test)]
 mod tests;
 
-pub use accepted::{accept, accepted_as};
+pub use accepted::{accept, accepted_as, accepted_by};
 pub use diagnoses::must_probe_again;
 pub use evidence::round_figures;
 pub use judge::{
@@ -321,6 +321,8 @@ pub enum Standing {
     Known,
     /// The base shows it, and the candidate was asked the same and does not.
     Gone,
+    /// As [`Self::New`], and somebody answers for it (`[[accept]]`).
+    Accepted,
     /// There is no base, or it was not asked the same.
     Unknown,
 }

@@ -1,7 +1,7 @@
 //! Whether the results of the main branch are to become its baseline.
 
 use super::{
-    Comparison, Judgement, Role, Verdict, acceptance,
+    Comparison, Diagnosed, Judgement, Role, SERVER, Standing, Verdict, acceptance,
     accepted::{ACCEPTED, accept},
     judge,
 };
@@ -50,9 +50,12 @@ pub fn renewal(
     if !certain.is_empty() {
         return Renewal::Replaced(certain);
     }
-    let improved = rows(&judgement, |row| {
+    let mut improved = rows(&judgement, |row| {
         row.role == Role::Gates && row.verdict == Verdict::Improved
     });
+    improved.extend(modes(&judgement, "is gone", |diagnosed| {
+        diagnosed.verdict == Some(Verdict::Improved)
+    }));
     if improved.is_empty() {
         return Renewal::Unchanged;
     }
@@ -72,6 +75,9 @@ fn certain_changes(judgement: &Judgement, baseline: &Results, results: &Results)
     let mut reasons = rows(judgement, |row| {
         row.role == Role::Reported && row.reason.starts_with(ACCEPTED)
     });
+    reasons.extend(modes(judgement, "is accepted", |diagnosed| {
+        diagnosed.standing == Standing::Accepted
+    }));
     let names = |of: &Results| -> Vec<(String, String)> {
         let records = of.suite.scenarios.iter();
         records
@@ -106,4 +112,13 @@ fn rows(judgement: &Judgement, wanted: impl Fn(&Comparison) -> bool) -> Vec<Stri
         reasons.push(format!("and {} more", all.len() - MOST_REASONS));
     }
     reasons
+}
+
+fn modes(judgement: &Judgement, what: &str, wanted: impl Fn(&Diagnosed) -> bool) -> Vec<String> {
+    let all = judgement.diagnoses.iter().filter(|d| wanted(d));
+    all.map(|Diagnosed { diagnosis, .. }| {
+        let scenario = diagnosis.scenario.as_deref().unwrap_or(SERVER);
+        format!("{scenario}: {} {what}", diagnosis.kind.name())
+    })
+    .collect()
 }

@@ -1,5 +1,7 @@
 //! One client of a server: requests prepared, sent, answered.
 
+mod rough;
+
 use std::sync::{
     Arc,
     atomic::{AtomicU64, Ordering},

@@ -10,7 +10,7 @@ use http::{
     HeaderMap, HeaderValue, Method, Request, Response, StatusCode,
     header::{ACCEPT, CONTENT_TYPE, LOCATION},
 };
-use http_body_util::Full;
+use http_body_util::{BodyExt, Full, Limited};
 use hyper::{body::Incoming, client::conn::http1::SendRequest};
 use tokio::{
     task::yield_now,
@@ -24,7 +24,7 @@ use super::{
         too_large, up_to,
     },
     client::Exchange,
-    http_target::HttpTarget,
+    http_target::{Ending, HttpTarget},
     message::{self, RpcError},
     outcome::{CallError, ErrorKind, Strays, excerpt, excerpt_bytes},
 };
@@ -112,6 +112,7 @@ pub struct HttpConnection {
     left: Left,
     limits: Limits,
     strays: Strays,
+    ending: Ending,
 }
 
 impl HttpConnection {
@@ -124,6 +125,15 @@ impl HttpConnection {
             left: Left::Nothing,
             limits,
             strays: Strays::default(),
+            ending: Ending::Close,
+        }
+    }
+
+    /// Another one to the same place, that is cut off where it is given up.
+    pub(super) fn another_to_cut(&self) -> Self {
+        Self {
+            ending: Ending::Reset,
+            ..self.another()
         }
     }
 
@@ -174,7 +184,7 @@ impl HttpConnection {
                     return Ok(sender);
                 }
             }
-            self.target.connect().await
+            self.target.connect(self.ending).await
         };
         let opened = timeout(patience, opening)
             .await
@@ -309,6 +319,28 @@ impl HttpConnection {
             self.sender = None;
         }
         Ok(status)
+    }
+
+    /// Posts a message, and reads what comes only after `meanwhile`; how many bytes that is, where it
+    /// is whole and of a good status.
+    pub(super) async fn post_and_read_late<T>(
+        &mut self,
+        body: Bytes,
+        headers: &HeaderMap,
+        (patience, meanwhile): (Duration, impl Future<Output = T>),
+    ) -> (T, Option<usize>) {
+        let request = self.request(Method::POST, body, headers);
+        let begun = self.begin(request, patience).await;
+        let done = meanwhile.await;
+        let Ok((response, _)) = begun else {
+            return (done, None);
+        };
+        let is_good = response.status().is_success();
+        let whole = Limited::new(response.into_body(), self.limits.message_bytes).collect();
+        let read = timeout(patience, whole).await;
+        self.sender = None;
+        let bytes = read.ok().and_then(Result::ok).map(|b| b.to_bytes().len());
+        (done, bytes.filter(|_| is_good))
     }
 
     /// Sends a request and waits for its whole answer, of any status.

@@ -20,6 +20,7 @@ use tokio::{
 };
 
 use super::{
+    abrupt::Abrupt,
     http::reset,
     outcome::{CallError, ErrorKind, excerpt},
     tls::Tls,
@@ -156,7 +157,10 @@ impl HttpTarget {
     }
 
     /// A new connection, ready for a request.
-    pub(super) async fn connect(&self) -> Result<SendRequest<Full<Bytes>>, CallError> {
+    pub(super) async fn connect(
+        &self,
+        ending: Ending,
+    ) -> Result<SendRequest<Full<Bytes>>, CallError> {
         #[cfg(test)]
         if let Some(server) = &self.in_memory {
             return self.speak(server.connect()?).await;
@@ -180,6 +184,11 @@ impl HttpTarget {
             )
         })?;
         stream.set_nodelay(true).map_err(|e| reset(&e))?;
+        if ending == Ending::Reset {
+            return self
+                .speak(Abrupt::new(stream).map_err(|e| reset(&e))?)
+                .await;
+        }
         self.speak(stream).await
     }
 
@@ -192,6 +201,15 @@ impl HttpTarget {
             None => speak(stream).await,
         }
     }
+}
+
+/// How a connection ends that is given up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// It is closed.
+    Close,
+    /// It is cut off (RST), as by the end of a client's machine or by a proxy.
+    Reset,
 }
 
 /// The address of this machine that `host`, of a URL, names; `None` for another machine.

@@ -29,6 +29,7 @@
 //! A timed call is prepared before the clock starts and checked after it has stopped:
 //! [`client::Client::prepare_call`], [`client::Client::send`], [`message::check_tool_answer`].
 
+mod abrupt;
 mod answer;
 pub mod client;
 pub mod client_assertion;

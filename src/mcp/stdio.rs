@@ -9,7 +9,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite},
-    sync::mpsc,
+    sync::{OwnedMutexGuard, mpsc},
     task::JoinHandle,
     time::{Duration, Instant, timeout},
 };
@@ -30,6 +30,8 @@ const CLOSE_PATIENCE: Duration = Duration::from_secs(1);
 struct Shared {
     input: tokio::sync::Mutex<Option<Input>>,
     router: Router,
+    /// Held by whoever keeps the output from being read.
+    reading: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl Shared {
@@ -56,6 +58,13 @@ pub struct StdioLink {
     tasks: Arc<Tasks>,
 }
 
+impl StdioLink {
+    /// Keeps the server's output from being read until what is returned is dropped.
+    pub(super) async fn unread(&self) -> OwnedMutexGuard<()> {
+        Arc::clone(&self.shared.reading).lock_owned().await
+    }
+}
+
 struct Tasks {
     reader: JoinHandle<()>,
     replier: JoinHandle<()>,
@@ -78,6 +87,7 @@ impl StdioLink {
         let (router, queue) = Router::new(limits.elicitation);
         let shared = Arc::new(Shared {
             input: tokio::sync::Mutex::new(Some(Input::new(input))),
+            reading: Arc::default(),
             router,
         });
         let tasks = Tasks {
@@ -209,6 +219,7 @@ async fn read_output(
     let mut first_byte = Instant::now();
     let end = loop {
         let was_inside = framer.is_inside_line();
+        drop(shared.reading.lock().await);
         let read = output.read_buf(framer.buffer()).await;
         let now = Instant::now();
         match read {

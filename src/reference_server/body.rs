@@ -1,6 +1,7 @@
 //! Bodies of HTTP answers, right and wrong ones.
 
 use std::{
+    collections::VecDeque,
     io,
     pin::Pin,
     task::{Context, Poll},
@@ -8,7 +9,10 @@ use std::{
 
 use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedMutexGuard, mpsc};
+
+/// A part of an answer of which is told when it was read.
+const PART_BYTES: usize = 64 << 10;
 
 /// The body of an answer.
 pub(crate) enum ReplyBody {
@@ -21,6 +25,12 @@ pub(crate) enum ReplyBody {
         opening: Option<Bytes>,
         rest: Option<Pin<Box<dyn Future<Output = Bytes> + Send>>>,
     },
+    /// Parts that each go out before the next is handed over, and what is held until the last is.
+    Parts {
+        rest: VecDeque<Bytes>,
+        is_flushed: bool,
+        _turn: Option<OwnedMutexGuard<()>>,
+    },
     /// Whatever comes, until its sender is gone.
     Stream(mpsc::Receiver<Bytes>),
 }
@@ -28,6 +38,25 @@ pub(crate) enum ReplyBody {
 impl ReplyBody {
     pub(crate) fn empty() -> Self {
         Self::Whole(None)
+    }
+
+    /// In two parts, or in as many as show when they were read.
+    pub(crate) fn in_parts(
+        mut bytes: Bytes,
+        in_two: bool,
+        turn: Option<OwnedMutexGuard<()>>,
+    ) -> Self {
+        let part = if in_two { bytes.len() / 2 } else { PART_BYTES };
+        let mut rest = VecDeque::new();
+        while part > 0 && bytes.len() > part && !(in_two && !rest.is_empty()) {
+            rest.push_back(bytes.split_to(part));
+        }
+        rest.push_back(bytes);
+        Self::Parts {
+            rest,
+            is_flushed: true,
+            _turn: turn,
+        }
     }
 }
 
@@ -52,6 +81,17 @@ impl Body for ReplyBody {
                     return Poll::Pending;
                 }
                 Poll::Ready(Some(Err(io::Error::other("cut, as told by a fault"))))
+            }
+            Self::Parts {
+                rest, is_flushed, ..
+            } => {
+                if !*is_flushed {
+                    *is_flushed = true;
+                    context.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+                *is_flushed = false;
+                Poll::Ready(rest.pop_front().map(|part| Ok(Frame::data(part))))
             }
             Self::Stream(events) => events
                 .poll_recv(context)
@@ -78,6 +118,7 @@ impl Body for ReplyBody {
         match self {
             Self::Whole(bytes) => bytes.is_none(),
             Self::Cut { .. } | Self::Stream(_) => false,
+            Self::Parts { rest, .. } => rest.is_empty(),
             Self::Events { opening, rest } => opening.is_none() && rest.is_none(),
         }
     }
@@ -86,6 +127,9 @@ impl Body for ReplyBody {
         match self {
             Self::Whole(bytes) => {
                 SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
+            }
+            Self::Parts { rest, .. } => {
+                SizeHint::with_exact(rest.iter().map(|part| part.len() as u64).sum())
             }
             Self::Cut { .. } | Self::Events { .. } | Self::Stream(_) => SizeHint::default(),
         }

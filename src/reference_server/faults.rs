@@ -47,6 +47,15 @@ pub enum Fault {
         /// 10 = ten times as slow.
         factor: f64,
     },
+    /// Every so many calls of one tool one waits off the CPU.
+    Hiccup {
+        /// The tool; `None` = all.
+        tool: Option<Tool>,
+        /// More than 0: 20 = the 20th, the 40th, and so on.
+        every: NonZeroU64,
+        /// How long.
+        lasting: Duration,
+    },
     /// Each call starts so many threads that burn a nominal millisecond of CPU each, and waits for
     /// them: on fewer cores they wait for each other.
     FanOut {
@@ -86,6 +95,26 @@ pub enum Fault {
         /// More than 0.
         size: NonZeroU64,
     },
+    /// Calls beyond so many at once wait for one of them to end.
+    Queue {
+        /// More than 0.
+        size: NonZeroU64,
+    },
+    /// Calls whose answers are larger are never answered.
+    HangBeyond {
+        /// Of the answer as JSON.
+        bytes: u64,
+    },
+    /// Answers cost time by the square of their size.
+    QuadraticCopy {
+        /// Of 1 MB.
+        lasting: Duration,
+    },
+    /// HTTP: while an answer is on its way, nobody else is answered.
+    OneWriter,
+    /// HTTP: answers go out in two parts without `TCP_NODELAY`, so that the second waits for the
+    /// acknowledgement of the first.
+    Nagle,
     /// So many calls may go on at once, and one that is given up keeps its place for good.
     StuckAfterAborts {
         /// More than 0.
@@ -255,6 +284,12 @@ impl Fault {
             Self::Delay { .. } => "delay",
             Self::Jitter { .. } => "jitter",
             Self::Tail { .. } => "tail",
+            Self::Hiccup { .. } => "hiccup",
+            Self::Queue { .. } => "queue",
+            Self::Nagle => "nagle",
+            Self::HangBeyond { .. } => "hang-beyond",
+            Self::QuadraticCopy { .. } => "quadratic-copy",
+            Self::OneWriter => "one-writer",
             Self::FanOut { .. } => "fan-out",
             Self::LockFight { .. } => "lock-fight",
             Self::Background { .. } => "background",
@@ -325,10 +360,17 @@ impl fmt::Display for Fault {
             }
             Self::Background { threads } => write!(f, "{name}={threads}"),
             Self::Leak { tool, bytes } => write!(f, "{name}={}{bytes}", of(tool)),
-            Self::Pool { size: number } | Self::StuckAfterAborts { slots: number } => {
-                write!(f, "{name}={number}")
-            }
+            Self::Pool { size: number }
+            | Self::Queue { size: number }
+            | Self::StuckAfterAborts { slots: number } => write!(f, "{name}={number}"),
+            Self::Hiccup {
+                tool,
+                every,
+                lasting,
+            } => write!(f, "{name}={}{every}:{}", of(tool), lasting.as_millis()),
+            Self::HangBeyond { bytes } => write!(f, "{name}={bytes}"),
             Self::FirstCall { lasting }
+            | Self::QuadraticCopy { lasting }
             | Self::SlowErrors { lasting }
             | Self::SlowStart { lasting } => write!(f, "{name}={}", lasting.as_millis()),
             Self::SessionLimit { sessions } => write!(f, "{name}={sessions}"),
@@ -352,6 +394,8 @@ impl fmt::Display for Fault {
             Self::MixedUp { always: true } => write!(f, "{name}=always"),
             Self::OrphanChild { detached: true } => write!(f, "{name}=detached"),
             Self::OneAtATime
+            | Self::Nagle
+            | Self::OneWriter
             | Self::FirstCallsDeadlock
             | Self::DescriptorLeak
             | Self::ThreadLeak
@@ -385,6 +429,7 @@ mod tests {
                 "=[TOOL:]FACTOR" => &["=2", "=echo:1.5"],
                 "=[TOOL:]MS" => &["=20", "=wait:20"],
                 "=[TOOL:]PERCENT:FACTOR" => &["=5:10", "=search:0.5:10"],
+                "=[TOOL:]EVERY_N:MS" => &["=8:60", "=echo:20:5"],
                 "=[TOOL:]BYTES" => &["=4096", "=compute:4096"],
                 "=[TOOL:]THREADS" => &["=1", "=search:64"],
                 "=THREADS" => &["=2"],

@@ -17,7 +17,7 @@ use super::{
     Era,
     body::ReplyBody,
     headers::{self, PROTOCOL_VERSION, SESSION_ID},
-    listen::{self, Handler, read},
+    listen::{self, Delay, Handler, read},
     message::{Message, Version},
     plan::{Answer, CallPlan},
     protocol::{Call, Step},
@@ -34,7 +34,12 @@ use super::{
 pub(crate) const PATH: &str = "/mcp";
 /// Serves until the process ends; see [`listen::run`].
 pub(crate) async fn run(server: Arc<Server>, port: u16) -> io::Result<()> {
-    listen::run(port, PATH, handler(server)).await
+    let delay = if server.lasting.in_two_parts() {
+        Delay::Nagle
+    } else {
+        Delay::None
+    };
+    listen::run(port, PATH, (handler(server), delay)).await
 }
 
 /// What answers the requests of one endpoint.
@@ -59,6 +64,19 @@ struct Endpoint {
 
 impl Endpoint {
     async fn handle(&self, request: Request<Incoming>) -> Reply {
+        let lasting = &self.server.lasting;
+        let mut reply = self.answer(request).await;
+        let turn = lasting.writer().await;
+        if (turn.is_some() || lasting.in_two_parts())
+            && let ReplyBody::Whole(bytes) = reply.body_mut()
+            && let Some(bytes) = bytes.take()
+        {
+            *reply.body_mut() = ReplyBody::in_parts(bytes, lasting.in_two_parts(), turn);
+        }
+        reply
+    }
+
+    async fn answer(&self, request: Request<Incoming>) -> Reply {
         let (head, body) = request.into_parts();
         // Read even where it is refused unread: else the connection closes under the client's
         // hands while it still writes.

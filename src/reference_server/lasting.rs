@@ -10,12 +10,15 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::{Mutex as Turn, MutexGuard, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Mutex as Turn, MutexGuard, OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
 
 use super::faults::Fault;
 
 /// How long a `remember` with the fault `lost-updates` works on its copy of the store.
 const COPY_IN_WORK: Duration = Duration::from_millis(2);
+
+/// Most times as long as for 1 MB that `quadratic-copy` waits.
+const LONGEST_COPY: f64 = 1e4;
 
 /// The faults of a server that are about more than one call.
 #[derive(Debug, Default)]
@@ -24,6 +27,16 @@ pub(crate) struct Lasting {
     turn: Option<Turn<()>>,
     /// `pool`: its places, and how many there are.
     pool: Option<(Arc<Semaphore>, usize)>,
+    /// `queue`.
+    queue: Option<Arc<Semaphore>>,
+    /// `hang-beyond`, in bytes.
+    hang_beyond: Option<u64>,
+    /// `quadratic-copy`: for 1 MB.
+    quadratic_copy: Option<Duration>,
+    /// `one-writer`.
+    writer: Option<Arc<Turn<()>>>,
+    /// `nagle`.
+    in_two_parts: bool,
     /// `stuck-after-aborts`.
     slots: Option<Arc<Semaphore>>,
     /// `first-call`.
@@ -94,6 +107,13 @@ impl Lasting {
                     let size = places(size.get());
                     all.pool = Some((Arc::new(Semaphore::new(size)), size));
                 }
+                Fault::Queue { size } => {
+                    all.queue = Some(Arc::new(Semaphore::new(places(size.get()))));
+                }
+                Fault::HangBeyond { bytes } => all.hang_beyond = Some(*bytes),
+                Fault::QuadraticCopy { lasting } => all.quadratic_copy = Some(*lasting),
+                Fault::OneWriter => all.writer = Some(Arc::new(Turn::new(()))),
+                Fault::Nagle => all.in_two_parts = true,
                 Fault::StuckAfterAborts { slots } => {
                     all.slots = Some(Arc::new(Semaphore::new(places(slots.get()))));
                 }
@@ -125,6 +145,9 @@ impl Lasting {
             going._place = Some(place.map_err(|_| {
                 Stop::Refused(format!("connection pool exhausted: all {size} are in use"))
             })?);
+        }
+        if let Some(queue) = &self.queue {
+            going._place = Arc::clone(queue).acquire_owned().await.ok();
         }
         if let Some(slots) = &self.slots {
             going.slot = Arc::clone(slots).acquire_owned().await.ok();
@@ -192,6 +215,37 @@ impl Lasting {
             });
         }
         touched(weight)
+    }
+
+    /// Whether the size of an answer matters.
+    pub(crate) fn weighs_answers(&self) -> bool {
+        self.hang_beyond.is_some() || self.quadratic_copy.is_some()
+    }
+
+    /// Waits as long as an answer of this size has to; `false` where it is never answered.
+    pub(crate) async fn before_answer(&self, bytes: usize) -> bool {
+        let bytes = bytes as f64;
+        if self.hang_beyond.is_some_and(|most| bytes > most as f64) {
+            return false;
+        }
+        if let Some(of_one_mb) = self.quadratic_copy {
+            let mb = bytes / 1e6;
+            tokio::time::sleep(of_one_mb.mul_f64((mb * mb).min(LONGEST_COPY))).await;
+        }
+        true
+    }
+
+    /// Waits for its turn to write an answer, where only one may.
+    pub(crate) async fn writer(&self) -> Option<OwnedMutexGuard<()>> {
+        match &self.writer {
+            Some(turn) => Some(Arc::clone(turn).lock_owned().await),
+            None => None,
+        }
+    }
+
+    /// Whether answers go out in two parts, the second held back.
+    pub(crate) fn in_two_parts(&self) -> bool {
+        self.in_two_parts
     }
 
     /// Adds to the store.

@@ -48,7 +48,7 @@ where
 }
 
 /// Binds to the loopback, says where on stderr, and serves until the process ends.
-pub(crate) async fn run(port: u16, path: &str, handler: impl Handler) -> io::Result<()> {
+pub(crate) async fn run(port: u16, path: &str, handler: (impl Handler, Delay)) -> io::Result<()> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))
         .await
         .map_err(|error| {
@@ -71,7 +71,10 @@ pub(crate) fn url(address: SocketAddr, path: &str) -> String {
 }
 
 /// Serves every connection of `listener`; returns only on an error of the listener itself.
-pub(crate) async fn accept(listener: TcpListener, handler: impl Handler) -> io::Result<()> {
+pub(crate) async fn accept(
+    listener: TcpListener,
+    (handler, delay): (impl Handler, Delay),
+) -> io::Result<()> {
     let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     loop {
         let Ok(permit) = Arc::clone(&room).acquire_owned().await else {
@@ -81,7 +84,7 @@ pub(crate) async fn accept(listener: TcpListener, handler: impl Handler) -> io::
             Ok((stream, _)) => {
                 let handler = handler.clone();
                 tokio::spawn(async move {
-                    connection(handler, stream).await;
+                    connection(handler, stream, delay).await;
                     drop(permit);
                 });
             }
@@ -93,6 +96,15 @@ pub(crate) async fn accept(listener: TcpListener, handler: impl Handler) -> io::
     }
 }
 
+/// What holds back small segments.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Delay {
+    /// Nothing.
+    None,
+    /// Nagle's algorithm: each waits until the one before is acknowledged.
+    Nagle,
+}
+
 /// Without `TCP_NODELAY`, an event stream's second segment waits 40 ms for the client's delayed
 /// acknowledgement of the first.
 pub(crate) fn prepare(stream: &TcpStream) {
@@ -101,8 +113,10 @@ pub(crate) fn prepare(stream: &TcpStream) {
     }
 }
 
-async fn connection(handler: impl Handler, stream: TcpStream) {
-    prepare(&stream);
+async fn connection(handler: impl Handler, stream: TcpStream, delay: Delay) {
+    if delay == Delay::None {
+        prepare(&stream);
+    }
     let service = service_fn(move |request| {
         let handler = handler.clone();
         async move { Ok::<_, Infallible>(handler.handle(request).await) }

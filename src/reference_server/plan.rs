@@ -154,6 +154,11 @@ impl Plan {
                     percent,
                     factor,
                 } if applies(tool) && falls_on(of_tool, *percent) => plan.factor *= factor,
+                Fault::Hiccup {
+                    tool,
+                    every,
+                    lasting,
+                } if applies(tool) && of_tool % *every == 0 => plan.delay += *lasting,
                 Fault::FanOut { tool, threads } if applies(tool) => plan.fan_out += threads.get(),
                 Fault::LockFight { tool, threads } if applies(tool) => {
                     plan.lock_fight += threads.get();

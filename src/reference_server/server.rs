@@ -11,6 +11,7 @@ use super::{
     lasting::{Lasting, Stop},
     plan::{Answer, CallPlan, Mix, Plan},
     protocol::{Call, Outcome, Rules},
+    reply::encode,
     threads::{self, Background},
     tools::Work,
     work::{Toolbox, text_of},
@@ -100,8 +101,13 @@ impl Server {
         if plan.wrong_id {
             call.id = another_id(&call.id);
         }
+        let answer = call.answer(outcome);
+        if self.lasting.weighs_answers() && !self.lasting.before_answer(encode(&answer).len()).await
+        {
+            return None;
+        }
         going.done();
-        Some(call.answer(outcome))
+        Some(answer)
     }
 
     async fn perform(&self, work: Work, plan: &CallPlan) -> String {

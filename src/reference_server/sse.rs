@@ -23,7 +23,7 @@ use tokio::{
 use super::{
     body::ReplyBody,
     headers,
-    listen::{self, Handler, read},
+    listen::{self, Delay, Handler, read},
     reply::{Reply, bare, not_allowed, refuse},
     server::Server,
     stdio,
@@ -40,7 +40,7 @@ const WAITING_EVENTS: usize = 64;
 
 /// Serves until the process ends; see [`listen::run`].
 pub(crate) async fn run(server: Arc<Server>, port: u16) -> io::Result<()> {
-    listen::run(port, PATH, handler(server)).await
+    listen::run(port, PATH, (handler(server), Delay::None)).await
 }
 
 /// What answers the requests.

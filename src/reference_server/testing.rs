@@ -33,7 +33,7 @@ pub(crate) async fn over_http(sse: bool) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = listen::url(listener.local_addr().unwrap(), http::PATH);
     let handler = http::handler(server(Transport::Http, sse));
-    tokio::spawn(listen::accept(listener, handler));
+    tokio::spawn(listen::accept(listener, (handler, listen::Delay::None)));
     url
 }
 
@@ -42,6 +42,6 @@ pub(crate) async fn over_http_sse() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = listen::url(listener.local_addr().unwrap(), sse::PATH);
     let handler = sse::handler(server(Transport::Sse, false));
-    tokio::spawn(listen::accept(listener, handler));
+    tokio::spawn(listen::accept(listener, (handler, listen::Delay::None)));
     url
 }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::{AcceptIn, Report};
 use crate::{
-    gate::{Comparison, Metric, Role, Unit, Verdict, accepted_as},
+    gate::{Comparison, Metric, Role, Unit, Verdict, accepted_as, accepted_by},
     suite::AcceptedMetric,
 };
 
@@ -62,6 +62,12 @@ fn entries<'a>(report: &Report<'a>) -> Vec<Entry<'a>> {
             });
         }
     }
+    let modes = judgement.diagnoses.iter().filter_map(accepted_by);
+    found.extend(modes.map(|(scenario, metric)| Entry {
+        scenario,
+        metric,
+        limit: None,
+    }));
     let rows: Vec<&Comparison> = judgement
         .comparisons
         .iter()

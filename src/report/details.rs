@@ -110,6 +110,7 @@ pub(crate) fn diagnosis_rows(diagnoses: &[Diagnosed]) -> Vec<DiagnosisRow> {
                     Standing::New => ", not in the base",
                     Standing::Known => ", in the base as well",
                     Standing::Gone => ", in the base and here no more",
+                    Standing::Accepted => ", not in the base, accepted",
                     Standing::Unknown => "",
                 };
                 let weight = if diagnosis.kind.is_information() {

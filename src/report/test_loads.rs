@@ -105,6 +105,7 @@ fn load((calls, successes): (u32, u32), duration_ns: u64, most_in_flight: u32) -
             first_byte: Some(latency(9 * MS)),
             cpu_per_call_ns: None,
             delayed_last_bytes: 0,
+            slow_calls: Vec::new(),
             client_cpu_ns: Some(duration_ns / 10),
         },
         dropped: 0,

@@ -29,13 +29,15 @@ pub enum ProbeName {
     Sessions,
     /// `open-sessions`.
     OpenSessions,
+    /// `large-answers`.
+    LargeAnswers,
     /// `writes`.
     Writes,
 }
 
 impl ProbeName {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::FirstCall,
         Self::Idle,
         Self::Refusals,
@@ -46,6 +48,7 @@ impl ProbeName {
         Self::Exit,
         Self::Sessions,
         Self::OpenSessions,
+        Self::LargeAnswers,
         Self::Writes,
     ];
 
@@ -63,6 +66,7 @@ impl ProbeName {
             Self::Exit => "exit",
             Self::Sessions => "sessions",
             Self::OpenSessions => "open-sessions",
+            Self::LargeAnswers => "large-answers",
             Self::Writes => "writes",
         }
     }
@@ -102,6 +106,9 @@ pub struct Probes {
     /// Sessions that are open at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub open_sessions: Option<OpenSessionsProbe>,
+    /// Answers of growing size.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub large_answers: Option<LargeAnswersProbe>,
     /// Writes at once, and what is left of them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub writes: Vec<WriteProbe>,
@@ -203,8 +210,12 @@ pub struct TokenCount {
 pub struct AbortProbe {
     /// The tool.
     pub tool: String,
-    /// Calls given up, in each half.
+    /// Calls given up, in each half: the client says so, or in the era of 2026-07-28 closes.
     pub aborted: u32,
+    /// Calls whose connections were cut off, and with each an event stream where there is one, in each
+    /// half; none over stdio.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub cut_off: u32,
     /// Calls of the same tool afterwards.
     pub calls_after: u32,
     /// Of these, those that succeeded.
@@ -300,6 +311,57 @@ pub struct OpenSessionsProbe {
     pub error: Option<String>,
     /// Whether one could be opened again after all were ended.
     pub recovers: bool,
+}
+
+/// Calls of a tool whose answers grow with an argument.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LargeAnswersProbe {
+    /// The tool.
+    pub tool: String,
+    /// About 64 kB, 1 MB and 10 MB; fewer where the tool refuses so much, or one did not come.
+    pub sizes: Vec<LargeAnswer>,
+}
+
+/// Answers of one size.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LargeAnswer {
+    /// Size of the answer as it came; where none came, as it was to be.
+    pub bytes: u64,
+    /// Calls answered, one after another.
+    pub answers: u32,
+    /// How the first failed that did, after which none was made: an error's kind.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// From the request to the answer's first byte, median.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_byte_ns: Option<u64>,
+    /// To its last byte, median.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_byte_ns: Option<u64>,
+    /// Until each of three callers at once had its answer; absent where one had none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at_once_ns: Option<u64>,
+    /// How far the memory of the server's process tree rose meanwhile; absent where it is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_bytes: Option<u64>,
+    /// Of the largest: a client that does not read for a second.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unread: Option<UnreadAnswer>,
+}
+
+/// What a client that does not read its answer does to itself and to others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UnreadAnswer {
+    /// `tools/list` before, median.
+    pub alone_ns: u64,
+    /// `tools/list` of another client meanwhile, median; absent over stdio, where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub others_ns: Option<u64>,
+    /// Whether the answer came whole once it was read.
+    pub is_whole: bool,
 }
 
 /// Writes of one tool, one after another and then at once, each with a read-back.

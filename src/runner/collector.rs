@@ -19,6 +19,8 @@ use crate::{
 pub struct Collector {
     calls: u32,
     wall_ns: Vec<u64>,
+    /// When each successful exchange began, since the first did.
+    begins_ns: Vec<u64>,
     first_byte_ns: Vec<u64>,
     adjusted_ns: Vec<u64>,
     errors: BTreeMap<String, u32>,
@@ -47,6 +49,9 @@ impl Collector {
         self.calls += 1;
         self.timeouts_in_a_row = 0;
         self.wall_ns.push(nanoseconds(exchange.wall()));
+        let first = *self.began.get_or_insert(exchange.sent);
+        let since = exchange.sent.saturating_duration_since(first);
+        self.begins_ns.push(nanoseconds(self.parts + since));
         self.first_byte_ns
             .push(nanoseconds(exchange.first_byte - exchange.sent));
         if is_acknowledgement_delay(exchange) {
@@ -113,6 +118,10 @@ impl Collector {
     /// Adds what a later part of the same scenario gave.
     pub fn absorb(&mut self, mut later: Self) {
         let is_first = self.calls == 0;
+        let offset_ns = nanoseconds(self.duration());
+        let begins = later.begins_ns.iter();
+        self.begins_ns
+            .extend(begins.map(|begin| begin.saturating_add(offset_ns)));
         self.parts += later.duration();
         self.calls += later.calls;
         self.delayed_last_bytes += later.delayed_last_bytes;
@@ -212,6 +221,7 @@ impl Collector {
                 .filter(|_| self.calls > 0)
                 .map(|cpu| cpu / u64::from(self.calls)),
             delayed_last_bytes: self.delayed_last_bytes,
+            slow_calls: slow_calls(&self.wall_ns, &self.begins_ns),
             client_cpu_ns: self.client_cpu_ns,
             wall: latency(&mut self.wall_ns),
             adjusted: if is_complete {
@@ -223,6 +233,34 @@ impl Collector {
             errors: self.errors,
         }
     }
+}
+
+/// Calls that are slow among fast ones; see [`Sample::slow_calls`]. None where calls overlap: their
+/// order is no server's rhythm.
+fn slow_calls(wall_ns: &[u64], begins_ns: &[u64]) -> Vec<(u32, u64)> {
+    const FACTOR: u64 = 4;
+    const BY_NS: u64 = 5_000_000;
+    const MOST: usize = 64;
+    let mut sorted = wall_ns.to_vec();
+    let Some(summary) = quantile::summarize(&mut sorted) else {
+        return Vec::new();
+    };
+    let border = (summary.p50_ns.saturating_mul(FACTOR)).max(summary.p50_ns.saturating_add(BY_NS));
+    let calls = || begins_ns.iter().zip(wall_ns);
+    let ends = calls().map(|(begin, wall)| begin.saturating_add(*wall));
+    let is_sequential = wall_ns.len() == begins_ns.len()
+        && ends
+            .zip(begins_ns.iter().skip(1))
+            .all(|(end, next)| end <= *next);
+    if !is_sequential {
+        return Vec::new();
+    }
+    let slow = (0_u32..)
+        .zip(calls())
+        .filter(|(_, (_, wall))| **wall >= border);
+    slow.take(MOST)
+        .map(|(number, (begin, _))| (number, *begin))
+        .collect()
 }
 
 /// Linux delays an acknowledgement by 40 ms; what a timer and a busy machine add is allowed for.
@@ -276,6 +314,36 @@ mod tests {
         assert_eq!(sample.cpu_per_call_ns, Some(30));
         assert_eq!(sample.client_cpu_ns, Some(6));
         assert_eq!(sample.wall.unwrap().max_ns, 30_000_000);
+    }
+
+    #[test]
+    fn slow_calls_are_told_by_number_and_time_unless_calls_overlap() {
+        let start = Instant::now();
+        let collected = |gap_ms: u64| {
+            let mut collector = Collector::default();
+            for number in 0..40_u64 {
+                let sent = start + Duration::from_millis(number * gap_ms);
+                let took = if number % 10 == 9 { 30 } else { 2 };
+                let last_byte = sent + Duration::from_millis(took);
+                collector.success(&Exchange {
+                    id: 1,
+                    sent,
+                    first_byte: last_byte,
+                    last_byte,
+                    body: bytes::Bytes::new(),
+                });
+            }
+            collector
+        };
+        let mut whole = collected(50);
+        whole.absorb(collected(50));
+        let slow = whole.into_sample().slow_calls;
+        let first = [9, 19, 29, 39].map(|number| (number, u64::from(number) * 50_000_000));
+        assert_eq!(slow[..4], first);
+        // The first part lasted 39 x 50 ms and its last call's 30.
+        assert_eq!(slow[4], (49, 450_000_000 + 1_980_000_000));
+        assert_eq!(slow.len(), 8);
+        assert_eq!(collected(20).into_sample().slow_calls, []);
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! | `calm.rs` | one request at a time: the first call, none at all, refusals, a cheap request beside a slow tool |
 //! | `crowd.rs` | calls at once: the first ones of a server, ones with words of their own |
 //! | `aborts.rs` | calls that are given up |
+//! | `large.rs` | larger and larger answers |
 //! | `sessions.rs` | sessions that come and go, or stay |
 //! | `writes.rs` | writes at once, and what is left of them |
 //!
@@ -14,6 +15,7 @@
 mod aborts;
 mod calm;
 mod crowd;
+mod large;
 mod sessions;
 mod writes;
 
@@ -66,6 +68,15 @@ pub struct Writing {
     pub is_read_one_by_one: bool,
 }
 
+/// A tool whose answers grow with an argument.
+#[derive(Debug)]
+pub struct Growing {
+    tool: ToolCall,
+    argument: String,
+    seed: u64,
+    mirrored: ParamHeaders,
+}
+
 /// Probes whose calls are ready to be filled in; see [`ProbePlan`].
 #[derive(Debug, Default)]
 pub struct PlannedProbes {
@@ -79,6 +90,7 @@ pub struct PlannedProbes {
     first_calls: Vec<Arc<CompiledCall>>,
     sessions: u32,
     open_sessions: u32,
+    large_answers: Option<Growing>,
     writes: Vec<Writing>,
     /// Number of the first write: another one in each run, so that what a run before left behind is
     /// not taken for this one's.
@@ -134,6 +146,15 @@ pub fn compile(
         first_calls: several(&plan.first_calls, "first-calls")?,
         sessions: plan.sessions,
         open_sessions: plan.open_sessions,
+        large_answers: plan.large_answers.as_ref().map(|growing| Growing {
+            tool: growing.tool.clone(),
+            argument: growing.argument.clone(),
+            seed,
+            mirrored: mirrored
+                .get(&growing.tool.name)
+                .cloned()
+                .unwrap_or_default(),
+        }),
         writes: plan.writes.iter().map(writing).collect::<Result<_, _>>()?,
         first_write,
     })
@@ -215,6 +236,11 @@ pub(super) async fn run(
         begins("open-sessions", findings);
         let wanted = probes.open_sessions;
         found.open_sessions = Some(sessions::open_at_once(plan, wanted, findings).await?);
+    }
+    let large = probes.large_answers.as_ref();
+    if let Some(growing) = large.filter(|growing| !given_up.has_tool(&growing.tool.name)) {
+        begins("large-answers", findings);
+        found.large_answers = large::run(plan, growing, findings).await?;
     }
     for writing in &probes.writes {
         begins("writes", findings);

@@ -151,7 +151,7 @@ fn read(cx: &Context<'_>, root: &DeTable<'_>) -> Config {
         .map(server::read);
     let tools::Tools {
         called: tools,
-        writing,
+        marked,
     } = table
         .get("tool")
         .map(|entry| tools::read(&entry))
@@ -180,7 +180,7 @@ fn read(cx: &Context<'_>, root: &DeTable<'_>) -> Config {
     Config {
         server,
         tools,
-        writing,
+        marked,
         probes,
         loads,
         suite,

@@ -47,8 +47,8 @@ pub struct Config {
     pub server: Option<ServerConfig>,
     /// `[[tool]]`, in file order; empty means: discover.
     pub tools: Vec<ToolCall>,
-    /// Those among `[[tool]]` that write; only the probe `writes` calls them.
-    pub writing: Vec<WritingTool>,
+    /// What is said of some of `[[tool]]`.
+    pub marked: MarkedTools,
     /// `[probes]`.
     pub probes: probes::ProbesConfig,
     /// `[[scenario]]`, in file order.
@@ -65,12 +65,12 @@ pub struct Config {
 #[derive(Debug, Clone, PartialEq)]
 pub struct AcceptedRegression {
     /// Scenario name; `server` for start-up and peak memory. For `removed` also a tool's name,
-    /// which stands for all of its scenarios.
+    /// which stands for all of its scenarios. For a failure mode the tool that shows it, or `server`.
     pub scenario: String,
-    /// What may be worse.
+    /// What may be worse, or be there.
     pub metric: AcceptedMetric,
     /// What it may reach: nanoseconds, bytes (growth: per 1,000 calls), or calls per second.
-    /// `None` for `removed`.
+    /// `None` for `removed` and for failure modes.
     pub limit: Option<f64>,
     /// Why it is worth it.
     pub reason: String,
@@ -97,10 +97,29 @@ pub enum AcceptedMetric {
     CpuPerCall,
     /// `removed`: the scenario itself may be gone.
     Removed,
+    /// One of [`FAILURE_MODES`]: it may be there though the base has it not.
+    FailureMode(&'static str),
 }
 
+/// The failure modes that probes decide by, as `[[accept]]` and the reports name them.
+pub const FAILURE_MODES: [&str; 13] = [
+    "answers-mixed-up",
+    "lost-updates",
+    "first-calls-deadlock",
+    "stuck-after-aborts",
+    "event-loop-blocked",
+    "cpu-bound-serial",
+    "large-answer-stall",
+    "connections-refused",
+    "session-leak-closed",
+    "descriptor-leak",
+    "thread-leak",
+    "does-not-exit",
+    "idle-cpu",
+];
+
 impl AcceptedMetric {
-    /// Every one.
+    /// Every metric, and `removed`.
     pub const ALL: [Self; 8] = [
         Self::LatencyP50,
         Self::LatencyP95,
@@ -124,6 +143,7 @@ impl AcceptedMetric {
             Self::MemoryGrowth => "memory_growth",
             Self::CpuPerCall => "cpu_per_call",
             Self::Removed => "removed",
+            Self::FailureMode(name) => name,
         }
     }
 }
@@ -272,6 +292,13 @@ impl Secret {
         }
     }
 
+    /// With more text behind it.
+    #[must_use]
+    pub fn followed_by(mut self, text: &str) -> Self {
+        self.value.push_str(text);
+        self
+    }
+
     /// The parts that came from environment variables.
     pub fn from_variables(&self) -> impl Iterator<Item = &str> {
         self.from_variables.iter().map(String::as_str)
@@ -319,6 +346,24 @@ impl ToolCall {
         }
         self.arguments.values().any(holds_one)
     }
+}
+
+/// Tools that a probe is made for.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct MarkedTools {
+    /// Those that write; only the probe `writes` calls them.
+    pub writing: Vec<WritingTool>,
+    /// Those whose answers grow with an argument; they are called as the others are, besides.
+    pub growing: Vec<GrowingTool>,
+}
+
+/// A tool whose answers are as large as an argument says.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GrowingTool {
+    /// Its usual call.
+    pub tool: ToolCall,
+    /// Name of the argument, a number in the usual call.
+    pub argument: String,
 }
 
 /// A tool that writes, and how to see whether it did.

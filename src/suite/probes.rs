@@ -12,11 +12,14 @@
 //! | `exit` | a server that does not leave | own server |
 //! | `sessions` | memory, descriptors and threads that sessions leave behind | own server |
 //! | `open-sessions` | how many sessions can be open at once | own server |
+//! | `large-answers` | answers that do not come, or hold up others, once they are large | a tool that is marked so, own server |
 //! | `writes` | writes at once of which some are lost | a tool that is marked so |
 
 use std::{collections::BTreeMap, time::Duration};
 
-use super::{SuiteSize, ToolCall, ToolKind, WritingTool, standard::ServerFacts};
+use super::{
+    GrowingTool, MarkedTools, SuiteSize, ToolCall, ToolKind, WritingTool, standard::ServerFacts,
+};
 use crate::results::{ProbeName, Transport};
 
 /// A call that takes less tells nothing about who waits for it.
@@ -41,6 +44,7 @@ const fn is_rough(name: ProbeName) -> bool {
             | ProbeName::Exit
             | ProbeName::Sessions
             | ProbeName::OpenSessions
+            | ProbeName::LargeAnswers
             | ProbeName::Writes
     )
 }
@@ -120,6 +124,8 @@ pub struct ProbePlan {
     pub sessions: u32,
     /// Sessions that are opened and kept.
     pub open_sessions: u32,
+    /// The tool whose answers grow.
+    pub large_answers: Option<GrowingTool>,
     /// Tools that write.
     pub writes: Vec<WritingTool>,
 }
@@ -135,6 +141,7 @@ impl ProbePlan {
         plan.aborts = plan.aborts.filter(|(tool, _)| has(tool));
         plan.tokens.retain(has);
         plan.first_calls.retain(has);
+        plan.large_answers = plan.large_answers.filter(|growing| has(&growing.tool));
         plan
     }
 
@@ -150,7 +157,7 @@ impl ProbePlan {
 pub fn plan(
     config: &ProbesConfig,
     size: SuiteSize,
-    (tools, writing): (&[ToolCall], &[WritingTool]),
+    (tools, marked): (&[ToolCall], &MarkedTools),
     facts: &ServerFacts,
     is_own: bool,
 ) -> ProbePlan {
@@ -196,7 +203,14 @@ pub fn plan(
             !has_sessions || !is_made(ProbeName::OpenSessions),
             open_sessions,
         ),
-        writes: writing
+        large_answers: marked
+            .growing
+            .iter()
+            .filter(|_| is_made(ProbeName::LargeAnswers))
+            .find(|growing| tools.iter().any(|tool| tool.name == growing.tool.name))
+            .cloned(),
+        writes: marked
+            .writing
             .iter()
             .filter(|_| is_made(ProbeName::Writes))
             .cloned()
@@ -243,11 +257,19 @@ mod tests {
             tool("slowest", ToolKind::Compute),
             tool("outside", ToolKind::External),
         ];
-        let writing = [WritingTool {
-            write: tool("note", ToolKind::Compute),
-            read_back: tool("notes", ToolKind::Compute),
-        }];
-        plan(config, size, (&tools, &writing), facts, own)
+        let growing = |name| GrowingTool {
+            tool: tool(name, ToolKind::Compute),
+            argument: "bytes".to_owned(),
+        };
+        let marked = MarkedTools {
+            writing: vec![WritingTool {
+                write: tool("note", ToolKind::Compute),
+                read_back: tool("notes", ToolKind::Compute),
+            }],
+            // The first does not work.
+            growing: vec![growing("broken"), growing("fast")],
+        };
+        plan(config, size, (&tools, &marked), facts, own)
     }
 
     #[test]
@@ -263,6 +285,7 @@ mod tests {
         assert_eq!((plan.sessions, plan.open_sessions), SESSIONS);
         assert!(plan.idle && plan.refusals && plan.exit);
         assert_eq!(plan.writes.len(), 1);
+        assert_eq!(plan.large_answers.unwrap().tool.name, "fast");
     }
 
     #[test]
@@ -314,6 +337,7 @@ mod tests {
         assert!(plan.idle && plan.refusals && plan.beside.is_some());
         assert_eq!((plan.sessions, plan.open_sessions), (0, 0));
         assert!(plan.aborts.is_none() && plan.writes.is_empty() && plan.first_calls.is_empty());
+        assert!(plan.large_answers.is_none());
         assert!(plan.first_call.is_none() && !plan.exit);
 
         let word = ProbesConfig(ProbeName::ALL.map(|name| (name, When::On)).into());

@@ -106,6 +106,31 @@ const ROWS: &[Row] = &[
         found: &[("session-leak-abandoned", None)],
     },
     Row {
+        faults: &["nagle"],
+        over: HTTP,
+        found: &[("nagle-stall", Some("list-tools"))],
+    },
+    Row {
+        faults: &["hang-beyond=500kB"],
+        over: STDIO,
+        found: &[("large-answer-stall", Some("blob"))],
+    },
+    Row {
+        faults: &["quadratic-copy=1100"],
+        over: STDIO,
+        found: &[("large-answer-stall", Some("blob"))],
+    },
+    Row {
+        faults: &["one-writer"],
+        over: HTTP,
+        found: &[("large-answer-stall", Some("blob"))],
+    },
+    Row {
+        faults: &["slow=blob:2"],
+        over: BOTH,
+        found: &[],
+    },
+    Row {
         faults: &["descriptor-leak"],
         over: HTTP,
         found: &[("descriptor-leak", None)],
@@ -116,6 +141,13 @@ const ROWS: &[Row] = &[
         found: &[("thread-leak", None)],
     },
 ];
+
+/// A tool whose answers are as large as it is asked for.
+const BLOB: &str = r#"
+    name = "blob"
+    arguments = { bytes = 100 }
+    grows-with = "bytes"
+"#;
 
 /// A tool that writes to the store of the reference server.
 const REMEMBER: &str = r#"
@@ -141,7 +173,12 @@ fn faulty(row: &Row, over: Over) -> Project {
     for fault in row.faults {
         options.extend(["--fault", fault]);
     }
-    probing(reached(Project::new(), over))
+    let project = if has_to_do_with_large_answers(row) {
+        reached(Project::new(), over).tool(BLOB)
+    } else {
+        reached(Project::new(), over)
+    };
+    probing(project)
         .config("server.command", command(over, &options))
         .tool("name = \"echo\"\narguments = { message = \"hello {{i}}\" }")
         .tool("name = \"search\"\narguments = { query = \"query {{i}}\" }")
@@ -160,6 +197,14 @@ fn faulty(row: &Row, over: Over) -> Project {
 fn has_to_do_with_sessions(row: &Row) -> bool {
     let mut faults = row.faults.iter();
     faults.any(|fault| fault.contains("session") || fault.contains("leak"))
+}
+
+fn has_to_do_with_large_answers(row: &Row) -> bool {
+    let mut faults = row.faults.iter();
+    faults.any(|fault| {
+        let name = fault.split('=').next().unwrap_or_default();
+        ["hang-beyond", "quadratic-copy", "one-writer"].contains(&name) || fault.contains("blob")
+    })
 }
 
 /// The names of what was diagnosed, and where it shows.
@@ -194,6 +239,10 @@ fn each_fault_is_found_and_nothing_else(over: Over) {
         let has_sessions = over == Over::Http && has_to_do_with_sessions(row);
         assert_eq!(set.sessions.is_some(), has_sessions);
         assert_eq!(set.open_sessions.is_some(), over == Over::Http);
+        assert_eq!(
+            set.large_answers.is_some(),
+            has_to_do_with_large_answers(row)
+        );
         assert!(set.idle.is_some() && set.refusals.is_some() && set.first_call.is_some());
     }
 }
@@ -208,6 +257,19 @@ fn each_fault_is_found_over_http_and_nothing_else() {
     each_fault_is_found_and_nothing_else(Over::Http);
 }
 
+/// Ten callers, then twenty.
+const RUSH: &str = r#"
+    name = "rush"
+    tool = "wait"
+    executor = "ramping-vus"
+    start-vus = 10
+    stages = [
+        { duration = "1s", target = 10 },
+        { duration = "1ms", target = 20 },
+        { duration = "1s", target = 20 },
+    ]
+"#;
+
 /// What needs callers at once, or several rounds, to be seen.
 #[test]
 fn faults_that_rounds_show() {
@@ -218,15 +280,30 @@ fn faults_that_rounds_show() {
             ("connection-pool-exhausted", Some("wait/concurrent")),
         ),
         ("slow-start=5200", 3, ("slow-start", None)),
+        (
+            "hiccup=wait:8:60",
+            3,
+            ("high-p95-low-p50", Some("wait/sequential")),
+        ),
+        ("queue=8", 1, ("overloaded", Some("rush"))),
     ] {
         let project = small(Project::new(), Over::Stdio, &["--fault", fault])
             .config("suite.rounds", rounds)
             .config("suite.concurrency", 10)
             .tool("name = \"wait\"\narguments = { ms = 5 }");
+        let project = match fault {
+            "queue=8" => project.scenario(RUSH),
+            _ => project.config("suite.calls", 40),
+        };
         let outcome = project.run(&["run", "--quiet", "--format", "json"]);
         let (kind, place) = expected;
         let expected = (kind.to_owned(), place.map(str::to_owned));
         assert_eq!(diagnosed(&outcome), [expected], "{fault}");
+        if fault.starts_with("hiccup") {
+            let report: Value = outcome.json();
+            let evidence = report["diagnoses"][0]["evidence"].to_string();
+            assert!(evidence.contains("every 8 calls"), "{evidence}");
+        }
     }
 }
 

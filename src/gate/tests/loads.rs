@@ -31,6 +31,7 @@ fn with_load(failed: u32) -> Fixture {
                 first_byte: None,
                 cpu_per_call_ns: None,
                 delayed_last_bytes: 0,
+                slow_calls: Vec::new(),
                 client_cpu_ns: None,
             };
             let load = LoadSample {

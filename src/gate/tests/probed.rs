@@ -2,8 +2,8 @@
 
 use crate::results::{
     AbortProbe, BesideProbe, Exit, ExitProbe, FirstCallProbe, FirstCallsProbe, Holdings, IdleProbe,
-    InTurn, Latency, OpenSessionsProbe, Probes, RefusalProbe, SessionProbe, SessionSeries,
-    TokenCount, TokenProbe, Transport, WriteCount, WriteProbe,
+    LargeAnswer, LargeAnswersProbe, Latency, OpenSessionsProbe, Probes, RefusalProbe, SessionProbe,
+    SessionSeries, TokenCount, TokenProbe, UnreadAnswer, WriteCount, WriteProbe,
 };
 
 pub(super) const MS: u64 = 1_000_000;
@@ -107,6 +107,7 @@ pub(super) fn aborts(successes_after: u32, holdings: [Holdings; 3]) -> Probes {
         aborts: Some(AbortProbe {
             tool: "search".into(),
             aborted: 15,
+            cut_off: 0,
             calls_after: 5,
             successes_after,
             error: (successes_after < 5).then(|| "timeout".to_owned()),
@@ -128,6 +129,37 @@ pub(super) fn idle(cores: f64) -> Probes {
         idle: Some(IdleProbe {
             duration_ns: 1_000 * MS,
             server_cpu_ns: crate::gate::test_support::ns(cores * 1e9),
+        }),
+        ..Probes::default()
+    }
+}
+
+/// Sizes in kB with what an answer takes in ms, or an error; and of the last what others wait.
+pub(super) fn large(sizes: &[(u64, Result<u64, &str>)], unread: Option<(u64, bool)>) -> Probes {
+    let mut sizes: Vec<LargeAnswer> = sizes
+        .iter()
+        .map(|(kb, took)| LargeAnswer {
+            bytes: kb * 1_000,
+            answers: 3,
+            error: took.err().map(str::to_owned),
+            first_byte_ns: took.ok().map(|_| MS),
+            last_byte_ns: took.ok().map(|ms| ms * MS),
+            at_once_ns: None,
+            memory_bytes: None,
+            unread: None,
+        })
+        .collect();
+    if let Some(last) = sizes.last_mut() {
+        last.unread = unread.map(|(others, is_whole)| UnreadAnswer {
+            alone_ns: 2 * MS,
+            others_ns: Some(others * MS),
+            is_whole,
+        });
+    }
+    Probes {
+        large_answers: Some(LargeAnswersProbe {
+            tool: "blob".into(),
+            sizes,
         }),
         ..Probes::default()
     }

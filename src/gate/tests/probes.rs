@@ -3,18 +3,22 @@
 use super::{
     failure_modes::together,
     probed::{
-        MS, aborts, beside, exit, first_call, first_calls, held, idle, open_sessions, refusals,
-        series, sessions, tokens, writes,
+        MS, aborts, beside, exit, first_call, first_calls, held, idle, large, open_sessions,
+        refusals, series, sessions, tokens, writes,
     },
     *,
 };
 use crate::{
     diagnosis::{Confidence, Diagnosis, Kind, diagnose},
-    gate::{Standing, must_probe_again, test_support::Fixture},
+    gate::{
+        Standing, accept, acceptance::objections, accepted_by, must_probe_again,
+        test_support::Fixture,
+    },
     results::{
         AbortProbe, ArmName, Exit, InTurn, ProbeName, Probes, SessionProbe, SessionSeries,
         Transport,
     },
+    suite::{AcceptedMetric, AcceptedRegression, FAILURE_MODES},
 };
 
 fn probed(sets: &[Probes]) -> Results {
@@ -36,6 +40,8 @@ fn each_failure_mode_at_both_sides_of_its_border_and_without_company() {
     let grows = |descriptors: [u32; 3], threads: [u32; 3]| {
         [0, 1, 2].map(|n: usize| held(descriptors[n], threads[n]))
     };
+    let answers = |ms: [u64; 3]| [(64, Ok(ms[0])), (1_000, Ok(ms[1])), (10_000, Ok(ms[2]))];
+    let stalls = |confidence| Some((Kind::LargeAnswerStall, confidence));
     let cases: Vec<(Probes, Option<(Kind, Confidence)>)> = vec![
         (tokens((0, 0), (0, 0)), None),
         (tokens((1, 0), (0, 0)), Some((Kind::AnswersMixedUp, Likely))),
@@ -113,6 +119,25 @@ fn each_failure_mode_at_both_sides_of_its_border_and_without_company() {
         (refusals(1.0, 50.0), None),
         (refusals(60.0, 120.0), None),
         (refusals(1.0, 52.0), Some((Kind::SlowErrors, Possible))),
+        (large(&answers([3, 30, 400]), Some((101, true))), None),
+        (
+            large(&answers([3, 30, 400]), Some((102, true))),
+            stalls(Likely),
+        ),
+        (
+            large(&answers([3, 30, 400]), Some((2, false))),
+            stalls(Likely),
+        ),
+        (
+            large(&[(64, Ok(3)), (1_000, Err("timeout"))], None),
+            stalls(Likely),
+        ),
+        // The smallest does not come either: that is no matter of size.
+        (large(&[(64, Err("timeout"))], None), None),
+        // 10 times as large: 40 times as long, and half a second.
+        (large(&answers([3, 30, 1_199]), None), None),
+        (large(&answers([3, 30, 1_200]), None), stalls(Possible)),
+        (large(&answers([1, 2, 499]), None), None),
     ];
     for (set, expected) in cases {
         assert_eq!(found(&set), Vec::from_iter(expected), "{set:#?}");
@@ -217,6 +242,10 @@ fn the_evidence_in_words() {
         idle(0.98),
         first_call(900, 2),
         refusals(0.9, 121.0),
+        large(&[(64, Ok(3)), (1_000, Err("timeout"))], None),
+        large(&[(64, Ok(3)), (1_000, Ok(900))], None),
+        large(&[(64, Ok(3)), (10_000, Ok(90))], Some((980, true))),
+        large(&[(64, Ok(3)), (10_000, Ok(90))], Some((2, false))),
     ] {
         all.push_str(&words(set));
     }
@@ -438,4 +467,106 @@ fn figures_that_no_run_could_give_do_not_make_it_panic() {
         let judgement = judge(&Fixture::new().build(), &results, &GateConfig::default());
         assert!(judgement.diagnoses.len() < 10);
     }
+}
+
+#[test]
+fn what_nearly_shows_in_one_server_is_neither_new_nor_gone_in_the_other() {
+    use Standing::{Gone, Known, New};
+    let policy = GateConfig::default();
+    let three = |set: &Probes| probed(&vec![set.clone(); 3]);
+    type Case = (Probes, Probes, Option<Standing>);
+    let (kept, nearly, few) = ([10, 30, 50], [10, 15, 20], [10, 13, 16]);
+    let descriptors = |[a, b, c]: [u32; 3]| aborts(5, [held(a, 5), held(b, 5), held(c, 5)]);
+    let cases: [Case; 9] = [
+        (sessions(1_000, 0), sessions(2_000, 0), Some(Known)),
+        (sessions(800, 0), sessions(2_000, 0), Some(New)),
+        (sessions(2_000, 0), sessions(1_000, 0), None),
+        (sessions(2_000, 0), sessions(800, 0), Some(Gone)),
+        (idle(0.13), idle(0.3), Some(Known)),
+        (idle(0.1), idle(0.3), Some(New)),
+        (descriptors(nearly), descriptors(kept), Some(Known)),
+        (descriptors(few), descriptors(kept), Some(New)),
+        // Near the border between waiting and computing.
+        (
+            beside(2.0, 15.0, Some(0.7)),
+            beside(2.0, 15.0, Some(0.9)),
+            Some(Known),
+        ),
+    ];
+    for (base, candidate, expected) in cases {
+        let judgement = judge(&three(&base), &three(&candidate), &policy);
+        let standings: Vec<Standing> = judgement.diagnoses.iter().map(|d| d.standing).collect();
+        assert_eq!(
+            standings,
+            Vec::from_iter(expected),
+            "{base:?} {candidate:?}"
+        );
+    }
+}
+
+#[test]
+fn a_failure_mode_that_somebody_answers_for_fails_nothing_until_its_day() {
+    let policy = GateConfig::default();
+    let three = |set: &Probes| probed(&vec![set.clone(); 3]);
+    let (holds, leaks) = (three(&sessions(0, 0)), three(&sessions(5_000, 0)));
+    let judgement = judge(&holds, &leaks, &policy);
+    assert_eq!(
+        accepted_by(&judgement.diagnoses[0]),
+        Some(("server", AcceptedMetric::FailureMode("session-leak-closed")))
+    );
+    let entry = |scenario: &str, name| AcceptedRegression {
+        scenario: scenario.to_owned(),
+        metric: AcceptedMetric::FailureMode(name),
+        limit: None,
+        reason: "fixed upstream".to_owned(),
+        until: "2027-01-31".to_owned(),
+    };
+    let right = entry("server", "session-leak-closed");
+    let others = [
+        entry("search", "session-leak-closed"),
+        entry("server", "idle-cpu"),
+    ];
+    for (entries, today, verdict) in [
+        (&[right.clone()][..], "2027-01-31", Verdict::Pass),
+        (&[right.clone()], "2027-02-01", Verdict::Regressed),
+        (&others, "2027-01-31", Verdict::Regressed),
+    ] {
+        let judgement = accept(judgement.clone(), entries, today, &policy);
+        assert_eq!(judgement.verdict, verdict, "{entries:?} {today}");
+        let objections = objections(&leaks, Some(&holds), &policy, (entries, today));
+        assert_eq!(
+            objections.is_empty(),
+            verdict == Verdict::Pass,
+            "{objections:?}"
+        );
+    }
+}
+
+#[test]
+fn what_decides_can_be_accepted_by_name() {
+    let names: Vec<&str> = [
+        tokens((9, 0), (0, 0)),
+        writes((20, 20), (20, 1)),
+        first_calls(6),
+        aborts(3, [held(10, 5); 3]),
+        aborts(5, [held(10, 5), held(30, 25), held(50, 45)]),
+        beside(2.0, 15.0, Some(0.1)),
+        beside(2.0, 15.0, Some(1.0)),
+        open_sessions(30, true),
+        sessions(5_000, 0),
+        exit(Exit::Killed, 0),
+        idle(0.5),
+        large(&[(64, Ok(3)), (1_000, Err("timeout"))], None),
+    ]
+    .iter()
+    .flat_map(|set| diagnose(&probed(std::slice::from_ref(set))))
+    .filter(Diagnosis::decides)
+    .map(|diagnosis| diagnosis.kind.name())
+    .collect();
+    assert_eq!(names.len(), 13, "{names:?}");
+    let strange: Vec<_> = names
+        .iter()
+        .filter(|name| !FAILURE_MODES.contains(name))
+        .collect();
+    assert!(strange.is_empty(), "{strange:?}");
 }

@@ -85,6 +85,7 @@ fn anything() -> impl Strategy<Value = Results> {
                 first_byte: None,
                 cpu_per_call_ns,
                 delayed_last_bytes: successes,
+                slow_calls: vec![(calls, u64::MAX), (0, 0)],
                 client_cpu_ns: cpu_per_call_ns,
             },
         );

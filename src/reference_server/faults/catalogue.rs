@@ -68,6 +68,12 @@ pub(super) const CATALOGUE: &[Entry] = &[
         None,
     ),
     entry(
+        "hiccup",
+        "=[TOOL:]EVERY_N:MS",
+        "every so many calls one waits off the CPU",
+        None,
+    ),
+    entry(
         "fan-out",
         "=[TOOL:]THREADS",
         "each call starts so many threads that burn 1 ms of CPU each, and waits for them",
@@ -102,6 +108,36 @@ pub(super) const CATALOGUE: &[Entry] = &[
         "",
         "requests wait for each other, whatever they wait for",
         None,
+    ),
+    entry(
+        "queue",
+        "=SIZE",
+        "calls beyond so many at once wait for one of them to end",
+        None,
+    ),
+    entry(
+        "hang-beyond",
+        "=BYTES",
+        "calls whose answers are larger are never answered",
+        None,
+    ),
+    entry(
+        "quadratic-copy",
+        "=MS",
+        "answers cost time by the square of their size, MS for 1 MB",
+        None,
+    ),
+    entry(
+        "one-writer",
+        "",
+        "while an answer is on its way, nobody else is answered",
+        HTTP,
+    ),
+    entry(
+        "nagle",
+        "",
+        "answers go out in two parts without TCP_NODELAY",
+        HTTP,
     ),
     entry(
         "pool",
@@ -320,6 +356,23 @@ pub(super) fn parse(name: &str, value: Option<&str>) -> Result<Fault, String> {
                 factor: factor(times)?,
             }
         }
+        "hiccup" => {
+            let (tool, [number, ms]) = scope(value)?;
+            Fault::Hiccup {
+                tool,
+                every: positive(number)?,
+                lasting: milliseconds(ms)?,
+            }
+        }
+        "queue" => Fault::Queue {
+            size: positive(needed(value)?)?,
+        },
+        "hang-beyond" => Fault::HangBeyond {
+            bytes: bytes(needed(value)?)?,
+        },
+        "quadratic-copy" => Fault::QuadraticCopy {
+            lasting: milliseconds(needed(value)?)?,
+        },
         "fan-out" | "lock-fight" => {
             let (tool, [text]) = scope(value)?;
             let threads = threads(text)?;
@@ -413,6 +466,8 @@ pub(super) fn parse(name: &str, value: Option<&str>) -> Result<Fault, String> {
             none(value)?;
             match plain {
                 "one-at-a-time" => Fault::OneAtATime,
+                "one-writer" => Fault::OneWriter,
+                "nagle" => Fault::Nagle,
                 "first-calls-deadlock" => Fault::FirstCallsDeadlock,
                 "descriptor-leak" => Fault::DescriptorLeak,
                 "thread-leak" => Fault::ThreadLeak,

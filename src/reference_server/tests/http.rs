@@ -9,7 +9,7 @@ use tokio::net::{TcpListener, TcpStream};
 use super::{echo, initialize, legacy, modern, options, server, server_with, text};
 use crate::reference_server::{
     Era, Options, http,
-    listen::{accept, prepare},
+    listen::{Delay, accept, prepare},
 };
 
 /// One connection to a server of this test.
@@ -45,7 +45,7 @@ impl Client {
     async fn connect(server: std::sync::Arc<super::Server>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        tokio::spawn(accept(listener, http::handler(server)));
+        tokio::spawn(accept(listener, (http::handler(server), Delay::None)));
         let stream = TcpStream::connect(address).await.unwrap();
         let (sender, connection) = handshake(TokioIo::new(stream)).await.unwrap();
         tokio::spawn(connection);

@@ -220,6 +220,7 @@ impl Tally {
                 first_byte: latency(&first_byte),
                 cpu_per_call_ns: None,
                 delayed_last_bytes: 0,
+                slow_calls: Vec::new(),
                 client_cpu_ns: None,
             })
         }

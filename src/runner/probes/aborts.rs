@@ -13,6 +13,8 @@ use crate::{
 const ABORTED: u32 = 15;
 /// Calls that must work afterwards.
 const CALLS_AFTER: u32 = 5;
+/// How long an event stream is open before it is cut off.
+const STREAM_OPEN: Duration = Duration::from_millis(20);
 /// How long such a call may take, besides the usual time.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -24,14 +26,14 @@ pub(super) async fn run(bench: &mut Bench, probed: &Probed) -> Option<AbortProbe
     let first = half(bench, probed, 0).await;
     let between = settled(root, before).await;
     let second = half(bench, probed, ABORTED).await;
-    let aborted = first.min(second);
+    let aborted = first.0.min(second.0);
     if aborted == 0 {
         return None;
     }
     let (mut successes_after, mut error) = (0, None);
     let usual = bench.limits.call_timeout;
     // The calls that were given up may all still stand in the way.
-    let patience = PATIENCE + probed.typical * (2 * ABORTED + 10);
+    let patience = PATIENCE + probed.typical * (4 * ABORTED + 10);
     bench.client.set_call_timeout(patience);
     for number in 0..CALLS_AFTER {
         let (prepared, _) = probed.call.prepare(&mut bench.client, 2, number);
@@ -52,6 +54,7 @@ pub(super) async fn run(bench: &mut Bench, probed: &Probed) -> Option<AbortProbe
     Some(AbortProbe {
         tool: probed.call.tool().to_owned(),
         aborted,
+        cut_off: first.1.min(second.1),
         calls_after: CALLS_AFTER,
         successes_after,
         error,
@@ -59,9 +62,9 @@ pub(super) async fn run(bench: &mut Bench, probed: &Probed) -> Option<AbortProbe
     })
 }
 
-/// Gives up calls; says how many.
-async fn half(bench: &mut Bench, probed: &Probed, first: u32) -> u32 {
-    let mut aborted = 0;
+/// Gives up calls, and cuts others off; says how many of each.
+async fn half(bench: &mut Bench, probed: &Probed, first: u32) -> (u32, u32) {
+    let (mut aborted, mut cut_off) = (0, 0);
     for number in first..first + ABORTED {
         // In the one session that there is: what sessions leave behind is another probe's.
         let Ok(mut leaver) = bench.another_client(Sessions::Shared).await else {
@@ -74,7 +77,13 @@ async fn half(bench: &mut Bench, probed: &Probed, first: u32) -> u32 {
             aborted += 1;
         }
         leaver.set_call_timeout(bench.limits.call_timeout);
+        let (prepared, _) = probed.call.prepare(&mut leaver, 3, number);
+        let cut = leaver.cut_off(&prepared, probed.typical / 2).await;
+        if cut == Some(true) {
+            cut_off += 1;
+            leaver.cut_stream(STREAM_OPEN).await;
+        }
         leaver.close().await;
     }
-    aborted
+    (aborted, cut_off)
 }

@@ -6,7 +6,7 @@ use super::{
     reader::{Entry, Table},
     values::{self, Zero},
 };
-use crate::suite::{AcceptedMetric, AcceptedRegression, diagnostics::Diagnostic};
+use crate::suite::{AcceptedMetric, AcceptedRegression, FAILURE_MODES, diagnostics::Diagnostic};
 
 const HELP: &str = "write each accepted regression as an [[accept]] section with `scenario`, \
                     `metric`, `limit`, `reason` and `until`";
@@ -38,15 +38,18 @@ fn read_one(mut table: Table<'_, '_>) -> Option<AcceptedRegression> {
         "name it as the report does: scenario = \"search/sequential\", or \"server\"",
     );
     let metric = table.require("metric", "such as metric = \"latency_p95\"");
-    let metric = metric
-        .and_then(|entry| entry.choice(&AcceptedMetric::ALL.map(|metric| (metric.name(), metric))));
-    let limit = if metric == Some(AcceptedMetric::Removed) {
+    let words = AcceptedMetric::ALL.into_iter();
+    let words = words.chain(FAILURE_MODES.map(AcceptedMetric::FailureMode));
+    let words: Vec<_> = words.map(|metric| (metric.name(), metric)).collect();
+    let metric = metric.and_then(|entry| entry.choice(&words));
+    let unlimited = metric.and_then(|metric| match metric {
+        AcceptedMetric::Removed => Some("what is removed has no limit"),
+        AcceptedMetric::FailureMode(_) => Some("a failure mode has no limit"),
+        _ => None,
+    });
+    let limit = if let Some(why) = unlimited {
         if let Some(limit) = table.get("limit") {
-            limit.refuse(
-                "what is removed has no limit",
-                "not with metric = \"removed\"",
-                "leave this line out",
-            );
+            limit.refuse(why, "not with this `metric`", "leave this line out");
         }
         Some(None)
     } else {
@@ -92,7 +95,7 @@ fn read_limit(metric: AcceptedMetric, entry: &Entry<'_, '_>) -> Option<f64> {
         AcceptedMetric::Throughput => entry
             .integer(1..=100_000_000)
             .map(|calls_per_second| calls_per_second as f64),
-        AcceptedMetric::Removed => None,
+        AcceptedMetric::Removed | AcceptedMetric::FailureMode(_) => None,
     }
 }
 

@@ -275,6 +275,50 @@ fn what_is_removed_has_no_limit() {
 }
 
 #[test]
+fn a_failure_mode_is_accepted_by_its_name_and_has_no_limit() {
+    let text = "[[accept]]\nscenario = \"server\"\nmetric = \"session-leak-closed\"\n\
+                reason = \"fixed upstream in 2.0\"\nuntil = 2027-01-31\n";
+    let config = good(text);
+    assert_eq!(
+        config.accept[0].metric,
+        AcceptedMetric::FailureMode("session-leak-closed")
+    );
+    insta::assert_snapshot!(mistakes(&format!("{text}limit = \"12ms\"\n")));
+}
+
+#[test]
+fn a_cap_on_the_heap_is_an_option_of_node_beside_those_that_are_set() {
+    for (env, expected) in [
+        ("", "--max-old-space-size=128"),
+        (
+            "env = { NODE_OPTIONS = \"--no-warnings\" }\n",
+            "--no-warnings --max-old-space-size=128",
+        ),
+    ] {
+        let text = format!("[server]\ncommand = [\"node\"]\nheap-cap = \"128MiB\"\n{env}");
+        let server = good(&text).server.unwrap();
+        assert_eq!(server.env["NODE_OPTIONS"].expose(), expected);
+    }
+    insta::assert_snapshot!(mistakes(
+        "[server]\ncommand = [\"node\"]\nheap-cap = \"1MB\"\n"
+    ));
+}
+
+#[test]
+fn a_tool_whose_answers_grow_says_with_what() {
+    let text = "[[tool]]\nname = \"blob\"\narguments = { bytes = 100, deep = { n = 1 } }\n";
+    let config = good(&format!("{text}grows-with = \"bytes\"\n"));
+    assert_eq!(config.marked.growing[0].argument, "bytes");
+    assert_eq!(config.tools, [config.marked.growing[0].tool.clone()]);
+    let writes = "writes = { read-back = \"r\", contains = \"{{i}}\" }\n";
+    let wrong = ["\"byte\"", "\"deep\"", "\"bytes\"\n", "3"].map(|value| {
+        let writes = if value.ends_with('\n') { writes } else { "" };
+        mistakes(&format!("{text}grows-with = {value}\n{writes}"))
+    });
+    insta::assert_snapshot!(wrong.join("\n"));
+}
+
+#[test]
 fn mistakes_in_accepted_regressions() {
     insta::assert_snapshot!(mistakes(
         "[[accept]]\nscenario = \"\"\nmetric = \"latency_p96\"\nlimit = \"12ms\"\n\

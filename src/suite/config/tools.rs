@@ -7,7 +7,7 @@ use toml::de::DeValue;
 
 use super::reader::{Context, Entry, Table};
 use crate::suite::{
-    Expect, LONGEST_TOOL_NAME, ToolCall, ToolKind, WritingTool,
+    Expect, GrowingTool, LONGEST_TOOL_NAME, MarkedTools, ToolCall, ToolKind, WritingTool,
     data::DataRows,
     diagnostics::{Diagnostic, shown},
     template::{self, TemplateError},
@@ -24,7 +24,7 @@ const WRITES_HELP: &str = "write it as writes = { read-back = \"read_notes\", co
 #[derive(Default)]
 pub(super) struct Tools {
     pub(super) called: Vec<ToolCall>,
-    pub(super) writing: Vec<WritingTool>,
+    pub(super) marked: MarkedTools,
 }
 
 pub(super) fn read(entry: &Entry<'_, '_>) -> Tools {
@@ -45,7 +45,13 @@ pub(super) fn read(entry: &Entry<'_, '_>) -> Tools {
         let Some(table) = element.table("[[tool]]", TOOL_HELP) else {
             continue;
         };
-        let Some((call, read_back, name)) = read_tool(table) else {
+        let Some(ReadTool {
+            call,
+            read_back,
+            grows_with,
+            name,
+        }) = read_tool(table)
+        else {
             continue;
         };
         if !seen.insert(call.name.clone()) {
@@ -56,8 +62,14 @@ pub(super) fn read(entry: &Entry<'_, '_>) -> Tools {
             );
             continue;
         }
+        if let Some(argument) = grows_with {
+            out.marked.growing.push(GrowingTool {
+                tool: call.clone(),
+                argument,
+            });
+        }
         match read_back {
-            Some(read_back) => out.writing.push(WritingTool {
+            Some(read_back) => out.marked.writing.push(WritingTool {
                 write: call,
                 read_back,
             }),
@@ -67,17 +79,33 @@ pub(super) fn read(entry: &Entry<'_, '_>) -> Tools {
     out
 }
 
-/// The call, what reads it back if it writes, and where its name stands.
-fn read_tool<'c, 't>(
-    mut table: Table<'c, 't>,
-) -> Option<(ToolCall, Option<ToolCall>, Entry<'c, 't>)> {
+/// One `[[tool]]`.
+struct ReadTool<'c, 't> {
+    call: ToolCall,
+    /// What reads it back if it writes.
+    read_back: Option<ToolCall>,
+    /// The argument that says how large its answers are.
+    grows_with: Option<String>,
+    /// Where its name stands.
+    name: Entry<'c, 't>,
+}
+
+fn read_tool<'c, 't>(mut table: Table<'c, 't>) -> Option<ReadTool<'c, 't>> {
     let name = table.require("name", NAME_HELP);
     let arguments = table.get("arguments");
     let expect = table.get("expect");
     let kind = table.get("kind");
     let data = table.get("data");
     let writes = table.get("writes");
+    let grows_with = table.get("grows-with");
     table.finish(&[]);
+    if let (Some(_), Some(grows_with)) = (&writes, &grows_with) {
+        grows_with.refuse(
+            "a tool that writes is not called for large answers",
+            "not beside `writes`",
+            "leave one of the two out",
+        );
+    }
 
     let rows = data.as_ref().map_or(Rows::None, |entry| {
         read_data(entry).map_or(Rows::Unreadable, Rows::Read)
@@ -101,6 +129,7 @@ fn read_tool<'c, 't>(
     let read_back = writes
         .and_then(|entry| entry.table("`writes`", WRITES_HELP))
         .map(|table| read_writes(table, &rows));
+    let grows_with = grows_with.map(|entry| read_grows_with(&entry, &arguments));
     let entry = name?;
     let name = read_name(&entry)?;
     let data = match rows {
@@ -121,7 +150,34 @@ fn read_tool<'c, 't>(
         kind,
         data,
     };
-    Some((call, read_back, entry))
+    Some(ReadTool {
+        call,
+        read_back,
+        grows_with: match grows_with {
+            Some(argument) => Some(argument?),
+            None => None,
+        },
+        name: entry,
+    })
+}
+
+fn read_grows_with(entry: &Entry<'_, '_>, arguments: &Map<String, Value>) -> Option<String> {
+    const HELP: &str =
+        "name the argument that says how large the answer is: grows-with = \"bytes\"";
+    let argument = entry.filled_string(HELP)?;
+    let is_usable = arguments
+        .get(argument)
+        .and_then(Value::as_f64)
+        .is_some_and(|number| number > 0.0);
+    if !is_usable {
+        entry.refuse(
+            format!("`arguments` has no number `{}`", shown(argument)),
+            "no number above 0 there",
+            "write the argument with a small number, such as arguments = { bytes = 100 }",
+        );
+        return None;
+    }
+    Some(argument.to_owned())
 }
 
 /// What reads back; without its rows.
