@@ -444,6 +444,32 @@ fn a_session_of_mcp_1_ends_with_its_cancelled_calls_and_one_of_mcp_2_does_not() 
     }
 }
 
+/// npm `@modelcontextprotocol/sdk` up to 1.25.3 keeps requests of all clients in one table, by the ids
+/// that each of them counts from the same number, where one transport serves them all
+/// (CVE-2026-25536); a transport for each request does not.
+#[test]
+fn clients_of_one_transport_of_the_typescript_sdk_get_each_others_answers() {
+    let script = repository().join("tests/servers/ts1_server.cjs");
+    for (way, expected) in [("shared", Some("answers-mixed-up")), ("each", None)] {
+        let command = ["node", &script.display().to_string(), way, "{port}"].map(str::to_owned);
+        let project = only(Project::new(), "tokens")
+            .config("server.command", command.to_vec())
+            .config("server.url", "http://127.0.0.1:{port}/mcp")
+            .tool("name = \"echo\"\narguments = { message = \"hello {{i}}\" }");
+        let outcome = project.run(&["run", "--quiet", "--format", "json"]);
+        let expected = expected.map(|kind| (kind.to_owned(), Some("echo".to_owned())));
+        let probes = &project.results().jobs[0].probes;
+        assert_eq!(
+            diagnosed(&outcome),
+            Vec::from_iter(expected),
+            "{way}: {probes:?}"
+        );
+        // It is the ids that meet: in one session no two are the same.
+        let tokens = probes[0].tokens.as_ref().expect("asked");
+        assert_eq!(tokens.one_session.foreign, 0, "{tokens:?}");
+    }
+}
+
 /// npm `@modelcontextprotocol/server-memory` reads its file, adds to it and writes it back, and says
 /// that all is well.
 #[test]

@@ -151,14 +151,17 @@ async fn speak(
     first: u32,
 ) -> TokenCount {
     let mut counted = TokenCount::default();
+    client.set_call_timeout(PATIENCE);
     for number in first..first + CALLS_EACH {
         let (prepared, _) = call.prepare(&mut client, 0, number);
         if client.make_ready().await.is_err() {
             break;
         }
-        // What fails is counted in the rounds.
-        let Ok(exchange) = client.send(&prepared).await else {
-            continue;
+        // What fails is counted in the rounds; where answers are lost, the next is as well.
+        let exchange = match client.send(&prepared).await {
+            Ok(exchange) => exchange,
+            Err(error) if error.kind == ErrorKind::Timeout => break,
+            Err(_) => continue,
         };
         let is_answer = message::check_tool_answer(&exchange.body, exchange.id, None).is_ok();
         if let (true, Ok(own)) = (is_answer, usize::try_from(number)) {
