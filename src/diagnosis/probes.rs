@@ -252,6 +252,10 @@ fn first_calls(set: &Probes) -> Option<Vec<Diagnosis>> {
     Some(hang.into_iter().collect())
 }
 
+fn sum([first, second]: [u32; 2]) -> u32 {
+    first.saturating_add(second)
+}
+
 fn aborts(probe: &AbortProbe, look: Look) -> Vec<Diagnosis> {
     let stuck = (probe.successes_after < probe.calls_after).then(|| {
         likely(
@@ -261,8 +265,8 @@ fn aborts(probe: &AbortProbe, look: Look) -> Vec<Diagnosis> {
             format!(
                 "after {} calls whose clients gave up half-way{}, {} of {} calls that followed were \
                  answered{}",
-                probe.aborted.saturating_mul(2),
-                match probe.cut_off.saturating_mul(2) {
+                sum(probe.aborted),
+                match sum(probe.cut_off) {
                     0 => String::new(),
                     cut => format!(" and {cut} whose connections were cut off"),
                 },
@@ -280,7 +284,7 @@ fn aborts(probe: &AbortProbe, look: Look) -> Vec<Diagnosis> {
     });
     let kept = kept(
         probe.holdings,
-        [probe.aborted, probe.aborted],
+        probe.aborted,
         "aborted call",
         (ProbeName::Aborts, Some(&probe.tool)),
         look,

@@ -48,7 +48,7 @@ impl ReplyBody {
     ) -> Self {
         let part = if in_two { bytes.len() / 2 } else { PART_BYTES };
         let mut rest = VecDeque::new();
-        while part > 0 && bytes.len() > part && !(in_two && !rest.is_empty()) {
+        while (rest.is_empty() || !in_two) && bytes.len() > part && part > 0 {
             rest.push_back(bytes.split_to(part));
         }
         rest.push_back(bytes);

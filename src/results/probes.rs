@@ -211,11 +211,11 @@ pub struct AbortProbe {
     /// The tool.
     pub tool: String,
     /// Calls given up, in each half: the client says so, or in the era of 2026-07-28 closes.
-    pub aborted: u32,
+    pub aborted: [u32; 2],
     /// Calls whose connections were cut off, and with each an event stream where there is one, in each
     /// half; none over stdio.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub cut_off: u32,
+    #[serde(default)]
+    pub cut_off: [u32; 2],
     /// Calls of the same tool afterwards.
     pub calls_after: u32,
     /// Of these, those that succeeded.

@@ -106,11 +106,6 @@ const ROWS: &[Row] = &[
         found: &[("session-leak-abandoned", None)],
     },
     Row {
-        faults: &["nagle"],
-        over: HTTP,
-        found: &[("nagle-stall", Some("list-tools"))],
-    },
-    Row {
         faults: &["hang-beyond=500kB"],
         over: STDIO,
         found: &[("large-answer-stall", Some("blob"))],
@@ -168,15 +163,15 @@ fn probing(project: Project) -> Project {
         .config("probes.idle", "on")
 }
 
-fn faulty(row: &Row, over: Over) -> Project {
+fn faulty(project: Project, row: &Row, over: Over) -> Project {
     let mut options = vec!["--store", "--era", "legacy"];
     for fault in row.faults {
         options.extend(["--fault", fault]);
     }
     let project = if has_to_do_with_large_answers(row) {
-        reached(Project::new(), over).tool(BLOB)
+        reached(project, over).tool(BLOB)
     } else {
-        reached(Project::new(), over)
+        reached(project, over)
     };
     probing(project)
         .config("server.command", command(over, &options))
@@ -220,7 +215,7 @@ fn diagnosed(outcome: &Outcome) -> Vec<(String, Option<String>)> {
 
 fn each_fault_is_found_and_nothing_else(over: Over) {
     for row in ROWS.iter().filter(|row| row.over.contains(&over)) {
-        let project = faulty(row, over);
+        let project = faulty(Project::new(), row, over);
         let outcome = project.run(&["run", "--quiet", "--format", "json"]);
         let expected: Vec<(String, Option<String>)> = row
             .found
@@ -255,6 +250,23 @@ fn each_fault_is_found_over_stdio_and_nothing_else() {
 #[test]
 fn each_fault_is_found_over_http_and_nothing_else() {
     each_fault_is_found_and_nothing_else(Over::Http);
+}
+
+/// Its wait is told from others by its length, to which a busy machine would add.
+#[test]
+fn nagle_s_algorithm_is_told_by_the_length_of_its_wait() {
+    let row = Row {
+        faults: &["nagle"],
+        over: HTTP,
+        found: &[("nagle-stall", Some("list-tools"))],
+    };
+    let outcome =
+        faulty(Project::measuring(), &row, Over::Http).run(&["run", "--quiet", "--format", "json"]);
+    let expected = row.found.iter();
+    let expected: Vec<_> = expected
+        .map(|(kind, place)| ((*kind).to_owned(), place.map(str::to_owned)))
+        .collect();
+    assert_eq!(diagnosed(&outcome), expected);
 }
 
 /// Ten callers, then twenty.

@@ -106,8 +106,8 @@ pub(super) fn aborts(successes_after: u32, holdings: [Holdings; 3]) -> Probes {
     Probes {
         aborts: Some(AbortProbe {
             tool: "search".into(),
-            aborted: 15,
-            cut_off: 0,
+            aborted: [15, 15],
+            cut_off: [0, 0],
             calls_after: 5,
             successes_after,
             error: (successes_after < 5).then(|| "timeout".to_owned()),

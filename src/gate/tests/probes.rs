@@ -448,7 +448,7 @@ fn figures_that_no_run_could_give_do_not_make_it_panic() {
         first_call(u64::MAX / MS, 0),
         Probes {
             aborts: Some(AbortProbe {
-                aborted: most,
+                aborted: [most; 2],
                 ..aborts(0, extreme).aborts.unwrap()
             }),
             sessions: Some(SessionProbe {
@@ -527,8 +527,8 @@ fn a_failure_mode_that_somebody_answers_for_fails_nothing_until_its_day() {
         entry("server", "idle-cpu"),
     ];
     for (entries, today, verdict) in [
-        (&[right.clone()][..], "2027-01-31", Verdict::Pass),
-        (&[right.clone()], "2027-02-01", Verdict::Regressed),
+        (std::slice::from_ref(&right), "2027-01-31", Verdict::Pass),
+        (std::slice::from_ref(&right), "2027-02-01", Verdict::Regressed),
         (&others, "2027-01-31", Verdict::Regressed),
     ] {
         let judgement = accept(judgement.clone(), entries, today, &policy);
