@@ -71,6 +71,10 @@ pub enum Kind {
     CpuBoundSerial,
     /// More callers get no more calls done: saturation.
     Overloaded,
+    /// Large answers are held in memory as a whole, more than once.
+    AnswersBuffered,
+    /// Large answers are sent as they are made.
+    AnswersStreamed,
 }
 
 impl Kind {
@@ -100,6 +104,8 @@ impl Kind {
             Self::SlowErrors => "slow-errors",
             Self::CpuBoundSerial => "cpu-bound-serial",
             Self::Overloaded => "overloaded",
+            Self::AnswersBuffered => "answers-buffered",
+            Self::AnswersStreamed => "answers-streamed",
         }
     }
 
@@ -110,10 +116,13 @@ impl Kind {
         matches!(self, Self::AnswersMixedUp | Self::LostUpdates)
     }
 
-    /// Whether it is a limit that every server has somewhere, and not a fault.
+    /// Whether it is a limit that every server has somewhere, or a way to work, and not a fault.
     #[must_use]
     pub fn is_information(self) -> bool {
-        matches!(self, Self::CpuBoundSerial | Self::Overloaded)
+        matches!(
+            self,
+            Self::CpuBoundSerial | Self::Overloaded | Self::AnswersBuffered | Self::AnswersStreamed
+        )
     }
 }
 

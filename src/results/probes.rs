@@ -321,6 +321,15 @@ pub struct LargeAnswersProbe {
     pub tool: String,
     /// About 64 kB, 1 MB and 10 MB; fewer where the tool refuses so much, or one did not come.
     pub sizes: Vec<LargeAnswer>,
+    /// How far the highest memory of the server's process tree lies above that before the first of
+    /// them; absent where it is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_bytes: Option<u64>,
+}
+
+impl LargeAnswersProbe {
+    /// Callers at once.
+    pub const CALLERS: u32 = 3;
 }
 
 /// Answers of one size.
@@ -343,9 +352,6 @@ pub struct LargeAnswer {
     /// Until each of three callers at once had its answer; absent where one had none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at_once_ns: Option<u64>,
-    /// How far the memory of the server's process tree rose meanwhile; absent where it is not known.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub memory_bytes: Option<u64>,
     /// Of the largest: a client that does not read for a second.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unread: Option<UnreadAnswer>,

@@ -118,12 +118,15 @@ const ROWS: &[Row] = &[
     Row {
         faults: &["one-writer"],
         over: HTTP,
-        found: &[("large-answer-stall", Some("blob"))],
+        found: &[
+            ("large-answer-stall", Some("blob")),
+            ("answers-buffered", Some("blob")),
+        ],
     },
     Row {
         faults: &["slow=blob:2"],
         over: BOTH,
-        found: &[],
+        found: &[("answers-buffered", Some("blob"))],
     },
     Row {
         faults: &["descriptor-leak"],

@@ -10,6 +10,11 @@ const WAITED_FOR_NS: f64 = 500e6;
 /// What others wait while an answer is not read: so many times as long as before, and so much longer.
 const OTHERS_FACTOR: f64 = 10.0;
 const OTHERS_BY_NS: f64 = 100e6;
+/// Memory of answers at once, as a share of their size: held whole more than once, and not held whole.
+const BUFFERED: f64 = 1.5;
+const STREAMED: f64 = 0.3;
+/// Smaller answers are lost in what a heap does anyway.
+const TELLING_BYTES: u64 = 5_000_000;
 
 pub(super) fn large_answers(probe: &LargeAnswersProbe, look: Look) -> Vec<Diagnosis> {
     let said = |evidence, advice: &str| {
@@ -62,7 +67,51 @@ pub(super) fn large_answers(probe: &LargeAnswersProbe, look: Look) -> Vec<Diagno
             )
         })
     });
-    broken.or(unread).or(overlong).into_iter().collect()
+    let stall = broken.or(unread).or(overlong);
+    stall.into_iter().chain(memory(probe)).collect()
+}
+
+/// What several answers at once take of memory, where they were all had.
+fn memory(probe: &LargeAnswersProbe) -> Option<Diagnosis> {
+    let largest = probe
+        .sizes
+        .last()
+        .filter(|answer| answer.at_once_ns.is_some())?;
+    let in_flight = largest.bytes as f64 * f64::from(LargeAnswersProbe::CALLERS);
+    let rise = probe.memory_bytes? as f64;
+    if largest.bytes < TELLING_BYTES {
+        return None;
+    }
+    let times = rise / in_flight;
+    let (kind, advice) = if times >= BUFFERED {
+        (
+            Kind::AnswersBuffered,
+            "each answer is held whole, more than once: as text, as an object, as bytes to be sent. For \
+             larger ones answer a part at a time, or a link to a resource",
+        )
+    } else if times < STREAMED {
+        (
+            Kind::AnswersStreamed,
+            "they are sent as they are made, so that callers at once do not add up",
+        )
+    } else {
+        return None;
+    };
+    Some(Diagnosis {
+        confidence: Confidence::Possible,
+        ..likely(
+            kind,
+            ProbeName::LargeAnswers,
+            Some(&probe.tool),
+            format!(
+                "memory rose by {} for {} answers of {} at once, {times:.1} times their size",
+                size(probe.memory_bytes?),
+                LargeAnswersProbe::CALLERS,
+                size(largest.bytes)
+            ),
+            advice,
+        )
+    })
 }
 
 fn held_up(unread: &UnreadAnswer, answer: &LargeAnswer, look: Look) -> Option<String> {

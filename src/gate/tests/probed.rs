@@ -144,8 +144,7 @@ pub(super) fn large(sizes: &[(u64, Result<u64, &str>)], unread: Option<(u64, boo
             error: took.err().map(str::to_owned),
             first_byte_ns: took.ok().map(|_| MS),
             last_byte_ns: took.ok().map(|ms| ms * MS),
-            at_once_ns: None,
-            memory_bytes: None,
+            at_once_ns: took.ok().map(|ms| 2 * ms * MS),
             unread: None,
         })
         .collect();
@@ -160,6 +159,7 @@ pub(super) fn large(sizes: &[(u64, Result<u64, &str>)], unread: Option<(u64, boo
         large_answers: Some(LargeAnswersProbe {
             tool: "blob".into(),
             sizes,
+            memory_bytes: None,
         }),
         ..Probes::default()
     }

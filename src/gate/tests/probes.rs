@@ -41,6 +41,11 @@ fn each_failure_mode_at_both_sides_of_its_border_and_without_company() {
         [0, 1, 2].map(|n: usize| held(descriptors[n], threads[n]))
     };
     let answers = |ms: [u64; 3]| [(64, Ok(ms[0])), (1_000, Ok(ms[1])), (10_000, Ok(ms[2]))];
+    let takes_memory = |kb: u64| {
+        let mut set = large(&answers([3, 30, 400]), None);
+        set.large_answers.as_mut().unwrap().memory_bytes = Some(kb * 1_000);
+        set
+    };
     let stalls = |confidence| Some((Kind::LargeAnswerStall, confidence));
     let cases: Vec<(Probes, Option<(Kind, Confidence)>)> = vec![
         (tokens((0, 0), (0, 0)), None),
@@ -138,6 +143,13 @@ fn each_failure_mode_at_both_sides_of_its_border_and_without_company() {
         (large(&answers([3, 30, 1_199]), None), None),
         (large(&answers([3, 30, 1_200]), None), stalls(Possible)),
         (large(&answers([1, 2, 499]), None), None),
+        (takes_memory(44_900), None),
+        (
+            takes_memory(45_000),
+            Some((Kind::AnswersBuffered, Possible)),
+        ),
+        (takes_memory(9_000), None),
+        (takes_memory(8_999), Some((Kind::AnswersStreamed, Possible))),
     ];
     for (set, expected) in cases {
         assert_eq!(found(&set), Vec::from_iter(expected), "{set:#?}");
@@ -528,7 +540,11 @@ fn a_failure_mode_that_somebody_answers_for_fails_nothing_until_its_day() {
     ];
     for (entries, today, verdict) in [
         (std::slice::from_ref(&right), "2027-01-31", Verdict::Pass),
-        (std::slice::from_ref(&right), "2027-02-01", Verdict::Regressed),
+        (
+            std::slice::from_ref(&right),
+            "2027-02-01",
+            Verdict::Regressed,
+        ),
         (&others, "2027-01-31", Verdict::Regressed),
     ] {
         let judgement = accept(judgement.clone(), entries, today, &policy);

@@ -33,7 +33,7 @@ const ABOUT: f64 = 2.0;
 /// Calls of each size, one after another.
 const CALLS_ALONE: u32 = 3;
 /// Callers at once, of one call each.
-const CALLERS: u32 = 3;
+const CALLERS: u32 = LargeAnswersProbe::CALLERS;
 /// How long one answer may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// No larger answers are asked for once one took this long: one ten times as large would have no time.
@@ -54,14 +54,14 @@ pub(super) async fn run(
     } = begin(plan, findings).await?;
     let usual = bench.limits.call_timeout;
     bench.client.set_call_timeout(PATIENCE);
-    let sampler = memory.as_ref().ok();
+    let before = memory.as_ref().ok().and_then(MemorySampler::sample_now);
     let mut sizes = Vec::new();
     if let Some(line) = line(&mut bench.client, growing).await {
         for size in SIZES {
             let Some(call) = growing.with(line.value_for(size)) else {
                 break;
             };
-            let found = of_size(&mut bench, &call, size, sampler).await;
+            let found = of_size(&mut bench, &call, size).await;
             let goes_on = found.as_ref().is_some_and(|found| {
                 let took = found.last_byte_ns.filter(|_| found.error.is_none());
                 took.is_some_and(|ns| Duration::from_nanos(ns) < SLOW)
@@ -73,11 +73,15 @@ pub(super) async fn run(
         }
     }
     bench.client.set_call_timeout(usual);
-    drop(memory);
+    // The high-water mark holds what came and went between two looks.
+    let peak = memory.ok().and_then(|memory| memory.finish().peak_bytes);
     end(bench, findings).await;
     Ok((!sizes.is_empty()).then(|| LargeAnswersProbe {
         tool: growing.tool.name.clone(),
         sizes,
+        memory_bytes: peak
+            .zip(before)
+            .map(|(peak, before)| peak.saturating_sub(before.bytes)),
     }))
 }
 
@@ -149,25 +153,10 @@ async fn ask(client: &mut Client, call: &CompiledCall, number: u32) -> Result<Ex
 }
 
 /// `None` where the tool refuses so much, or answers something of another size.
-async fn of_size(
-    bench: &mut Bench,
-    call: &CompiledCall,
-    wanted: f64,
-    memory: Option<&MemorySampler>,
-) -> Option<LargeAnswer> {
+async fn of_size(bench: &mut Bench, call: &CompiledCall, wanted: f64) -> Option<LargeAnswer> {
     let mut found = LargeAnswer {
         bytes: bytes(wanted),
         ..LargeAnswer::default()
-    };
-    let before = memory
-        .and_then(MemorySampler::sample_now)
-        .map(|reading| reading.bytes);
-    let mut highest = before;
-    let mut look = || {
-        let now = memory
-            .and_then(MemorySampler::sample_now)
-            .map(|reading| reading.bytes);
-        highest = highest.max(now);
     };
     let (mut first_ns, mut last_ns) = (Vec::new(), Vec::new());
     for number in 0..CALLS_ALONE {
@@ -181,7 +170,6 @@ async fn of_size(
                 found.answers += 1;
                 first_ns.push(nanoseconds(exchange.first_byte - exchange.sent));
                 last_ns.push(nanoseconds(exchange.wall()));
-                look();
             }
             // A server may refuse so much, and a client, too.
             Err(error) if is_refusal(&error) => return None,
@@ -197,10 +185,6 @@ async fn of_size(
         return Some(found);
     }
     found.at_once_ns = at_once(bench, call).await;
-    look();
-    found.memory_bytes = highest
-        .zip(before)
-        .map(|(highest, before)| highest.saturating_sub(before));
     if wanted >= SIZES.last().copied().unwrap_or_default() {
         found.unread = unread(bench, call).await;
     }
