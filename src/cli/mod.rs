@@ -12,11 +12,13 @@ mod choose;
 mod compare;
 mod demo;
 mod files;
+mod formats;
 mod github;
 mod mask;
 mod measure;
 mod options;
 mod progress;
+mod report;
 mod run;
 mod samples;
 mod schema;
@@ -59,6 +61,8 @@ enum Verb {
     Run(run::Arguments),
     /// Measure and compare with the baseline, or compare two results files.
     Compare(compare::Arguments),
+    /// Report on results that were measured before, in any format; nothing is measured.
+    Report(report::Arguments),
     /// Compare a server with itself: how often the gate errs, and what it can see.
     Calibrate(calibrate::Arguments),
     /// Work with the committed baseline.
@@ -94,6 +98,7 @@ pub fn main() -> ExitCode {
         Verb::Compare(arguments) => on_one_thread(compare::run(arguments)),
         Verb::Github(arguments) => on_one_thread(github::run(arguments)),
         Verb::Baseline(arguments) => baseline::run(arguments),
+        Verb::Report(arguments) => report::run(&arguments),
     };
     match outcome {
         Ok(code) => ExitCode::from(code),
@@ -114,4 +119,14 @@ fn on_one_thread(work: impl Future<Output = Result<u8, Error>>) -> Result<u8, Er
     let outcome = runtime.block_on(work);
     runtime.shutdown_background();
     outcome
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        super::Cli::command().debug_assert();
+    }
 }

@@ -3,13 +3,15 @@
 use clap::Args;
 
 use super::{
-    files, measure,
-    options::{self, Format, Measuring, Printing},
+    compare, files,
+    formats::{Kind, Printing},
+    measure,
+    options::Measuring,
 };
 use crate::{
     error::Error,
     gate,
-    report::{self, Context, Report},
+    report::{Context, Report},
     results::Phase,
 };
 
@@ -27,6 +29,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<u8, Error> {
         measuring,
         printing,
     } = arguments;
+    printing.check(measuring.files())?;
     let mut loaded = files::load_config(measuring.config.as_deref())?;
     let server = measure::merge(&measuring, &mut loaded)?;
     let mut session = measure::prepare(&measuring, &server, &loaded, None).await?;
@@ -44,6 +47,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<u8, Error> {
     session.run.progress.finish();
     let results = &session.arm.results;
     let judgement = gate::judge_alone(results, &loaded.config.gate);
+    let mut code = compare::ended(early.as_ref(), &judgement);
     if results.jobs.iter().any(|job| !job.rounds.is_empty()) {
         let report = Report {
             candidate: results,
@@ -56,14 +60,10 @@ pub(super) async fn run(arguments: Arguments) -> Result<u8, Error> {
                 ..Context::default()
             },
         };
-        options::print(&match printing.format {
-            Format::Text => report::run_text(results, Some(&judgement), printing.style()),
-            Format::Markdown => report::run_markdown(results, Some(&judgement)),
-            Format::Json => options::json(report::json(&report))?,
-        })?;
+        code = printing.deliver(&report, Kind::Run, code)?;
     }
     match early {
         Some(error) => Err(error),
-        None => Ok(judgement.exit_code),
+        None => Ok(code),
     }
 }

@@ -183,7 +183,7 @@ proptest! {
     ) {
         let mut fixture = made::hostile(&texts);
         fixture.context.against = (texts.len() % 2 == 0).then(|| texts[0].clone());
-        let plain = TextStyle { color: false, width, verbose };
+        let plain = TextStyle { color: false, width, ascii: false, verbose };
         let color = TextStyle { color: true, ..plain };
         let report = fixture.report();
         let judgement = Some(&fixture.judgement);

@@ -13,21 +13,25 @@ use crate::gate::{Metric, Severity, Standing, Verdict};
 const PLAIN: TextStyle = TextStyle {
     color: false,
     width: Some(100),
+    ascii: false,
     verbose: false,
 };
 const NARROW: TextStyle = TextStyle {
     color: false,
     width: Some(80),
+    ascii: false,
     verbose: false,
 };
 const VERBOSE: TextStyle = TextStyle {
     color: false,
     width: None,
+    ascii: false,
     verbose: true,
 };
 const COLOR: TextStyle = TextStyle {
     color: true,
     width: Some(100),
+    ascii: false,
     verbose: false,
 };
 
