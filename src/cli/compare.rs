@@ -34,6 +34,13 @@ const NONE: &str = "none";
 
 /// Measure and compare, or compare two files.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  mcpgate compare                                       # with baselines/perf-baseline.json
+  mcpgate compare --against main                        # with main's server, measured in turn
+  mcpgate compare --base-command 'npx my-server@1.4' -- node dist/index.js
+  mcpgate compare before.json after.json -v             # nothing is measured
+  mcpgate compare --report junit.xml --report report.md")]
 pub(super) struct Arguments {
     /// Two results files, base and candidate: nothing is measured then.
     #[arg(value_name = "FILE", num_args = 2, conflicts_with_all = ["baseline", "command", "url"])]

@@ -132,7 +132,7 @@ fn is_word(text: &str) -> bool {
 fn unknown(name: &str) -> String {
     let names = names();
     let meant = options::nearest(name, names.iter().map(String::as_str))
-        .map_or_else(String::new, |near| format!("; did you mean {near}?"));
+        .map_or_else(|| ".".to_owned(), |near| format!("; did you mean {near}?"));
     format!(
         "there is no form `{name}`{meant} Known: {} (a file whose name has a = is written ./{name}=...)",
         names.join(", ")

@@ -14,6 +14,7 @@ mod demo;
 mod files;
 mod formats;
 mod github;
+mod manual;
 mod mask;
 mod measure;
 mod options;
@@ -71,6 +72,10 @@ enum Verb {
     Github(github::Arguments),
     /// Print the JSON schema of the results file.
     Schema,
+    /// Print a completion script for bash, zsh, fish, elvish or PowerShell.
+    Completions(manual::Completions),
+    /// Print the manual page, or write a page for each verb.
+    Man(manual::Manual),
     /// Run the bundled MCP server, with faults that can be switched on.
     ReferenceServer(reference_server::Options),
     /// Ends servers that a killed mcpgate left behind; started by mcpgate itself.
@@ -92,6 +97,8 @@ pub fn main() -> ExitCode {
         Verb::ReferenceServer(options) => return reference_server::run(options),
         Verb::Guard => return process::guard::run(),
         Verb::Schema => schema::run(),
+        Verb::Completions(arguments) => manual::completions(&arguments),
+        Verb::Man(arguments) => manual::manual(&arguments),
         Verb::Demo(arguments) => on_one_thread(demo::run(arguments)),
         Verb::Run(arguments) => on_one_thread(run::run(arguments)),
         Verb::Calibrate(arguments) => on_one_thread(calibrate::run(arguments)),

@@ -17,6 +17,13 @@ use crate::{
 
 /// Measure a server.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  mcpgate run -- node dist/index.js
+  mcpgate run --url 'http://127.0.0.1:{port}/mcp' -- node dist/index.js --port '{port}'
+  mcpgate run --url http://127.0.0.1:3000/mcp           # a server that you started
+  mcpgate run --tool search --suite quick               # of the server in mcpgate.toml
+  mcpgate run --report junit.xml --report benchmark=bench.json")]
 pub(super) struct Arguments {
     #[command(flatten)]
     measuring: Measuring,

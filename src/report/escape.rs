@@ -100,6 +100,31 @@ pub(crate) fn markdown_block(text: &str) -> String {
     format!("{fence}sh\n{text}\n{fence}")
 }
 
+/// For a terminal that shows ASCII alone: our own signs become others of the same width, and what else
+/// is not ASCII is shown as `\u{691c}`.
+pub(crate) fn ascii(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '·' | '─' | '¦' => out.push('-'),
+            'µ' => out.push('u'),
+            '…' => out.push('~'),
+            '→' | '▶' | '›' => out.push('>'),
+            '◀' | '‹' => out.push('<'),
+            '┈' => out.push('.'),
+            '│' | '┼' => out.push('|'),
+            '┊' | '╂' => out.push(':'),
+            '├' => out.push('['),
+            '┤' => out.push(']'),
+            '●' => out.push('o'),
+            '∞' => out.push_str("inf"),
+            c if c.is_ascii() => out.push(c),
+            c => out.extend(c.escape_unicode()),
+        }
+    }
+    out
+}
+
 /// Takes the meaning from workflow commands of GitHub Actions, which obeys any printed line that
 /// starts with `::` (after spaces) or holds `##[`. Looks behind our own colours.
 pub(crate) fn disarm_workflow_commands(text: &str) -> String {

@@ -1,10 +1,10 @@
 //! JUnit XML: what CI servers (Jenkins, GitLab, Azure DevOps, CircleCI, Buildkite) show as tests.
 //!
-//! There is no standard. This is what the published schemas (Jenkins' xUnit plugin, Maven Surefire) have
-//! in common; `tests/junit.xsd` says it in full, and the tests check by it. The crate `quick-junit` is not
-//! used since the `skipped` that it writes at the root is not allowed by the former.
+//! There is no standard. `tests/formats/junit.xsd` says what is written, which the schema of Jenkins' xUnit
+//! plugin accepts, the strictest reader known. (It is why the crate `quick-junit` is not used: the
+//! `skipped` that it writes at the root is refused there.)
 
-use std::io;
+use std::{collections::BTreeMap, io};
 
 use quick_xml::{
     Writer,
@@ -133,7 +133,23 @@ fn cases(report: &Report<'_>) -> Vec<Case> {
     if !fails && judgement.exit_code != exit_code::OK {
         cases.push(whole(report));
     }
+    number_namesakes(&mut cases);
     cases
+}
+
+/// A test is known by its class and name: several findings of one scenario, or names that are cut, get
+/// a number.
+fn number_namesakes(cases: &mut [Case]) {
+    let mut seen: BTreeMap<(String, String), usize> = BTreeMap::new();
+    for case in cases {
+        let times = seen
+            .entry((case.class.clone(), case.name.clone()))
+            .or_default();
+        *times += 1;
+        if *times > 1 {
+            case.name = format!("{} ({times})", case.name);
+        }
+    }
 }
 
 fn of_comparison(comparison: &Comparison, all: &[Comparison], doubts_fail: bool) -> Case {
@@ -160,6 +176,9 @@ fn of_comparison(comparison: &Comparison, all: &[Comparison], doubts_fail: bool)
     let word = super::model::word(comparison.verdict);
     let (message, mut details) = match outcome {
         // The reason is what a reader of a skipped test looks for.
+        Outcome::Skipped if comparison.candidate.is_none() => {
+            (format!("{word}: {reason}"), Vec::new())
+        }
         Outcome::Skipped if !reason.is_empty() => (format!("{word}: {reason}"), vec![figures]),
         _ => (format!("{word}: {figures}"), vec![reason]),
     };
@@ -207,17 +226,9 @@ fn of_findings(findings: &[Finding], doubts_fail: bool) -> Vec<Case> {
             Severity::Note => continue,
         };
         let class = whole_name(finding.scenario.as_deref().unwrap_or(GATE));
-        let same = cases
-            .iter()
-            .filter(|case| case.class == class && case.name.split(' ').next() == Some(name));
-        // A test is known by its class and name.
-        let name = match same.count() {
-            0 => name.to_owned(),
-            others => format!("{name} {}", others + 1),
-        };
         cases.push(Case {
             class,
-            name,
+            name: name.to_owned(),
             seconds: 0.0,
             outcome,
             message: plain(&finding_line(finding)),

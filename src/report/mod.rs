@@ -6,6 +6,7 @@
 //! | file | what it holds |
 //! |---|---|
 //! | `model.rs` | the rows of a judgement, by verdict |
+//! | `overview.rs`, `bar.rs` | a line for each scenario; its interval as a bar |
 //! | `details.rs` | budgets, findings, errors |
 //! | `headline.rs` | the first lines: what broke, by how much, what to do |
 //! | `accept_entry.rs` | what to add to the configuration for what got worse on purpose |
@@ -17,9 +18,10 @@
 //! | `remarks.rs` | what failed, one remark a tool |
 //! | `line.rs`, `escape.rs`, `figure.rs` | sentences, foreign text, figures with units |
 //! | `measured.rs` | the figures of results as numbers |
-//! | `text.rs`, `run_text.rs`, `load_text.rs`, `markdown.rs`, `run_markdown.rs`, `load_markdown.rs`, `json.rs`, `junit.rs`, `csv.rs`, `benchmark.rs` | the formats |
+//! | `text.rs`, `overview_text.rs`, `run_text.rs`, `load_text.rs`, `markdown.rs`, `run_markdown.rs`, `load_markdown.rs`, `json.rs`, `junit.rs`, `csv.rs`, `benchmark.rs` | the formats |
 
 mod accept_entry;
+mod bar;
 mod benchmark;
 mod calibration;
 mod chart;
@@ -39,6 +41,8 @@ mod markdown;
 mod markdown_table;
 mod measured;
 mod model;
+mod overview;
+mod overview_text;
 #[cfg(test)]
 mod properties;
 mod provenance;

@@ -139,7 +139,7 @@ fn tests_of_one_report_have_different_names() {
         .collect();
     let all = names.len();
     assert!(
-        names.contains(&"search/concurrent measured 4".to_owned()),
+        names.contains(&"search/concurrent measured (4)".to_owned()),
         "{names:?}"
     );
     names.sort();
