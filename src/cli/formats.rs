@@ -240,4 +240,16 @@ mod tests {
         endings.dedup();
         assert_eq!(endings.len(), all);
     }
+
+    #[test]
+    fn every_format_is_described() {
+        let page = include_str!("../../docs/reports.md");
+        for (name, format) in names().iter().zip(Format::value_variants()) {
+            let ending = match format.row().0 {
+                "" => format!("none: `{name}=FILE`"),
+                ending => format!("`.{ending}`"),
+            };
+            assert!(page.contains(&format!("| `{name}` | {ending} |")), "{name}");
+        }
+    }
 }

@@ -7,7 +7,7 @@ use super::{
     bar::Bar,
     model::{Row, row_of, weight},
 };
-use crate::gate::{Comparison, Role, Verdict};
+use crate::gate::{Comparison, Metric, Role, SERVER, Verdict};
 
 /// One line.
 #[derive(Debug)]
@@ -115,7 +115,13 @@ fn shown<'a>(members: &[&'a Comparison]) -> Vec<&'a Comparison> {
     let first = of(Role::Gates)
         .or_else(|| of(Role::Guards))
         .or_else(|| of(Role::Reported));
-    first.into_iter().collect()
+    // Start-up and memory have nothing to do with each other.
+    let memory = members
+        .iter()
+        .copied()
+        .filter(|c| c.scenario == SERVER && c.metric == Metric::PeakMemory);
+    let memory = memory.filter(|c| first.is_none_or(|first| first.metric != c.metric));
+    first.into_iter().chain(memory).collect()
 }
 
 fn bar(comparison: &Comparison) -> Option<Bar> {

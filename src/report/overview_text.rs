@@ -205,6 +205,9 @@ fn rows_of(
         };
         match form {
             Form::One | Form::Two => page.raw(&format!("{lead}{what} {bar} {word}")),
+            Form::Three if line.bar.is_none() && has_room(page, &lead, &what, cells.word) => {
+                page.raw(&format!("{lead}{what} {word}"));
+            }
             Form::Three => {
                 page.raw(&format!("{lead}{what}"));
                 page.raw(&format!("{lead}{bar} {word}"));
@@ -217,6 +220,12 @@ fn rows_of(
             page.aside("    ", note);
         }
     }
+}
+
+fn has_room(page: &Page, lead: &str, what: &str, word: &str) -> bool {
+    let width = [lead, what, word].map(textwrap::core::display_width);
+    let needed = width.iter().sum::<usize>() + 1;
+    page.columns().is_none_or(|columns| needed <= columns)
 }
 
 /// Why; of what passes that goes without saying.
