@@ -56,7 +56,9 @@ pub fn csv(report: &Report<'_>) -> io::Result<String> {
     for comparison in comparisons {
         writer.write_record(cells(&of_comparison(comparison)))?;
     }
-    let bytes = writer.into_inner().map_err(csv::IntoInnerError::into_error)?;
+    let bytes = writer
+        .into_inner()
+        .map_err(csv::IntoInnerError::into_error)?;
     String::from_utf8(bytes).map_err(io::Error::other)
 }
 

@@ -1,5 +1,4 @@
 //! The forms of a report, each read by a parser that is not ours.
-#![expect(clippy::disallowed_methods, reason = "a test: it starts a reader")]
 
 use std::{collections::BTreeMap, process::Command};
 
