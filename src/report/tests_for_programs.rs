@@ -1,9 +1,12 @@
 //! The formats that programs read. `tests/it/formats.rs` reads them with parsers that are not ours.
 
+use proptest::{collection::vec, prelude::*};
 use quick_xml::{Reader, events::Event};
 
 use super::{
-    benchmark, csv, junit, test_diagnoses,
+    benchmark, csv, junit,
+    properties::foreign,
+    test_diagnoses,
     test_loads::with_loads,
     test_support::{self as made, Fixture, HOSTILE},
 };
@@ -145,4 +148,45 @@ fn tests_of_one_report_have_different_names() {
     names.sort();
     names.dedup();
     assert_eq!(names.len(), all);
+}
+
+/// What XML 1.0 allows (production 2), of which we write no control character but line breaks.
+fn is_xml(c: char) -> bool {
+    c == '\n' || (c >= ' ' && !matches!(c, '\u{7f}'..='\u{9f}' | '\u{fffe}' | '\u{ffff}'))
+}
+
+proptest! {
+    #[test]
+    fn whatever_a_server_says_the_formats_hold(texts in vec(foreign(), 1..40)) {
+        let fixture = made::hostile(&texts);
+        let report = fixture.report();
+        let xml = junit(&report).unwrap();
+        prop_assert!(xml.chars().all(is_xml));
+        let mut names: Vec<String> = tests_of(&xml).into_iter().map(|(name, _)| name).collect();
+        let all = names.len();
+        names.sort();
+        names.dedup();
+        prop_assert_eq!(names.len(), all);
+
+        let table = csv(&report).unwrap();
+        let mut reader = ::csv::Reader::from_reader(table.as_bytes());
+        let mut rows = 0;
+        for row in reader.records() {
+            for cell in &row.unwrap() {
+                let is_number = cell.parse::<f64>().is_ok();
+                let begins_formula = cell.trim_start().starts_with(['=', '+', '-', '@']);
+                prop_assert!(is_number || !begins_formula, "{}", cell);
+                prop_assert!(!cell.chars().any(char::is_control), "{:?}", cell);
+            }
+            rows += 1;
+        }
+        prop_assert_eq!(rows, fixture.judgement.comparisons.len());
+
+        let figures: serde_json::Value = serde_json::from_str(&benchmark(&report).unwrap()).unwrap();
+        for figure in figures.as_array().unwrap() {
+            let name = figure["name"].as_str().unwrap();
+            prop_assert!(!name.contains(['`', '|', '<', '\n']), "{}", name);
+            prop_assert!(figure["value"].as_f64().is_some_and(|value| value >= 0.0));
+        }
+    }
 }
