@@ -81,6 +81,24 @@ pub fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
+/// Whether a terminal is likely to show more than ASCII: it is not a dumb one, and the locale's
+/// characters are UTF-8 (POSIX: the first of `LC_ALL`, `LC_CTYPE` and `LANG` that is set decides).
+#[must_use]
+pub fn terminal_shows_unicode() -> bool {
+    shows_unicode(variable)
+}
+
+fn shows_unicode(variable: impl Fn(&str) -> Option<String>) -> bool {
+    if variable("TERM").as_deref() == Some("dumb") {
+        return false;
+    }
+    let locale = ["LC_ALL", "LC_CTYPE", "LANG"]
+        .into_iter()
+        .find_map(|name| variable(name).filter(|value| !value.is_empty()));
+    let locale = locale.unwrap_or_default().to_lowercase();
+    locale.contains("utf-8") || locale.contains("utf8")
+}
+
 /// Where the user's programs keep what they can make again; `None` where there is no home.
 #[must_use]
 pub fn cache_folder() -> Option<PathBuf> {

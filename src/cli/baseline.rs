@@ -13,8 +13,16 @@ use crate::{
     store,
 };
 
+const EXAMPLES: &str = "\
+Examples:
+  mcpgate baseline update                               # accepts mcpgate-results.json
+  mcpgate baseline update ci-results.json --baseline baselines/perf-baseline.json
+  mcpgate baseline update --replace                     # forgets the jobs before
+  mcpgate baseline update --force                       # also what got worse; it is recorded";
+
 /// Work with the baseline.
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct Arguments {
     #[command(subcommand)]
     verb: Verb,
@@ -27,6 +35,7 @@ enum Verb {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
 struct Update {
     /// The results to accept.
     #[arg(value_name = "RESULTS", default_value = "mcpgate-results.json")]

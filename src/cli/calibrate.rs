@@ -2,14 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use super::{
     against::Wanted,
     compare,
     files::{self, Loaded},
     measure,
-    options::{self, Format, Measuring, Printing},
+    options::{self, Measuring},
     side_by_side::SideBySide,
 };
 use crate::{
@@ -47,8 +47,20 @@ pub(super) struct Arguments {
     baseline: Option<PathBuf>,
     #[command(flatten)]
     measuring: Measuring,
-    #[command(flatten)]
-    printing: Printing,
+    /// Form of the report.
+    #[arg(long, value_enum, default_value = "text")]
+    format: Format,
+    /// Every row, also those that are as they should be.
+    #[arg(short, long)]
+    verbose: bool,
+}
+
+/// `--format`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    Text,
+    Json,
+    Markdown,
 }
 
 fn factor(text: &str) -> Result<f64, String> {
@@ -102,8 +114,10 @@ pub(super) async fn run(arguments: Arguments) -> Result<u8, Error> {
         let control = calibration::control(&judged, arguments.inject.unwrap_or(1.0), seed);
         let calibration = merged(earlier, control, &results, started_at);
         store::write_calibration(&path, &calibration)?;
-        options::print(&match arguments.printing.format {
-            Format::Text => report::calibration_text(&calibration, arguments.printing.style()),
+        options::print(&match arguments.format {
+            Format::Text => {
+                report::calibration_text(&calibration, options::style(arguments.verbose))
+            }
             Format::Markdown => report::calibration_markdown(&calibration),
             Format::Json => store::calibration_text(&calibration),
         })?;

@@ -4,7 +4,11 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::{mask::Mask, options::Measuring, progress::Progress};
+use super::{
+    mask::Mask,
+    options::{self, Measuring},
+    progress::Progress,
+};
 use crate::{
     error::Error,
     mcp::outcome::excerpt,
@@ -71,8 +75,9 @@ pub(super) fn choose_tools(
         for tool in &config.tools {
             if !is_offered(tool) && missing == MissingTools::Refused {
                 return Err(Error::Usage(format!(
-                    "the server offers no tool `{}`; it offers: {}",
+                    "the server offers no tool `{}`{}; it offers: {}",
                     tool.name,
+                    meant(&tool.name, &offered),
                     list()
                 )));
             }
@@ -86,14 +91,23 @@ pub(super) fn choose_tools(
             if !tools.iter().any(|tool| tool.name == *name) {
                 let known: Vec<_> = tools.iter().map(|tool| tool.name.as_str()).collect();
                 return Err(Error::Usage(format!(
-                    "--tool {name}: not among the tools to be measured: {}",
-                    known.join(", ")
+                    "--tool {name}: not among the tools to be measured{}: {}",
+                    meant(name, &known),
+                    excerpt(&known.join(", "))
                 )));
             }
         }
         tools.retain(|tool| measuring.tools.contains(&tool.name));
     }
     Ok((tools, left_out))
+}
+
+/// `(did you mean search?)`, or nothing.
+fn meant(name: &str, known: &[&str]) -> String {
+    let near = options::nearest(name, known.iter().copied());
+    near.map_or_else(String::new, |near| {
+        format!(" (did you mean `{}`?)", excerpt(near))
+    })
 }
 
 /// A tool that failed in every trial call is not called again in each round: its trial calls stand

@@ -11,8 +11,10 @@ use super::{
     against::{self, AUTO, MERGE_BASE, Wanted},
     calibrate,
     files::{self, BASELINE, CONFIG, Loaded},
+    formats::{Kind, Printing},
     measure::{self, CONFIRMING_ROUNDS},
-    options::{self, Format, Measuring, Printing},
+    options::{self, Measuring},
+    report::Judged,
     session::{Early, Session},
     side_by_side::{Obstacle, SideBySide},
 };
@@ -21,7 +23,7 @@ use crate::{
     error::Error,
     gate::{self, Judgement, calibration, turns},
     github::prepared::{Folder, Prepared},
-    report::{self, AcceptIn, Context, DAYS_TO_ACCEPT, Drift, Report},
+    report::{AcceptIn, Context, DAYS_TO_ACCEPT, Drift, Report},
     results::{Phase, Results},
     store,
     suite::{Config, GateConfig, ServerConfig},
@@ -32,6 +34,13 @@ const NONE: &str = "none";
 
 /// Measure and compare, or compare two files.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  mcpgate compare                                       # with baselines/perf-baseline.json
+  mcpgate compare --against main                        # with main's server, measured in turn
+  mcpgate compare --base-command 'npx my-server@1.4' -- node dist/index.js
+  mcpgate compare before.json after.json -v             # nothing is measured
+  mcpgate compare --report junit.xml --report report.md")]
 pub(super) struct Arguments {
     /// Two results files, base and candidate: nothing is measured then.
     #[arg(value_name = "FILE", num_args = 2, conflicts_with_all = ["baseline", "command", "url"])]
@@ -80,8 +89,15 @@ async fn compare(arguments: Arguments, prepared: Option<&Folder>) -> Result<u8, 
     if let [base, candidate] = &arguments.files[..] {
         let path = usual_or_named(None, &loaded);
         loaded.config.gate.stepped_down = stepped_down(&path)?;
-        return compare_files(base, candidate, &loaded.config, &arguments.printing);
+        let taken = [base.as_path(), candidate.as_path()];
+        arguments.printing.check(taken)?;
+        let judged = Judged::of(Some(base), candidate, &loaded.config)?;
+        let code = judged.judgement.exit_code;
+        return arguments
+            .printing
+            .deliver(&judged.report(), judged.kind(), code);
     }
+    arguments.printing.check(arguments.measuring.files())?;
     let record = prepared.map(Folder::read).transpose()?;
     let stored = Stored::find(&arguments, prepared.zip(record.as_ref()), &mut loaded)?;
     let server = measure::merge(&arguments.measuring, &mut loaded)?;
@@ -104,7 +120,7 @@ async fn compare(arguments: Arguments, prepared: Option<&Folder>) -> Result<u8, 
 }
 
 /// What the calibration beside the baseline found unreliable.
-fn stepped_down(baseline: &Path) -> Result<BTreeMap<String, String>, Error> {
+pub(super) fn stepped_down(baseline: &Path) -> Result<BTreeMap<String, String>, Error> {
     let calibration = store::read_calibration(&calibrate::beside(baseline))?;
     Ok(calibration.map_or_else(BTreeMap::new, |c| calibration::unreliable(&c)))
 }
@@ -205,6 +221,7 @@ async fn with_stored(
     session.run.progress.finish();
     let results = &session.arm.results;
     let judgement = accepted(judge(base, results, &loaded.config.gate), &loaded.config);
+    let mut code = ended(early.as_ref(), &judgement);
     if session.arm.has_rounds() {
         let report = Report {
             candidate: results,
@@ -219,11 +236,13 @@ async fn with_stored(
                 ..Context::default()
             },
         };
-        print(&report, &arguments.printing)?;
+        code = arguments
+            .printing
+            .deliver(&report, Kind::Comparison, code)?;
     }
     match early {
         Some(error) => Err(error),
-        None => Ok(judgement.exit_code),
+        None => Ok(code),
     }
 }
 
@@ -244,6 +263,7 @@ async fn with_another(
     let (base, candidate) = (&both.base, &both.candidate);
     let judgement = judge(Some(&base.results), &candidate.results, &config.gate);
     let judgement = accepted(judgement, config);
+    let mut code = ended(early.as_ref(), &judgement);
     if base.has_rounds() && candidate.has_rounds() {
         let drift = baseline.map(|baseline| {
             let judgement = judge(Some(baseline), &candidate.results, &config.gate);
@@ -271,12 +291,19 @@ async fn with_another(
                 ..Context::default()
             },
         };
-        print(&report, &arguments.printing)?;
+        code = arguments
+            .printing
+            .deliver(&report, Kind::Comparison, code)?;
     }
     match early {
         Some(error) => Err(error),
-        None => Ok(judgement.exit_code),
+        None => Ok(code),
     }
+}
+
+/// The exit code of a run: that of what ended it early, else the judgement's.
+pub(super) fn ended(early: Option<&Error>, judgement: &Judgement) -> u8 {
+    early.map_or(judgement.exit_code, Error::exit_code)
 }
 
 fn config_path(measuring: &Measuring) -> String {
@@ -284,7 +311,7 @@ fn config_path(measuring: &Measuring) -> String {
     path.display().to_string()
 }
 
-fn accepted(judgement: Judgement, config: &Config) -> Judgement {
+pub(super) fn accepted(judgement: Judgement, config: &Config) -> Judgement {
     gate::accept(
         judgement,
         &config.accept,
@@ -342,7 +369,7 @@ fn judge(base: Option<&Results>, candidate: &Results, policy: &GateConfig) -> Ju
 }
 
 /// By pairs, where both were measured in turn: then with what the base is called.
-fn judge_files<'a>(
+pub(super) fn judge_files<'a>(
     base: &'a Results,
     candidate: &'a Results,
     policy: &GateConfig,
@@ -426,38 +453,4 @@ async fn measure_figures(
         early = session.measure_soaks(Phase::Confirm).await?;
     }
     Ok(early)
-}
-
-fn compare_files(
-    base_path: &Path,
-    candidate_path: &Path,
-    config: &Config,
-    printing: &Printing,
-) -> Result<u8, Error> {
-    let base = store::read_results(base_path)?;
-    let candidate = store::read_results(candidate_path)?;
-    let (judgement, against) = judge_files(&base, &candidate, &config.gate);
-    let judgement = accepted(judgement, config);
-    let report = Report {
-        candidate: &candidate,
-        base: Some(&base),
-        judgement: &judgement,
-        drift: None,
-        context: Context {
-            results_path: Some(candidate_path.display().to_string()),
-            baseline_path: Some(base_path.display().to_string()),
-            against: against.map(str::to_owned),
-            ..Context::default()
-        },
-    };
-    print(&report, printing)?;
-    Ok(judgement.exit_code)
-}
-
-fn print(report: &Report<'_>, printing: &Printing) -> Result<(), Error> {
-    options::print(&match printing.format {
-        Format::Text => report::text(report, printing.style()),
-        Format::Markdown => report::markdown(report),
-        Format::Json => options::json(report::json(report))?,
-    })
 }

@@ -9,7 +9,7 @@ use super::{
     compare,
     files::Loaded,
     measure,
-    options::{self, Measuring, Printing},
+    options::{self, Measuring},
 };
 use crate::{
     environment,
@@ -32,8 +32,9 @@ pub(super) struct Arguments {
     /// Rounds of each of the three runs.
     #[arg(long, value_name = "N", default_value_t = 6, value_parser = clap::value_parser!(u32).range(5..=50))]
     rounds: u32,
-    #[command(flatten)]
-    printing: Printing,
+    /// Every row, also those that are as they should be.
+    #[arg(short, long)]
+    verbose: bool,
 }
 
 /// The planted regression: one tool twice as slow, another one leaking, a third one losing writes.
@@ -55,7 +56,11 @@ pub(super) async fn run(arguments: Arguments) -> Result<u8, Error> {
 
     heading("1 of 3: the bundled server, measured as the baseline")?;
     let base = one_run(&arguments, folder.path(), &[], None).await?.0;
-    options::print(&report::run_text(&base, None, arguments.printing.style()))?;
+    options::print(&report::run_text(
+        &base,
+        None,
+        options::style(arguments.verbose),
+    ))?;
 
     heading("2 of 3: the same server again, compared with the baseline")?;
     let (same, judgement) = one_run(&arguments, folder.path(), &[], Some(&base)).await?;
@@ -113,7 +118,7 @@ fn show(
             drift: None,
             context: Context::default(),
         },
-        arguments.printing.style(),
+        options::style(arguments.verbose),
     ))
 }
 

@@ -12,11 +12,14 @@ mod choose;
 mod compare;
 mod demo;
 mod files;
+mod formats;
 mod github;
+mod manual;
 mod mask;
 mod measure;
 mod options;
 mod progress;
+mod report;
 mod run;
 mod samples;
 mod schema;
@@ -59,6 +62,8 @@ enum Verb {
     Run(run::Arguments),
     /// Measure and compare with the baseline, or compare two results files.
     Compare(compare::Arguments),
+    /// Report on results that were measured before, in any format; nothing is measured.
+    Report(report::Arguments),
     /// Compare a server with itself: how often the gate errs, and what it can see.
     Calibrate(calibrate::Arguments),
     /// Work with the committed baseline.
@@ -67,6 +72,10 @@ enum Verb {
     Github(github::Arguments),
     /// Print the JSON schema of the results file.
     Schema,
+    /// Print a completion script for bash, zsh, fish, elvish or PowerShell.
+    Completions(manual::Completions),
+    /// Print the manual page, or write a page for each verb.
+    Man(manual::Manual),
     /// Run the bundled MCP server, with faults that can be switched on.
     ReferenceServer(reference_server::Options),
     /// Ends servers that a killed mcpgate left behind; started by mcpgate itself.
@@ -88,12 +97,15 @@ pub fn main() -> ExitCode {
         Verb::ReferenceServer(options) => return reference_server::run(options),
         Verb::Guard => return process::guard::run(),
         Verb::Schema => schema::run(),
+        Verb::Completions(arguments) => manual::completions(&arguments),
+        Verb::Man(arguments) => manual::manual(&arguments),
         Verb::Demo(arguments) => on_one_thread(demo::run(arguments)),
         Verb::Run(arguments) => on_one_thread(run::run(arguments)),
         Verb::Calibrate(arguments) => on_one_thread(calibrate::run(arguments)),
         Verb::Compare(arguments) => on_one_thread(compare::run(arguments)),
         Verb::Github(arguments) => on_one_thread(github::run(arguments)),
         Verb::Baseline(arguments) => baseline::run(arguments),
+        Verb::Report(arguments) => report::run(&arguments),
     };
     match outcome {
         Ok(code) => ExitCode::from(code),
@@ -114,4 +126,14 @@ fn on_one_thread(work: impl Future<Output = Result<u8, Error>>) -> Result<u8, Er
     let outcome = runtime.block_on(work);
     runtime.shutdown_background();
     outcome
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        super::Cli::command().debug_assert();
+    }
 }

@@ -2,13 +2,13 @@
 
 use std::{
     io::{IsTerminal as _, Write as _},
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::Duration,
 };
 
 use clap::{Args, ValueEnum};
 
-use crate::{error::Error, report::TextStyle};
+use crate::{environment, error::Error, report::TextStyle};
 
 /// What is measured, and how much.
 #[derive(Debug, Clone, Default, Args)]
@@ -57,6 +57,14 @@ pub(super) struct Measuring {
     pub command: Vec<String>,
 }
 
+impl Measuring {
+    /// The files that a run writes besides its reports.
+    pub(super) fn files(&self) -> impl Iterator<Item = &Path> {
+        let samples = self.samples.as_deref();
+        std::iter::once(self.output.as_path()).chain(samples)
+    }
+}
+
 /// `--suite`.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub(super) enum Size {
@@ -65,45 +73,36 @@ pub(super) enum Size {
     Deep,
 }
 
-/// How a report is printed.
-#[derive(Debug, Clone, Args)]
-pub(super) struct Printing {
-    /// Form of the report.
-    #[arg(long, value_enum, default_value = "text")]
-    pub format: Format,
-    /// Every row, also those that are as they should be.
-    #[arg(short, long)]
-    pub verbose: bool,
-}
-
-/// `--format`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum Format {
-    Text,
-    Json,
-    Markdown,
-}
-
-impl Printing {
-    /// The style of text on standard output.
-    pub(super) fn style(&self) -> TextStyle {
-        let stdout = std::io::stdout();
-        let width = rustix::termios::tcgetwinsize(&stdout)
-            .ok()
-            .map(|size| size.ws_col)
-            .filter(|columns| *columns > 0);
-        TextStyle {
-            color: anstream::AutoStream::choice(&stdout) != anstream::ColorChoice::Never,
-            width: width.filter(|_| stdout.is_terminal()),
-            verbose: self.verbose,
-        }
+/// The style of text on standard output.
+pub(super) fn style(verbose: bool) -> TextStyle {
+    let stdout = std::io::stdout();
+    let width = rustix::termios::tcgetwinsize(&stdout)
+        .ok()
+        .map(|size| size.ws_col)
+        .filter(|columns| *columns > 0);
+    let is_terminal = stdout.is_terminal();
+    TextStyle {
+        color: anstream::AutoStream::choice(&stdout) != anstream::ColorChoice::Never,
+        width: width.filter(|_| is_terminal),
+        ascii: is_terminal && !environment::terminal_shows_unicode(),
+        verbose,
     }
 }
 
+/// The name that `word` was probably meant to be.
+pub(super) fn nearest<'a>(word: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let word = word.to_lowercase();
+    names
+        .map(|name| (strsim::jaro_winkler(&word, &name.to_lowercase()), name))
+        .filter(|(similarity, _)| *similarity > 0.8)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, name)| name)
+}
+
 /// A report that could not be made is one that was not delivered.
-pub(super) fn json(text: serde_json::Result<String>) -> Result<String, Error> {
+pub(super) fn made<E: Into<std::io::Error>>(text: Result<String, E>) -> Result<String, Error> {
     text.map_err(|error| Error::NotDelivered {
-        path: PathBuf::from("the JSON report"),
+        path: PathBuf::from("the report"),
         source: error.into(),
     })
 }

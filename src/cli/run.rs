@@ -3,18 +3,27 @@
 use clap::Args;
 
 use super::{
-    files, measure,
-    options::{self, Format, Measuring, Printing},
+    compare, files,
+    formats::{Kind, Printing},
+    measure,
+    options::Measuring,
 };
 use crate::{
     error::Error,
     gate,
-    report::{self, Context, Report},
+    report::{Context, Report},
     results::Phase,
 };
 
 /// Measure a server.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  mcpgate run -- node dist/index.js
+  mcpgate run --url 'http://127.0.0.1:{port}/mcp' -- node dist/index.js --port '{port}'
+  mcpgate run --url http://127.0.0.1:3000/mcp           # a server that you started
+  mcpgate run --tool search --suite quick               # of the server in mcpgate.toml
+  mcpgate run --report junit.xml --report benchmark=bench.json")]
 pub(super) struct Arguments {
     #[command(flatten)]
     measuring: Measuring,
@@ -27,6 +36,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<u8, Error> {
         measuring,
         printing,
     } = arguments;
+    printing.check(measuring.files())?;
     let mut loaded = files::load_config(measuring.config.as_deref())?;
     let server = measure::merge(&measuring, &mut loaded)?;
     let mut session = measure::prepare(&measuring, &server, &loaded, None).await?;
@@ -44,6 +54,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<u8, Error> {
     session.run.progress.finish();
     let results = &session.arm.results;
     let judgement = gate::judge_alone(results, &loaded.config.gate);
+    let mut code = compare::ended(early.as_ref(), &judgement);
     if results.jobs.iter().any(|job| !job.rounds.is_empty()) {
         let report = Report {
             candidate: results,
@@ -56,14 +67,10 @@ pub(super) async fn run(arguments: Arguments) -> Result<u8, Error> {
                 ..Context::default()
             },
         };
-        options::print(&match printing.format {
-            Format::Text => report::run_text(results, Some(&judgement), printing.style()),
-            Format::Markdown => report::run_markdown(results, Some(&judgement)),
-            Format::Json => options::json(report::json(&report))?,
-        })?;
+        code = printing.deliver(&report, Kind::Run, code)?;
     }
     match early {
         Some(error) => Err(error),
-        None => Ok(judgement.exit_code),
+        None => Ok(code),
     }
 }

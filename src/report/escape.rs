@@ -29,6 +29,25 @@ pub(crate) fn name(text: &str) -> String {
     cut_middle(&visible(&cut_middle(text, NAME_CHARS)), NAME_CHARS)
 }
 
+/// A name for a program that knows things by it: longer than for a reader, with nothing invisible.
+pub(crate) fn whole_name(text: &str) -> String {
+    if text.is_empty() {
+        return "(no name)".to_owned();
+    }
+    path(text)
+}
+
+/// Text for a cell of a spreadsheet, which takes what begins so for a formula (OWASP, *CSV
+/// injection*): an apostrophe before it makes it a text. Tabs and line breaks are visible by now.
+pub(crate) fn spreadsheet_cell(visible_text: &str) -> String {
+    const BEGINS_FORMULA: [char; 8] = ['=', '+', '-', '@', '＝', '＋', '－', '＠'];
+    if visible_text.trim_start().starts_with(BEGINS_FORMULA) {
+        format!("'{visible_text}")
+    } else {
+        visible_text.to_owned()
+    }
+}
+
 /// A path for a terminal.
 pub(crate) fn path(text: &str) -> String {
     cut_middle(&visible(&cut_middle(text, PATH_CHARS)), PATH_CHARS)
@@ -81,6 +100,31 @@ pub(crate) fn markdown_block(text: &str) -> String {
     format!("{fence}sh\n{text}\n{fence}")
 }
 
+/// For a terminal that shows ASCII alone: our own signs become others of the same width, and what else
+/// is not ASCII is shown as `\u{691c}`.
+pub(crate) fn ascii(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '·' | '─' | '¦' => out.push('-'),
+            'µ' => out.push('u'),
+            '…' => out.push('~'),
+            '→' | '▶' | '›' => out.push('>'),
+            '◀' | '‹' => out.push('<'),
+            '┈' => out.push('.'),
+            '│' | '┼' => out.push('|'),
+            '┊' | '╂' => out.push(':'),
+            '├' => out.push('['),
+            '┤' => out.push(']'),
+            '●' => out.push('o'),
+            '∞' => out.push_str("inf"),
+            c if c.is_ascii() => out.push(c),
+            c => out.extend(c.escape_unicode()),
+        }
+    }
+    out
+}
+
 /// Takes the meaning from workflow commands of GitHub Actions, which obeys any printed line that
 /// starts with `::` (after spaces) or holds `##[`. Looks behind our own colours.
 pub(crate) fn disarm_workflow_commands(text: &str) -> String {
@@ -111,7 +155,12 @@ fn without_lead(line: &str) -> &str {
 }
 
 fn code_span(visible_text: &str) -> String {
-    let harmless: String = visible_text
+    format!("`{}`", code(visible_text))
+}
+
+/// What stands between back-ticks, also in a table.
+pub(crate) fn code(visible_text: &str) -> String {
+    visible_text
         .chars()
         .map(|c| match c {
             '`' => '\'',
@@ -119,8 +168,7 @@ fn code_span(visible_text: &str) -> String {
             '<' => '‹',
             other => other,
         })
-        .collect();
-    format!("`{harmless}`")
+        .collect()
 }
 
 /// `true` for a word that means a list or a rule at the start of a line: `1.`, `-`, `---`.

@@ -45,6 +45,22 @@ pub(crate) fn label(metric: Metric) -> &'static str {
     }
 }
 
+/// The metric where there is room for a word or two.
+pub(crate) fn short(metric: Metric) -> &'static str {
+    match metric {
+        Metric::LatencyP50 => "p50",
+        Metric::LatencyP95 => "p95",
+        Metric::LatencyP50Adjusted => "p50 adj",
+        Metric::LatencyP95Adjusted => "p95 adj",
+        Metric::Throughput => "calls/s",
+        Metric::ErrorRate => "errors",
+        Metric::Startup | Metric::StartupAdjusted => "startup",
+        Metric::PeakMemory => "memory",
+        Metric::MemoryGrowth => "growth",
+        Metric::CpuPerCall => "CPU",
+    }
+}
+
 /// The change of a comparison: in percent where there is a ratio, else the signed difference.
 pub(crate) fn change(comparison: &Comparison) -> String {
     if let Some(ratio) = comparison.ratio {

@@ -241,7 +241,7 @@ fn broken_budgets(budgets: &[BudgetCheck]) -> impl Iterator<Item = &BudgetCheck>
         .filter(|b| b.binding && b.outcome == BudgetOutcome::Broken)
 }
 
-fn budget_line(check: &BudgetCheck) -> Line {
+pub(crate) fn budget_line(check: &BudgetCheck) -> Line {
     let unit = check.metric.unit();
     let value = figure::figure_or_none(check.value, unit);
     let limit = figure::figure(check.limit, unit);
@@ -311,7 +311,7 @@ fn subject(comparison: &Comparison) -> Subject<'_> {
 }
 
 /// `latency_p50_adjusted 1.90 ms -> 3.82 ms, +101 % [+88 %, +121 %] (wall 2.10 ms -> 4.01 ms)`.
-fn figures(comparison: &Comparison, all: &[Comparison]) -> Line {
+pub(crate) fn figures(comparison: &Comparison, all: &[Comparison]) -> Line {
     let metric = figure::label(comparison.metric);
     let change = figure::change(comparison);
     let mut text = format!("{metric} {}, {change}", pair(comparison));

@@ -28,9 +28,26 @@ impl Page {
         self.style.width.is_none_or(|width| width >= columns)
     }
 
+    /// Columns that a line has; `None` where it may have any number.
+    pub(crate) fn columns(&self) -> Option<usize> {
+        self.style
+            .width
+            .map(|width| usize::from(width).max(NARROWEST))
+    }
+
+    /// Whether everything is to be told.
+    pub(crate) fn is_verbose(&self) -> bool {
+        self.style.verbose
+    }
+
     /// The finished text; ends with a line break.
     pub(crate) fn finish(self) -> String {
-        escape::disarm_workflow_commands(&self.out).replace(figure::GAP, " ")
+        let text = escape::disarm_workflow_commands(&self.out).replace(figure::GAP, " ");
+        if self.style.ascii {
+            escape::ascii(&text)
+        } else {
+            text
+        }
     }
 
     pub(crate) fn blank(&mut self) {
@@ -72,10 +89,7 @@ impl Page {
     }
 
     fn wrapped(&self, lead: &str, indent: &str, text: &str) -> Vec<String> {
-        let columns = self
-            .style
-            .width
-            .map_or(usize::MAX, |w| usize::from(w).max(NARROWEST));
+        let columns = self.columns().unwrap_or(usize::MAX);
         let options = textwrap::Options::new(columns)
             .initial_indent(lead)
             .subsequent_indent(indent)

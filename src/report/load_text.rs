@@ -1,6 +1,7 @@
 //! Loads as text, and the table of rows that the scenarios of a run share with them.
 
 use super::{
+    figure,
     layout::{self, Align, BOLD, DIM, Page},
     line::Line,
     load_model::{LOAD_LEGEND, LoadRow, LoadView},
@@ -67,7 +68,24 @@ pub(super) struct TableRow {
     pub(super) below: Vec<String>,
 }
 
-/// Rows under headers: name and figures on one line where they fit, else on two.
+/// Rows in words, where no table fits: what there is of each.
+fn sentences<const N: usize>(page: &mut Page, columns: &[&str; N], rows: &[TableRow]) {
+    for row in rows {
+        let name = page.paint(row.style, &row.name);
+        page.raw(&format!("  {name}"));
+        let cells = columns.iter().zip(&row.cells);
+        let said: Vec<String> = cells
+            .filter(|(_, cell)| *cell != figure::NONE)
+            .map(|(column, cell)| format!("{column} {cell}").replace(' ', &figure::GAP.to_string()))
+            .collect();
+        page.sentence("    ", &said.join(", "));
+        for sentence in &row.below {
+            page.sentence("    ", sentence);
+        }
+    }
+}
+
+/// Rows under headers: name and figures on one line where they fit, else on two, else in words.
 pub(super) fn table<const N: usize>(page: &mut Page, columns: &[&str; N], rows: &[TableRow]) {
     let names: Vec<String> = rows.iter().map(|row| row.name.clone()).collect();
     let longest = names
@@ -84,6 +102,10 @@ pub(super) fn table<const N: usize>(page: &mut Page, columns: &[&str; N], rows: 
         .max();
     let width = u16::try_from(longest + 4 + table.unwrap_or(0)).unwrap_or(u16::MAX);
     let one_line = page.holds(width);
+    let is_table = page.holds(u16::try_from(4 + table.unwrap_or(0)).unwrap_or(u16::MAX));
+    if !is_table {
+        return sentences(page, columns, rows);
+    }
     let indent = if one_line { longest + 4 } else { 4 };
     let mut lines = lines.into_iter();
     let header = lines.next().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! A judgement or results as text, Markdown or JSON. Pure.
+//! A judgement or results as text, Markdown, JSON, JUnit XML or CSV. Pure.
 //!
 //! Everything to be said is worked out once, in `model::View` and
 //! `run_model::RunView`; a format is one small file that only lays it out.
@@ -6,6 +6,7 @@
 //! | file | what it holds |
 //! |---|---|
 //! | `model.rs` | the rows of a judgement, by verdict |
+//! | `overview.rs`, `bar.rs` | a line for each scenario; its interval as a bar |
 //! | `details.rs` | budgets, findings, errors |
 //! | `headline.rs` | the first lines: what broke, by how much, what to do |
 //! | `accept_entry.rs` | what to add to the configuration for what got worse on purpose |
@@ -16,16 +17,21 @@
 //! | `load_model.rs` | the rows of loads |
 //! | `remarks.rs` | what failed, one remark a tool |
 //! | `line.rs`, `escape.rs`, `figure.rs` | sentences, foreign text, figures with units |
-//! | `text.rs`, `run_text.rs`, `load_text.rs`, `markdown.rs`, `run_markdown.rs`, `load_markdown.rs`, `json.rs` | the formats |
+//! | `measured.rs` | the figures of results as numbers |
+//! | `text.rs`, `overview_text.rs`, `run_text.rs`, `load_text.rs`, `markdown.rs`, `run_markdown.rs`, `load_markdown.rs`, `json.rs`, `junit.rs`, `csv.rs`, `benchmark.rs` | the formats |
 
 mod accept_entry;
+mod bar;
+mod benchmark;
 mod calibration;
 mod chart;
+mod csv;
 mod details;
 mod escape;
 mod figure;
 mod headline;
 mod json;
+mod junit;
 mod layout;
 mod line;
 mod load_markdown;
@@ -33,7 +39,10 @@ mod load_model;
 mod load_text;
 mod markdown;
 mod markdown_table;
+mod measured;
 mod model;
+mod overview;
+mod overview_text;
 #[cfg(test)]
 mod properties;
 mod provenance;
@@ -51,12 +60,17 @@ mod test_results;
 mod test_support;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_for_programs;
 mod text;
 
 use std::time::Duration;
 
+pub use benchmark::benchmark;
 pub use calibration::{calibration_markdown, calibration_text};
+pub use csv::csv;
 pub use json::{JSON_SCHEMA_VERSION, json};
+pub use junit::junit;
 pub use markdown::{MARKDOWN_LIMIT_BYTES, failure_markdown, markdown, whole_markdown};
 pub use remarks::{Remark, remarks};
 pub use run_markdown::run_markdown;
@@ -163,6 +177,8 @@ pub struct TextStyle {
     pub color: bool,
     /// Columns of the terminal; `None` where the output is not one: lines are then not wrapped.
     pub width: Option<u16>,
-    /// Whether to list also what did not change.
+    /// Whether nothing but ASCII can be shown.
+    pub ascii: bool,
+    /// Whether to list also what did not change, and the details.
     pub verbose: bool,
 }

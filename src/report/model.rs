@@ -76,6 +76,16 @@ struct AllRounds {
     are_pairs: bool,
 }
 
+impl AllRounds {
+    fn of(report: &Report<'_>) -> Self {
+        Self {
+            candidate: rounds(report.candidate),
+            base: report.base.map_or(0, rounds),
+            are_pairs: report.context.against.is_some(),
+        }
+    }
+}
+
 /// One comparison, ready to be laid out. All fields but `note` are our own words and figures.
 #[derive(Debug)]
 pub(crate) struct Row {
@@ -105,11 +115,7 @@ impl<'a> View<'a> {
         let judgement = report.judgement;
         let headline = headline::headline(report);
         let mut findings = details::finding_rows(&judgement.findings);
-        let all_rounds = AllRounds {
-            candidate: rounds(report.candidate),
-            base: report.base.map_or(0, rounds),
-            are_pairs: report.context.against.is_some(),
-        };
+        let all_rounds = AllRounds::of(report);
         findings.retain(|finding| !headline.says(&finding.text));
         Self {
             headline,
@@ -314,6 +320,15 @@ impl Unmeasured<'_> {
             more => line.then(format!(" and {more} more")),
         }
     }
+}
+
+/// One comparison of `report`.
+pub(crate) fn row_of(report: &Report<'_>, comparison: &Comparison) -> Row {
+    row(
+        comparison,
+        &report.judgement.comparisons,
+        AllRounds::of(report),
+    )
 }
 
 fn row(comparison: &Comparison, all: &[Comparison], all_rounds: AllRounds) -> Row {

@@ -22,7 +22,7 @@ const OWN_TAGS: [&str; 7] = [
 ];
 
 /// Arbitrary text, hostile text, and text made of the characters that mean something.
-fn foreign() -> impl Strategy<Value = String> {
+pub(super) fn foreign() -> impl Strategy<Value = String> {
     prop_oneof![
         any::<String>(),
         proptest::sample::select(HOSTILE.to_vec()).prop_map(str::to_owned),
@@ -183,7 +183,9 @@ proptest! {
     ) {
         let mut fixture = made::hostile(&texts);
         fixture.context.against = (texts.len() % 2 == 0).then(|| texts[0].clone());
-        let plain = TextStyle { color: false, width, verbose };
+        let plain = TextStyle { color: false, width, ascii: false, verbose };
+        let ascii = TextStyle { ascii: true, ..plain };
+        prop_assert!(text(&fixture.report(), ascii).is_ascii());
         let color = TextStyle { color: true, ..plain };
         let report = fixture.report();
         let judgement = Some(&fixture.judgement);

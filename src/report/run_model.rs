@@ -7,7 +7,7 @@ use super::{
     headline::Tone,
     line::Line,
     load_model::{self, LoadView},
-    model,
+    measured, model,
     provenance::{self, Fact},
 };
 use crate::{
@@ -293,13 +293,7 @@ fn ns(value: u64) -> f64 {
 fn median(values: impl Iterator<Item = f64>) -> Option<f64> {
     let mut values: Vec<f64> = values.filter(|value| !value.is_nan()).collect();
     values.sort_by(f64::total_cmp);
-    let middle = values.len() / 2;
-    let upper = *values.get(middle)?;
-    if values.len() % 2 == 1 {
-        return Some(upper);
-    }
-    let lower = *values.get(middle.checked_sub(1)?)?;
-    Some(f64::midpoint(lower, upper))
+    measured::middle(&values)
 }
 
 #[cfg(test)]

@@ -8,6 +8,8 @@ use super::{
     line::Line,
     load_model, load_text,
     model::{Figures, Row, Section, View},
+    overview::overview,
+    overview_text,
 };
 use crate::gate::{Severity, Verdict};
 
@@ -18,8 +20,8 @@ const NOTES: usize = 3;
 /// Unmeasured comparisons named for one reason when not verbose.
 const UNMEASURED: usize = 3;
 
-/// A judgement as text: verdict, what to do, what was compared, the rows that changed, a summary.
-/// [`TextStyle::verbose`] adds the rows that did not change, all budgets and all notes.
+/// A judgement as text: verdict, a line for each scenario, what to do, what was compared, a summary.
+/// [`TextStyle::verbose`] adds every figure with its interval, all budgets and all notes.
 ///
 /// Holds no control characters but line breaks and, where asked for, our own ANSI colours.
 #[must_use]
@@ -27,13 +29,14 @@ pub fn text(report: &Report<'_>, style: TextStyle) -> String {
     let view = View::of(report);
     let mut page = Page::new(style);
     headline(&mut page, report, &view);
+    overview_text::overview(&mut page, &overview(report));
     next_steps(&mut page, &view);
     facts(&mut page, &view);
     drift(&mut page, &view);
     for section in &view.sections {
         match section.verdict {
             Verdict::NotMeasured if !style.verbose => unmeasured(&mut page, &view),
-            Verdict::Pass if !style.verbose => {}
+            _ if !style.verbose => {}
             _ => rows(&mut page, section),
         }
     }
@@ -240,8 +243,14 @@ pub(super) fn budgets(page: &mut Page, rows: &[BudgetRow<'_>], verbose: bool) {
         Align::Left,
         Align::Left,
     ];
+    let lines = layout::columns(&cells, None, &align);
+    let fits = |line: &String| {
+        page.columns()
+            .is_none_or(|columns| line.trim_end().len() + 4 <= columns)
+    };
+    let is_table = lines.iter().all(fits);
     let mut last = None;
-    for (row, line) in shown.iter().zip(layout::columns(&cells, None, &align)) {
+    for (row, line) in shown.iter().zip(lines) {
         if last != Some(row.scenario) {
             page.raw(&format!(
                 "  {}",
@@ -249,7 +258,15 @@ pub(super) fn budgets(page: &mut Page, rows: &[BudgetRow<'_>], verbose: bool) {
             ));
             last = Some(row.scenario);
         }
-        page.raw(&format!("    {line}"));
+        if is_table {
+            page.raw(&format!("    {line}"));
+        } else {
+            let said = format!(
+                "{} {}, limit {}: {}",
+                row.metric, row.value, row.limit, row.word
+            );
+            page.sentence("    ", &said);
+        }
     }
 }
 

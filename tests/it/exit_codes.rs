@@ -195,7 +195,14 @@ fn two_for_a_tool_that_the_server_does_not_offer() {
         .tool("name = \"serch\"\narguments = {}")
         .run(&["run"])
         .code(2)
-        .stderr_has("the server offers no tool `serch`; it offers: echo, compute");
+        .stderr_has(
+            "the server offers no tool `serch` (did you mean `search`?); it offers: echo, compute",
+        );
+    small(Project::new(), Over::Stdio, &[])
+        .tool(ECHO)
+        .run(&["run", "--tool", "ehco"])
+        .code(2)
+        .stderr_has("--tool ehco: not among the tools to be measured (did you mean `echo`?): echo");
 }
 
 #[test]

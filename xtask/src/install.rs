@@ -18,6 +18,7 @@ pub(crate) fn all(root: &Path) -> Result<(), Failure> {
     servers(root)?;
     conformance(root)?;
     github(root)?;
+    readers(root)?;
     workflow_tools(root).map(|_| ())
 }
 
@@ -69,6 +70,18 @@ fn github(root: &Path) -> Result<(), Failure> {
     Installation {
         directory: tests.join(".installed/python-renderer"),
         sources: vec![tests.join("python/renderer.txt")],
+        make: python_environment,
+    }
+    .ensure(&versions)
+}
+
+/// Installs what reads reports in the tests into `tests/formats/.installed/`.
+fn readers(root: &Path) -> Result<(), Failure> {
+    let versions = prerequisites::check("installing what reads reports", &[prerequisites::PYTHON])?;
+    let tests = root.join("tests/formats");
+    Installation {
+        directory: tests.join(".installed/python-readers"),
+        sources: vec![tests.join("python/readers.txt")],
         make: python_environment,
     }
     .ensure(&versions)
