@@ -281,6 +281,25 @@ mod tests {
     use super::*;
 
     #[test]
+    fn unicode_is_shown_where_the_locale_says_utf_8() {
+        let table: [(&[(&str, &str)], bool); 6] = [
+            (&[("LANG", "de_DE.UTF-8")], true),
+            (&[("LC_ALL", ""), ("LC_CTYPE", "C.utf8")], true),
+            (&[("LC_ALL", "C"), ("LANG", "en_US.UTF-8")], false),
+            (&[("LANG", "C.UTF-8"), ("TERM", "dumb")], false),
+            (&[("LANG", "ja_JP.eucJP")], false),
+            (&[], false),
+        ];
+        for (set, expected) in table {
+            let variable = |name: &str| {
+                let found = set.iter().find(|(of, _)| *of == name);
+                found.map(|(_, value)| (*value).to_owned())
+            };
+            assert_eq!(shows_unicode(variable), expected, "{set:?}");
+        }
+    }
+
+    #[test]
     fn this_machine_is_described() {
         let environment = describe();
         assert_eq!(environment.os, std::env::consts::OS);
