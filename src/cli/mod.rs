@@ -13,6 +13,7 @@ mod compare;
 mod demo;
 mod files;
 mod github;
+mod history;
 mod mask;
 mod measure;
 mod options;
@@ -23,6 +24,7 @@ mod schema;
 mod session;
 mod side_by_side;
 mod signal;
+mod trend;
 
 use std::process::ExitCode;
 
@@ -63,6 +65,8 @@ enum Verb {
     Calibrate(calibrate::Arguments),
     /// Work with the committed baseline.
     Baseline(baseline::Arguments),
+    /// Show the history of the figures: where they changed, at which commit, and what drifts.
+    Trend(trend::Arguments),
     /// Steps of a GitHub workflow, around `compare --prepared`.
     Github(github::Arguments),
     /// Print the JSON schema of the results file.
@@ -94,6 +98,7 @@ pub fn main() -> ExitCode {
         Verb::Compare(arguments) => on_one_thread(compare::run(arguments)),
         Verb::Github(arguments) => on_one_thread(github::run(arguments)),
         Verb::Baseline(arguments) => baseline::run(arguments),
+        Verb::Trend(arguments) => trend::run(&arguments),
     };
     match outcome {
         Ok(code) => ExitCode::from(code),

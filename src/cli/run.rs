@@ -1,9 +1,11 @@
 //! `mcpgate run`.
 
+use std::path::PathBuf;
+
 use clap::Args;
 
 use super::{
-    files, measure,
+    compare, files, history, measure,
     options::{self, Format, Measuring, Printing},
 };
 use crate::{
@@ -18,6 +20,12 @@ use crate::{
 pub(super) struct Arguments {
     #[command(flatten)]
     measuring: Measuring,
+    /// Add a line to the history, where `mcpgate trend` finds it.
+    #[arg(long)]
+    record: bool,
+    /// The history for `--record`; without it, the one beside the baseline.
+    #[arg(long, value_name = "FILE", requires = "record")]
+    history: Option<PathBuf>,
     #[command(flatten)]
     printing: Printing,
 }
@@ -25,6 +33,8 @@ pub(super) struct Arguments {
 pub(super) async fn run(arguments: Arguments) -> Result<u8, Error> {
     let Arguments {
         measuring,
+        record,
+        history: named,
         printing,
     } = arguments;
     let mut loaded = files::load_config(measuring.config.as_deref())?;
@@ -61,6 +71,10 @@ pub(super) async fn run(arguments: Arguments) -> Result<u8, Error> {
             Format::Markdown => report::run_markdown(results, Some(&judgement)),
             Format::Json => options::json(report::json(&report))?,
         })?;
+    }
+    if record && early.is_none() {
+        let usual = || history::beside(&compare::usual_or_named(None, &loaded));
+        history::record(&named.unwrap_or_else(usual), results)?;
     }
     match early {
         Some(error) => Err(error),

@@ -14,6 +14,8 @@
 //! | `provenance.rs` | what was compared with what, on which machine, how closely |
 //! | `run_model.rs` | the rows of results without a judgement |
 //! | `load_model.rs` | the rows of loads |
+//! | `slow_drift.rs` | what the history shows to have grown by little at a time |
+//! | `trend.rs`, `trend_text.rs`, `trend_markdown.rs`, `trend_json.rs`, `trend_plot.rs` | the history: its rows, and their formats |
 //! | `remarks.rs` | what failed, one remark a tool |
 //! | `line.rs`, `escape.rs`, `figure.rs` | sentences, foreign text, figures with units |
 //! | `text.rs`, `run_text.rs`, `load_text.rs`, `markdown.rs`, `run_markdown.rs`, `load_markdown.rs`, `json.rs` | the formats |
@@ -41,6 +43,7 @@ mod remarks;
 mod run_markdown;
 mod run_model;
 mod run_text;
+mod slow_drift;
 #[cfg(test)]
 mod test_diagnoses;
 #[cfg(test)]
@@ -52,6 +55,13 @@ mod test_support;
 #[cfg(test)]
 mod tests;
 mod text;
+mod trend;
+mod trend_json;
+mod trend_markdown;
+mod trend_plot;
+#[cfg(test)]
+mod trend_tests;
+mod trend_text;
 
 use std::time::Duration;
 
@@ -62,9 +72,15 @@ pub use remarks::{Remark, remarks};
 pub use run_markdown::run_markdown;
 pub use run_text::run_text;
 pub use text::text;
+pub use trend::TrendReport;
+pub use trend_json::trend_json;
+pub use trend_markdown::trend_markdown;
+pub use trend_plot::{MOST_PANELS, trend_plot};
+pub use trend_text::trend_text;
 
 use crate::{
     gate::{Judgement, Unit},
+    history::SlowDrift,
     results::{Results, Sample},
 };
 
@@ -130,6 +146,8 @@ pub struct Context {
     pub duration: Option<Duration>,
     /// Tells the comments of several servers in one repository apart.
     pub key: Option<String>,
+    /// What the history shows to have grown by little at a time, up to the candidate's run.
+    pub slow_drifts: Vec<SlowDrift>,
     /// Where a regression is accepted, if another commit's baseline decides; `None` where the
     /// baseline at hand does.
     pub accept_in: Option<AcceptIn>,

@@ -1,5 +1,4 @@
 use proptest::prelude::*;
-use rand_chacha::rand_core::Rng as _;
 
 use super::*;
 use crate::stats::interval::{proportion_lower_bound, proportion_upper_bound};
