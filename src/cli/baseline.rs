@@ -43,7 +43,10 @@ struct Update {
     /// Accept all the same; what was overridden is recorded in the baseline.
     #[arg(long)]
     force: bool,
-    /// Add no line to the history beside the baseline.
+    /// The history that gets a line; without it, the one beside the baseline.
+    #[arg(long, value_name = "FILE", conflicts_with = "no_history")]
+    history: Option<PathBuf>,
+    /// Add no line to the history.
     #[arg(long)]
     no_history: bool,
 }
@@ -91,7 +94,8 @@ pub(super) fn run(arguments: Arguments) -> Result<u8, Error> {
     });
     files::save(&path, &baseline)?;
     if let Some(results) = history {
-        history::record(&history::beside(&path), &results)?;
+        let usual = || history::beside(&path);
+        history::record(&update.history.unwrap_or_else(usual), &results)?;
     }
     let jobs = match baseline.jobs.len() {
         1 => String::new(),

@@ -48,6 +48,8 @@ pub struct SlowDrift {
     pub since: Option<String>,
     /// When that one was measured.
     pub since_at: String,
+    /// Index of that run in its series.
+    pub since_index: usize,
     /// Whether it gets worse.
     pub is_worse: bool,
     /// Of the test for a trend.
@@ -137,6 +139,7 @@ pub(super) fn find(series: &Series, policy: &GateConfig, tested: usize) -> Optio
         are_commits,
         since: began.commit.clone(),
         since_at: began.at.clone(),
+        since_index: newest + start + bend,
         is_worse: (total > 0.0) != metric.more_is_better(),
         p_value: test.p_value,
     })

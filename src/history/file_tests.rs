@@ -13,7 +13,7 @@ fn a_line_has_its_keys_in_a_fixed_order() {
     assert_eq!(
         line,
         "{\"schema_version\":1,\"at\":\"2026-01-01T12:00:00Z\",\
-         \"commit\":\"000000000000000000000000000000000abc0000\",\"seed\":0,\
+         \"commit\":\"00c0ffee00000000000000000000000000000000\",\"seed\":0,\
          \"mcpgate_version\":\"0.1.0\",\"machine\":{\"os\":\"linux\",\"arch\":\"x86_64\",\
          \"cpu_model\":\"AMD EPYC\",\"cores\":2,\"reference_work_ns\":5000000},\
          \"transport\":\"stdio\",\"protocol_version\":\"2026-07-28\",\"suite_hash\":\"5017e\",\

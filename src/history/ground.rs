@@ -73,8 +73,8 @@ fn middle(speeds: &[u64]) -> Option<u64> {
 /// What figures of one metric must share to stand in one series.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Ground {
-    /// Number of the machine class. Memory does not depend on it: there it is the first class with
-    /// this system and architecture.
+    /// Number of the machine class. Memory does not depend on it: there it is that of the newest run, or
+    /// the last one with the same system and architecture.
     pub(super) class: usize,
     how: String,
 }
@@ -92,7 +92,11 @@ pub(super) fn ground(
         let alike = |machine: &Machine| {
             machine.os == entry.machine.os && machine.arch == entry.machine.arch
         };
-        classes.machines.iter().position(alike).unwrap_or(class)
+        let newest = classes.of.last().copied().unwrap_or(class);
+        match classes.machines.get(newest) {
+            Some(machine) if alike(machine) => newest,
+            _ => classes.machines.iter().rposition(alike).unwrap_or(class),
+        }
     } else {
         class
     };

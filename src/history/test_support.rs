@@ -21,7 +21,7 @@ pub(crate) fn run(day: usize) -> Entry {
     Entry {
         schema_version: SCHEMA_VERSION,
         at: format!("2026-{:02}-{:02}T12:00:00Z", 1 + day / 28, 1 + day % 28),
-        commit: Some(format!("{:040x}", 0xabc_0000 + day)),
+        commit: Some(format!("{day:02x}c0ffee{:032x}", 0)),
         seed: day as u64,
         mcpgate_version: "0.1.0".to_owned(),
         machine: machine(),

@@ -57,7 +57,8 @@ pub struct Series {
     pub metric: Metric,
     /// Whether it can fail a build, and is not only shown.
     pub decides: bool,
-    /// Index of the machine class; for memory of the first class with the same system and architecture.
+    /// Index of the machine class; for memory, which depends on system and architecture alone, of the
+    /// newest such class.
     pub machine: usize,
     /// Whether the newest run of the history is its last point.
     pub is_current: bool,
@@ -188,6 +189,18 @@ fn trend_of(entries: &[Entry], policy: &GateConfig, wanted: &dyn Fn(&Series) -> 
     for series in &mut series {
         find_changes(series, policy);
         series.drift = drift::find(series, policy, deciding);
+        if let Some(drift) = &series.drift {
+            // It is what cuts within it would tell, and tells it better.
+            let bend = drift.since_index;
+            series.changes.retain(|change| change.index <= bend);
+            let kept = series.changes.len() + 1;
+            series.segments.truncate(kept);
+            let end = series.points.len();
+            if let Some(last) = series.segments.last_mut() {
+                last.end = end;
+                last.level = level(series.points.get(last.start..).unwrap_or_default());
+            }
+        }
     }
     Trend {
         runs: entries.len(),

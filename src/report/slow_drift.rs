@@ -30,7 +30,14 @@ pub(crate) fn lines(drifts: &[SlowDrift]) -> Vec<Line> {
 
 /// `search/sequential latency_p95 grew by 31 % over the last 10 commits (since abc1234), 2.7 % at a
 /// time: 12.1 ms -> 15.9 ms`.
-pub(crate) fn sentence(drift: &SlowDrift) -> Line {
+fn sentence(drift: &SlowDrift) -> Line {
+    Line::of_name(&drift.scenario)
+        .then(format!(" {} ", figure::label(drift.metric)))
+        .join(how(drift))
+}
+
+/// The same from `grew` on.
+pub(crate) fn how(drift: &SlowDrift) -> Line {
     let unit = drift.metric.unit();
     let verb = if drift.to > drift.from {
         "grew"
@@ -46,15 +53,13 @@ pub(crate) fn sentence(drift: &SlowDrift) -> Line {
         Some(commit) => Line::own("since ").join(commit_name(commit)),
         None => Line::own("since the run of ").name(&drift.since_at),
     };
-    let line = Line::of_name(&drift.scenario)
-        .then(format!(
-            " {} {verb} by {} over the last {} (",
-            figure::label(drift.metric),
-            by.trim_start_matches(['+', '-']),
-            figure::count(drift.steps, noun),
-        ))
-        .join(since)
-        .then(")");
+    let line = Line::own(format!(
+        "{verb} by {} over the last {} (",
+        by.trim_start_matches(['+', '-']),
+        figure::count(drift.steps, noun),
+    ))
+    .join(since)
+    .then(")");
     let line = match drift.ratio_of_a_step() {
         Some(step) => {
             let step = figure::percent_change(step);
@@ -96,6 +101,7 @@ pub(crate) fn made(scenario: &str, commit: &str) -> SlowDrift {
         are_commits: true,
         since: Some(commit.to_owned()),
         since_at: "2026-11-01T12:00:00Z".to_owned(),
+        since_index: 4,
         is_worse: true,
         p_value: 1e-5,
     }

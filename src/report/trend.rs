@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     gate::Unit,
-    history::{Change, Machine, MachineChange, Series, Trend, machine_in_words},
+    history::{Change, Machine, MachineChange, Segment, Series, Trend, machine_in_words},
 };
 
 /// What is reported.
@@ -70,6 +70,9 @@ pub(crate) struct TrendRow<'a> {
 /// A remark on a series.
 #[derive(Debug)]
 pub(crate) struct Note {
+    /// What stands out: our own words.
+    pub(crate) lead: String,
+    /// What follows it.
     pub(crate) text: Line,
     /// What it is to the reader; `None` where it only informs.
     pub(crate) is_worse: Option<bool>,
@@ -99,13 +102,23 @@ impl<'a> TrendView<'a> {
         let trend = report.trend;
         let mut machines: Vec<(usize, Vec<TrendRow<'a>>)> = Vec::new();
         for series in report.series() {
-            let row = row(series);
+            // Of another machine, or measured otherwise, it may go on in another series.
+            let ends = !series.is_current
+                && !report.trend.series.iter().any(|other| {
+                    other.is_current
+                        && other.scenario == series.scenario
+                        && other.metric == series.metric
+                });
+            let row = row(series, ends);
             match machines.iter_mut().find(|(m, _)| *m == series.machine) {
                 Some((_, rows)) => rows.push(row),
                 None => machines.push((series.machine, vec![row])),
             }
         }
-        machines.sort_by_key(|(machine, _)| *machine);
+        // That of the newest run first.
+        machines.sort_by_key(|(machine, rows)| {
+            (!rows.iter().any(|row| row.series.is_current), *machine)
+        });
         Self {
             head: head(report),
             machines: machines
@@ -139,7 +152,22 @@ fn head(report: &TrendReport<'_>) -> Line {
 
 /// The day of a time, which is foreign text.
 pub(crate) fn day(at: &str) -> Line {
-    Line::of_name(at.get(..10).unwrap_or(at))
+    let day = at.get(..10).unwrap_or(at);
+    if day
+        .bytes()
+        .all(|byte| byte.is_ascii_digit() || byte == b'-')
+    {
+        Line::own(day.to_owned())
+    } else {
+        Line::of_name(day)
+    }
+}
+
+impl Note {
+    /// As one line.
+    pub(crate) fn line(&self) -> Line {
+        Line::own(self.lead.clone()).join(self.text.clone())
+    }
 }
 
 fn machine_line(trend: &Trend, machine: usize) -> Line {
@@ -160,29 +188,32 @@ fn machine_line(trend: &Trend, machine: usize) -> Line {
     }
 }
 
-fn row(series: &Series) -> TrendRow<'_> {
+fn row(series: &Series, ends: bool) -> TrendRow<'_> {
     let unit = series.metric.unit();
-    let ends = (series.segments.first(), series.segments.last());
-    let (first, now) = match (ends, &series.drift) {
-        // One stretch has one level; what drifts within it tells its own.
-        ((Some(first), Some(last)), Some(drift)) if first == last => (drift.from, drift.to),
-        ((Some(first), Some(last)), _) if first == last => (
-            series.points.first().map_or(first.level, |p| p.value),
-            series.points.last().map_or(last.level, |p| p.value),
-        ),
-        ((Some(first), Some(last)), _) => (first.level, last.level),
-        _ => (f64::NAN, f64::NAN),
-    };
+    // Levels, and not single runs, which scatter; what drifts has none but at its ends.
+    let level = |segment: Option<&Segment>| segment.map_or(f64::NAN, |segment| segment.level);
+    let (mut first, mut now) = (
+        level(series.segments.first()),
+        level(series.segments.last()),
+    );
+    if let Some(drift) = &series.drift {
+        now = drift.to;
+        if series.segments.len() == 1 {
+            first = drift.from;
+        }
+    }
     let mut notes: Vec<Note> = series.changes.iter().map(|c| change(series, c)).collect();
     if let Some(drift) = &series.drift {
         notes.push(Note {
-            text: Line::own("Slow drift: ").join(slow_drift::sentence(drift)),
+            lead: "Slow drift".to_owned(),
+            text: Line::own(": ").join(slow_drift::how(drift)),
             is_worse: Some(drift.is_worse),
         });
     }
-    if !series.is_current {
+    if ends {
         notes.push(Note {
-            text: Line::own("not in the newest run, or measured otherwise there"),
+            lead: String::new(),
+            text: Line::own("not in the newest run"),
             is_worse: None,
         });
     }
@@ -213,7 +244,7 @@ fn change(series: &Series, change: &Change) -> Note {
         || difference(change.from, change.to, unit),
         figure::percent_change,
     );
-    let line = Line::own(size);
+    let line = Line::default();
     let line = match (&change.commit, &change.after) {
         (Some(commit), _) if change.is_same_commit => line
             .then(" between two runs of ")
@@ -234,6 +265,7 @@ fn change(series: &Series, change: &Change) -> Note {
         (None, _) => line.then(" with the run of ").name(&change.at),
     };
     Note {
+        lead: size,
         text: line.then(format!(
             ": {}{GAP}->{GAP}{}",
             figure::figure(change.from, unit),

@@ -57,7 +57,7 @@ pub fn trend_markdown(report: &TrendReport<'_>) -> String {
             row.notes.iter().map(|note| {
                 Line::of_name(row.scenario)
                     .then(format!(" · {}: ", row.metric))
-                    .join(note.text.clone())
+                    .join(note.line())
                     .markdown()
             })
         });

@@ -93,17 +93,13 @@ fn rows(page: &mut Page, machine: &MachineRows<'_>, sparks: usize) {
 
 fn tell(page: &mut Page, note: &Note) {
     let text = note.text.plain();
+    let whole = note.line().plain();
     let verdict = match note.is_worse {
         Some(true) => Verdict::Regressed,
         Some(false) => Verdict::Improved,
-        None => return page.aside("      ", &text),
+        None => return page.aside("      ", &whole),
     };
-    // The size alone is coloured, so that the line stays easy to read.
-    let (first, rest) = text.split_once(" at ").unwrap_or(("", &text));
-    if first.is_empty() {
-        page.sentence("      ", &text);
-    } else {
-        let painted = page.paint(layout::verdict_style(verdict), first);
-        page.hanging(&format!("      {painted} at "), "        ", rest);
-    }
+    // The lead alone is coloured, so that the line stays easy to read.
+    let lead = page.paint(layout::verdict_style(verdict), &note.lead);
+    page.hanging(&format!("      {lead}"), "        ", &text);
 }

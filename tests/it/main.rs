@@ -14,6 +14,7 @@ mod exit_codes;
 mod faults;
 mod github;
 mod harness;
+mod history;
 mod hostile;
 mod interrupts;
 mod loads;
