@@ -26,6 +26,11 @@ const FEWEST_ON_THE_WAY: usize = 4;
 const ALPHA: f64 = 0.05;
 /// Runs on each side of a place whose medians tell how much changes there.
 const BESIDE: usize = 3;
+/// Runs on each side of a place that tell how the values rise there anyway.
+const AROUND: usize = 5;
+/// The levels at the ends must tell at least this share of what the line tells: their medians lie
+/// within the ends.
+const SHARE_OF_LEVELS: f64 = 0.6;
 
 /// A slow change.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
@@ -82,7 +87,7 @@ pub(super) fn find(series: &Series, policy: &GateConfig, tested: usize) -> Optio
     let all: Vec<f64> = points.iter().map(|p| weighed(metric, p.value)).collect();
     let start = change_points(&all, &Options::default())
         .iter()
-        .filter(|change| jump(&all, change.index).abs() > limit)
+        .filter(|change| step(&all, change.index).abs() > limit)
         .map(|change| change.index)
         .next_back()
         .unwrap_or(0);
@@ -98,20 +103,14 @@ pub(super) fn find(series: &Series, policy: &GateConfig, tested: usize) -> Optio
     let on_the_way = values.len() - 1 - bend;
     let slope = slope(values.get(bend..)?)?;
     let from = middle(values.get(..=bend)?);
-    let by_the_line = slope * on_the_way as f64;
-    // Neither a line through few runs nor the last ones alone may exaggerate.
+    let total = slope * on_the_way as f64;
     let by_levels = middle(values.get(values.len() - BESIDE..)?) - middle(values.get(..BESIDE)?);
-    let total = if by_the_line.abs() < by_levels.abs() {
-        by_the_line
-    } else {
-        by_levels
-    };
     let steepest = (1..values.len())
-        .map(|index| jump(values, index).abs())
+        .map(|index| step(values, index).abs())
         .fold(0.0, f64::max);
     let is_slow = steepest <= limit.max(total.abs() / 2.0);
-    let is_one_way =
-        by_the_line.signum() == by_levels.signum() && total.signum() == test.z.signum();
+    let is_one_way = total.signum() == test.z.signum()
+        && by_levels * total.signum() >= SHARE_OF_LEVELS * total.abs();
     if on_the_way < FEWEST_ON_THE_WAY || !is_slow || !is_one_way || total.abs() <= limit {
         return None;
     }
@@ -163,16 +162,42 @@ fn absolute(metric: Metric, from: f64, to: f64, callers: f64) -> f64 {
     }
 }
 
-/// How much higher the values from `index` on are than those before it, near by.
-fn jump(values: &[f64], index: usize) -> f64 {
-    let before = values.get(index.saturating_sub(BESIDE)..index);
-    let after = values.get(index..(index + BESIDE).min(values.len()));
-    match (before, after) {
-        // One value at an end is no level.
-        (Some(before), Some(after)) if before.len().min(after.len()) >= 2 => {
-            middle(after) - middle(before)
+/// How much higher the values from `index` on are than those before it, near by, beyond what they
+/// rise on their way: the median of the slopes within the two sides.
+fn step(values: &[f64], index: usize) -> f64 {
+    let side = |width: usize| {
+        let before = values.get(index.saturating_sub(width)..index)?;
+        let after = values.get(index..(index + width).min(values.len()))?;
+        Some((before, after))
+    };
+    let (Some((before, after)), Some(near)) = (side(BESIDE), side(AROUND)) else {
+        return 0.0;
+    };
+    // One value at an end is no level.
+    if before.len().min(after.len()) < 2 {
+        return 0.0;
+    }
+    let slopes = [near.0, near.1].into_iter().flat_map(|values| {
+        let later = move |i: usize| values.iter().enumerate().skip(i + 1);
+        let of = move |(i, a): (usize, &f64)| {
+            let a = *a;
+            later(i).map(move |(j, b)| (b - a) / (j - i) as f64)
+        };
+        values.iter().enumerate().flat_map(of).collect::<Vec<_>>()
+    });
+    let slope = Sample::new(slopes).map_or(0.0, |slopes| median(&slopes));
+    let between = (before.len() + after.len()) as f64 / 2.0;
+    let jump = middle(after) - middle(before);
+    let beyond = jump - slope * between;
+    // A slope the other way would only add to it.
+    if jump.signum() == slope.signum() {
+        if beyond.signum() == jump.signum() {
+            beyond
+        } else {
+            0.0
         }
-        _ => 0.0,
+    } else {
+        jump
     }
 }
 

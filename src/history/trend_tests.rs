@@ -159,11 +159,18 @@ fn three_per_cent_at_a_time_over_ten_merges_is_found() {
         let drift = found.drift.unwrap_or_else(|| panic!("none after {flat}"));
         assert!(drift.is_worse && drift.are_commits);
         let ratio = drift.ratio.unwrap();
-        assert!((1.22..1.36).contains(&ratio), "{flat}: {drift:?}");
+        assert!((1.27..1.41).contains(&ratio), "{flat}: {drift:?}");
         assert!((8..=12).contains(&drift.steps), "{flat}: {drift:?}");
         let step = drift.ratio_of_a_step().unwrap();
-        assert!((1.018..1.04).contains(&step), "{flat}: {step}");
+        assert!((1.025..1.035).contains(&step), "{flat}: {step}");
     }
+}
+
+#[test]
+fn a_steeper_drift_is_no_step() {
+    let drift = of(&noisy((0..14).map(|n| 12.0 * 1.08_f64.powi(n)))).drift;
+    let ratio = drift.expect("a drift").ratio_of_a_step().unwrap();
+    assert!((1.07..1.09).contains(&ratio), "{ratio}");
 }
 
 #[test]
@@ -315,29 +322,34 @@ fn a_machine_keeps_what_tells_classes_apart() {
 fn an_unchanged_server_seldom_drifts() {
     let mut rng = ChaCha8Rng::seed_from_u64(7);
     let mut uniform = || (rng.next_u64() >> 11) as f64 / (1_u64 << 53) as f64;
-    let draws = 150;
-    let (mut drifts, mut changes) = (0_u64, 0_u64);
-    for _ in 0..draws {
-        // 15 % (one sd): noisier than any figure that decides.
-        let levels: Vec<f64> = (0..25)
-            .map(|_| {
-                let (u, v) = (1.0 - uniform(), uniform());
-                let normal = (-2.0 * u.ln()).sqrt() * (std::f64::consts::TAU * v).cos();
-                12.0 * (0.15 * normal).exp()
-            })
-            .collect();
-        let found = of(&levels);
-        drifts += u64::from(found.drift.is_some());
-        changes += u64::from(!found.changes.is_empty());
+    let draws = 100;
+    // Spread of a run (one sd of the logarithm), and how much of it the next run inherits, as on a
+    // machine whose neighbours come and go. Both are more than any figure that decides has.
+    for (spread, inherited) in [(0.15, 0.0), (0.10, 0.5)] {
+        let (mut drifts, mut changes) = (0_u64, 0_u64);
+        for _ in 0..draws {
+            let mut state = 0.0;
+            let levels: Vec<f64> = (0..25)
+                .map(|_| {
+                    let (u, v) = (1.0 - uniform(), uniform());
+                    let normal = (-2.0 * u.ln()).sqrt() * (std::f64::consts::TAU * v).cos();
+                    let fresh: f64 = 1.0 - inherited * inherited;
+                    state = inherited * state + fresh.sqrt() * normal;
+                    12.0 * (spread * state).exp()
+                })
+                .collect();
+            let found = of(&levels);
+            drifts += u64::from(found.drift.is_some());
+            changes += u64::from(!found.changes.is_empty());
+        }
+        let says = format!("{spread}, {inherited}: {drifts} drifts, {changes} changes");
+        assert!(proportion_lower_bound(drifts, draws, 0.001) <= 0.01, "{says}");
+        // What the permutations take for granted does not hold where runs inherit.
+        if inherited == 0.0 {
+            assert!(proportion_lower_bound(changes, draws, 0.001) <= 0.01, "{says}");
+        }
+        println!("{says}");
     }
-    assert!(
-        proportion_lower_bound(drifts, draws, 0.001) <= 0.01,
-        "{drifts}"
-    );
-    assert!(
-        proportion_lower_bound(changes, draws, 0.001) <= 0.01,
-        "{changes}"
-    );
 }
 
 #[test]
