@@ -159,11 +159,20 @@ fn one(
         let colour = colour(series.machine);
         let points = (0..series.points.len()).filter_map(|index| at(series, index));
         chart.draw_series(points.map(|point| Circle::new(point, 3, colour.filled())))?;
-        for segment in &series.segments {
-            let ends = [segment.start, segment.end.saturating_sub(1)];
-            let line: Vec<(f64, f64)> = ends
-                .iter()
-                .filter_map(|&index| Some((at(series, index)?.0, segment.level)))
+        for (number, segment) in series.segments.iter().enumerate() {
+            let last = segment.end.saturating_sub(1);
+            let is_last = number + 1 == series.segments.len();
+            let corners = match series.drift.as_ref().filter(|_| is_last) {
+                Some(drift) => vec![
+                    (segment.start, drift.from),
+                    (drift.since_index, drift.from),
+                    (last, drift.to),
+                ],
+                None => vec![(segment.start, segment.level), (last, segment.level)],
+            };
+            let line: Vec<(f64, f64)> = corners
+                .into_iter()
+                .filter_map(|(index, level)| Some((at(series, index)?.0, level)))
                 .collect();
             chart.draw_series(LineSeries::new(line, colour.stroke_width(2)))?;
         }

@@ -61,7 +61,7 @@ fn usual() -> Vec<Entry> {
 
 /// A step at a hostile commit, of hostile scenarios, on a hostile machine.
 fn hostile() -> Vec<Entry> {
-    let mut entries = runs(&vec![0.0; 24]);
+    let mut entries = runs(&[0.0; 24]);
     for (n, entry) in entries.iter_mut().enumerate() {
         entry.scenarios.clear();
         for name in HOSTILE {

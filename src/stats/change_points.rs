@@ -151,6 +151,10 @@ fn best_cut(
 /// The τ at which Q̂(X_τ, Y_τ(κ)) is largest over all κ, and how large: equations 4 to 6 of the
 /// paper. X_τ are the first τ values, and Y_τ(κ) those from there to κ.
 ///
+/// A cut that is better one value earlier or later is none, also where that one would leave fewer than
+/// `min_segment` values: else two wild values at an end would be a change together with a third, and
+/// lie one too early.
+///
 /// Takes time in the square of the length: the sums of distances within Y_τ(κ) grow by one row when
 /// τ goes down by one.
 fn cut(values: &[f64], min_segment: usize) -> Option<(usize, f64)> {
@@ -165,30 +169,48 @@ fn cut(values: &[f64], min_segment: usize) -> Option<(usize, f64)> {
     }
     let whole = within.clone();
     within.fill(0.0);
+    // For each κ the statistics of τ + 2 and τ + 1 while that of τ is worked out.
+    let mut ahead = vec![(f64::NEG_INFINITY, f64::NEG_INFINITY); n + 1];
     let mut best: Option<(usize, f64)> = None;
-    for tau in (min_segment..n).rev() {
+    for tau in (0..n).rev() {
         add_row(&mut within, values, tau);
         let left = whole.get(tau).copied().unwrap_or_default();
-        let sums = within.iter().zip(&whole).enumerate();
-        for (kappa, (right, all)) in sums.skip(tau + min_segment) {
-            let (x, y) = (tau as f64, (kappa - tau) as f64);
-            let between = all - left - right;
-            let mean_within = |sum: f64, count: f64| {
-                if count > 1.0 {
-                    sum / (count * (count - 1.0) / 2.0)
-                } else {
-                    0.0
-                }
+        let sums = within.iter().zip(&whole).zip(&mut ahead).enumerate();
+        for (kappa, ((right, all), (later, middle))) in sums.skip(tau + 1) {
+            let now = if tau == 0 {
+                f64::NEG_INFINITY
+            } else {
+                divergence(tau as f64, (kappa - tau) as f64, left, *right, *all)
             };
-            let divergence =
-                2.0 * between / (x * y) - mean_within(left, x) - mean_within(*right, y);
-            let statistic = x * y / (x + y) * divergence;
-            if best.is_none_or(|(_, most)| statistic >= most) {
-                best = Some((tau, statistic));
+            let at = tau + 1;
+            let is_cut = at >= min_segment && kappa >= at + min_segment;
+            let most = *middle * (1.0 + ROUNDING);
+            if is_cut
+                && most >= *later
+                && most >= now
+                && best.is_none_or(|(_, statistic)| *middle >= statistic)
+            {
+                best = Some((at, *middle));
             }
+            (*later, *middle) = (*middle, now);
         }
     }
     best
+}
+
+/// The paper's scaled divergence of `x` values from the `y` behind them, by the sums of distances
+/// within each (`left`, `right`) and among all of them.
+fn divergence(x: f64, y: f64, left: f64, right: f64, all: f64) -> f64 {
+    let mean_within = |sum: f64, count: f64| {
+        if count > 1.0 {
+            sum / (count * (count - 1.0) / 2.0)
+        } else {
+            0.0
+        }
+    };
+    let between = all - left - right;
+    let divergence = 2.0 * between / (x * y) - mean_within(left, x) - mean_within(right, y);
+    x * y / (x + y) * divergence
 }
 
 /// Adds the distances of the value at `tau` to those behind it.

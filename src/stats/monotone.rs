@@ -1,5 +1,7 @@
 //! Whether a series goes one way: the test of Mann (1945) and Kendall (1975).
 
+use std::cmp::Ordering;
+
 use super::interval::normal_probability;
 
 /// The outcome of the test.
@@ -26,17 +28,17 @@ pub fn mann_kendall(series: &[f64]) -> Option<MannKendall> {
     let mut s = 0_i64;
     for (i, earlier) in series.iter().enumerate() {
         for later in series.iter().skip(i + 1) {
-            s += match later.total_cmp(earlier) {
-                _ if later == earlier => 0,
-                std::cmp::Ordering::Greater => 1,
-                _ => -1,
+            s += match later.partial_cmp(earlier) {
+                Some(Ordering::Greater) => 1,
+                Some(Ordering::Less) => -1,
+                Some(Ordering::Equal) | None => 0,
             };
         }
     }
     let spread = |n: f64| n * (n - 1.0) * (2.0 * n + 5.0);
     let mut sorted = series.to_vec();
     sorted.sort_by(f64::total_cmp);
-    let ties = sorted.chunk_by(|a, b| a == b);
+    let ties = sorted.chunk_by(|a, b| a.partial_cmp(b) == Some(Ordering::Equal));
     let tied: f64 = ties.map(|tie| spread(tie.len() as f64)).sum();
     let variance = (spread(series.len() as f64) - tied) / 18.0;
     let towards_nought = s - s.signum();
