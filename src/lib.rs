@@ -9,6 +9,7 @@
 //! | [`results`] | pure | the results file, which is also the baseline file |
 //! | [`diagnosis`] | pure | results in, named failure modes and advice out |
 //! | [`gate`] | pure | results and policy in, judgement out |
+//! | [`history`] | pure | one line a run: change points, slow drift, changes of machine |
 //! | [`report`] | pure | a judgement or results as text, Markdown or JSON |
 //! | [`mcp`] | shell | the protocol: stdio and streamable HTTP, both eras |
 //! | [`process`] | shell | starting, sampling and stopping server processes |
@@ -22,8 +23,9 @@
 //!
 //! The pure rooms touch no file, clock, environment or process; `clippy.toml` and
 //! `tests/it/tidy.rs` keep it so. `results` and `stats` import nothing of ours; `suite`
-//! imports `results`; `diagnosis` imports `results` and `stats`; `gate` imports those four; `report`
-//! imports `gate`, `diagnosis`, `results` and `suite`.
+//! imports `results`; `diagnosis` imports `results` and `stats`; `gate` imports those four; `history`
+//! imports `gate`, `results`, `stats` and `suite`; `report` imports `gate`, `history`, `diagnosis`,
+//! `results` and `suite`.
 
 pub mod cli;
 pub mod diagnosis;
@@ -32,6 +34,7 @@ pub mod error;
 pub mod gate;
 pub mod git;
 pub mod github;
+pub mod history;
 pub mod mcp;
 pub mod process;
 pub mod reference_server;

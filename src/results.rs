@@ -17,7 +17,7 @@ mod turn;
 
 pub use calibration::{CalibratedFigure, Calibration, Control};
 pub use load::{ExecutorName, LoadRecord, LoadSample, StageRecord, StageSample};
-pub use machine::Environment;
+pub use machine::{Environment, are_as_fast};
 pub use memory::{ProcessMemory, TreeMemory};
 pub use probes::{
     AbortProbe, BesideProbe, Exit, ExitProbe, FirstCallProbe, FirstCallsProbe, Holdings, IdleProbe,

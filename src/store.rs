@@ -21,6 +21,10 @@ use crate::{
     results::{Calibration, Results, SCHEMA_VERSION},
 };
 
+mod history;
+
+pub use history::{add_to_history, read_history};
+
 /// Largest results file that is read.
 pub const LARGEST_FILE: u64 = 64 << 20;
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::{compare, files, options};
+use super::{compare, files, history, options};
 use crate::{
     environment,
     error::{Error, exit_code},
@@ -52,6 +52,12 @@ struct Update {
     /// Accept all the same; what was overridden is recorded in the baseline.
     #[arg(long)]
     force: bool,
+    /// The history that gets a line; without it, the one beside the baseline.
+    #[arg(long, value_name = "FILE", conflicts_with = "no_history")]
+    history: Option<PathBuf>,
+    /// Add no line to the history.
+    #[arg(long)]
+    no_history: bool,
 }
 
 pub(super) fn run(arguments: Arguments) -> Result<u8, Error> {
@@ -85,6 +91,7 @@ pub(super) fn run(arguments: Arguments) -> Result<u8, Error> {
     for objection in &objections {
         options::say(&format!("accepted by --force: {objection}"));
     }
+    let history = (!update.no_history).then(|| results.clone());
     let kept = existing.as_ref().filter(|_| !update.replace);
     let (mut baseline, why_replaced) = jobs::added(kept, results, &loaded.config.gate);
     if let Some(why) = why_replaced {
@@ -95,6 +102,10 @@ pub(super) fn run(arguments: Arguments) -> Result<u8, Error> {
         forced_over: objections,
     });
     files::save(&path, &baseline)?;
+    if let Some(results) = history {
+        let usual = || history::beside(&path);
+        history::record(&update.history.unwrap_or_else(usual), &results)?;
+    }
     let jobs = match baseline.jobs.len() {
         1 => String::new(),
         jobs => format!(", of {jobs} jobs"),

@@ -12,6 +12,7 @@ use super::{
     calibrate,
     files::{self, BASELINE, CONFIG, Loaded},
     formats::{Kind, Printing},
+    history,
     measure::{self, CONFIRMING_ROUNDS},
     options::{self, Measuring},
     report::Judged,
@@ -23,6 +24,7 @@ use crate::{
     error::Error,
     gate::{self, Judgement, calibration, turns},
     github::prepared::{Folder, Prepared},
+    history::SlowDrift,
     report::{AcceptIn, Context, DAYS_TO_ACCEPT, Drift, Report},
     results::{Phase, Results},
     store,
@@ -171,6 +173,8 @@ struct Stored {
     /// `None` where there is none yet.
     baseline: Option<Results>,
     path: PathBuf,
+    /// The history beside it, where one is looked for.
+    history: Option<PathBuf>,
 }
 
 impl Stored {
@@ -184,6 +188,7 @@ impl Stored {
             return Ok(Self {
                 baseline: folder.base(record)?,
                 path: PathBuf::from(&record.baseline_path),
+                history: folder.history(record),
             });
         }
         let path = usual_or_named(arguments.baseline.as_deref(), loaded);
@@ -193,7 +198,19 @@ impl Stored {
             Err(error) if arguments.baseline.is_some() || path.exists() => return Err(error),
             Err(_) => None,
         };
-        Ok(Self { baseline, path })
+        let history = Some(history::beside(&path));
+        Ok(Self {
+            baseline,
+            path,
+            history,
+        })
+    }
+}
+
+impl Stored {
+    fn slow_drifts(&self, results: &Results, policy: &GateConfig) -> Vec<SlowDrift> {
+        let path = self.history.as_deref();
+        path.map_or_else(Vec::new, |path| history::slow_drifts(path, results, policy))
     }
 }
 
@@ -232,6 +249,7 @@ async fn with_stored(
                 command_to_reproduce: Some(command_to_reproduce(arguments)),
                 results_path: Some(measuring.output.display().to_string()),
                 baseline_path: Some(stored.path.display().to_string()),
+                slow_drifts: stored.slow_drifts(results, &loaded.config.gate),
                 duration: Some(session.run.elapsed()),
                 ..Context::default()
             },
@@ -283,6 +301,7 @@ async fn with_another(
                 results_path: Some(candidate.output.display().to_string()),
                 baseline_path: Some(base.output.display().to_string()),
                 against: Some(both.against.clone()),
+                slow_drifts: stored.slow_drifts(&candidate.results, &config.gate),
                 accept_in: Some(AcceptIn {
                     config_path: config_path(measuring),
                     until: environment::day_in(DAYS_TO_ACCEPT),

@@ -14,6 +14,7 @@ mod demo;
 mod files;
 mod formats;
 mod github;
+mod history;
 mod manual;
 mod mask;
 mod measure;
@@ -26,6 +27,7 @@ mod schema;
 mod session;
 mod side_by_side;
 mod signal;
+mod trend;
 
 use std::process::ExitCode;
 
@@ -68,6 +70,8 @@ enum Verb {
     Calibrate(calibrate::Arguments),
     /// Work with the committed baseline.
     Baseline(baseline::Arguments),
+    /// Show the history of the figures: where they changed, at which commit, and what drifts.
+    Trend(trend::Arguments),
     /// Steps of a GitHub workflow, around `compare --prepared`.
     Github(github::Arguments),
     /// Print the JSON schema of the results file.
@@ -106,6 +110,7 @@ pub fn main() -> ExitCode {
         Verb::Github(arguments) => on_one_thread(github::run(arguments)),
         Verb::Baseline(arguments) => baseline::run(arguments),
         Verb::Report(arguments) => report::run(&arguments),
+        Verb::Trend(arguments) => trend::run(&arguments),
     };
     match outcome {
         Ok(code) => ExitCode::from(code),

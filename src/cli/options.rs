@@ -73,6 +73,14 @@ pub(super) enum Size {
     Deep,
 }
 
+/// `--format` of what is no judgement of results.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Form {
+    Text,
+    Json,
+    Markdown,
+}
+
 /// The style of text on standard output.
 pub(super) fn style(verbose: bool) -> TextStyle {
     let stdout = std::io::stdout();

@@ -1,11 +1,13 @@
 //! `mcpgate run`.
 
+use std::path::PathBuf;
+
 use clap::Args;
 
 use super::{
     compare, files,
     formats::{Kind, Printing},
-    measure,
+    history, measure,
     options::Measuring,
 };
 use crate::{
@@ -27,6 +29,12 @@ Examples:
 pub(super) struct Arguments {
     #[command(flatten)]
     measuring: Measuring,
+    /// Add a line to the history, where `mcpgate trend` finds it.
+    #[arg(long)]
+    record: bool,
+    /// The history for `--record`; without it, the one beside the baseline.
+    #[arg(long, value_name = "FILE", requires = "record")]
+    history: Option<PathBuf>,
     #[command(flatten)]
     printing: Printing,
 }
@@ -34,6 +42,8 @@ pub(super) struct Arguments {
 pub(super) async fn run(arguments: Arguments) -> Result<u8, Error> {
     let Arguments {
         measuring,
+        record,
+        history: named,
         printing,
     } = arguments;
     printing.check(measuring.files())?;
@@ -68,6 +78,10 @@ pub(super) async fn run(arguments: Arguments) -> Result<u8, Error> {
             },
         };
         code = printing.deliver(&report, Kind::Run, code)?;
+    }
+    if record && early.is_none() {
+        let usual = || history::beside(&compare::usual_or_named(None, &loaded));
+        history::record(&named.unwrap_or_else(usual), results)?;
     }
     match early {
         Some(error) => Err(error),

@@ -111,7 +111,7 @@ pub(super) fn scenario(ctx: &Context<'_>, record: &ScenarioRecord) -> Vec<Compar
 }
 
 /// Gating metrics come first, since a guard is judged beside them.
-fn plan(kind: ScenarioKind, adjusted: bool) -> Vec<(Metric, Role)> {
+pub(super) fn plan(kind: ScenarioKind, adjusted: bool) -> Vec<(Metric, Role)> {
     match kind {
         ScenarioKind::Handshake | ScenarioKind::ListTools | ScenarioKind::Sequential => {
             if adjusted {

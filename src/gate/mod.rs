@@ -21,6 +21,7 @@
 //! | `accepted.rs` | regressions that somebody answers for |
 //! | `acceptance.rs`, `renewal.rs` | whether results may, and are to, become the baseline |
 //! | [`jobs`] | the jobs that a baseline keeps |
+//! | `levels.rs` | the typical figures of one job, for a history |
 //! | `work.rs` | how much a round does, since memory grows with work |
 //! | `budget.rs` | absolute limits |
 //!
@@ -44,6 +45,7 @@ mod growth;
 mod guard;
 pub mod jobs;
 mod judge;
+mod levels;
 mod overload;
 mod policy;
 mod presence;
@@ -66,6 +68,8 @@ pub use judge::{
     alarmed_scenarios, gating_figures, judge, judge_alone, judge_in_turn, judge_so_far,
     undecided_scenarios,
 };
+pub use levels::{Level, decides, scenario_levels, server_levels};
+pub use policy::{floor, tolerance};
 
 /// [`Comparison::scenario`] and [`BudgetCheck::scenario`] of start-up and peak memory.
 pub const SERVER: &str = "server";

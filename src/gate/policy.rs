@@ -65,7 +65,8 @@ fn between_jobs(metric: Metric) -> f64 {
 }
 
 /// How much worse `metric` may get, as a fraction; 0 where it is compared by difference.
-pub(super) fn tolerance(metric: Metric, policy: &GateConfig) -> f64 {
+#[must_use]
+pub fn tolerance(metric: Metric, policy: &GateConfig) -> f64 {
     let set = &policy.tolerance;
     let chosen = match metric {
         Metric::LatencyP50 | Metric::LatencyP50Adjusted | Metric::CpuPerCall => set.latency_p50,
@@ -86,7 +87,8 @@ pub(super) fn tolerance(metric: Metric, policy: &GateConfig) -> f64 {
 ///
 /// Throughput is judged as the time that one caller waits for one call, so it shares the floor of
 /// p50.
-pub(super) fn floor(metric: Metric, policy: &GateConfig) -> f64 {
+#[must_use]
+pub fn floor(metric: Metric, policy: &GateConfig) -> f64 {
     let set = &policy.floor;
     let ns = |d: Duration| d.as_nanos() as f64;
     match metric {

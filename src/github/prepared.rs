@@ -18,6 +18,7 @@ const PREPARED: &str = "prepared.json";
 const POLICY: &str = "policy.toml";
 const BASELINE: &str = "baseline.json";
 const CALIBRATION: &str = "calibration.json";
+const HISTORY: &str = "history.jsonl";
 const HEAD: &str = "head.toml";
 const RESULTS: &str = "results.json";
 const REPORT: &str = "report.md";
@@ -50,6 +51,8 @@ pub struct Prepared {
     pub has_baseline: bool,
     /// Whether the base has a calibration beside its baseline.
     pub has_calibration: bool,
+    /// Whether the base has a history beside its baseline.
+    pub has_history: bool,
     /// What readers must know of all this.
     pub notes: Vec<String>,
 }
@@ -71,6 +74,7 @@ impl Prepared {
             has_policy: false,
             has_baseline: false,
             has_calibration: false,
+            has_history: false,
             notes: Vec::new(),
         }
     }
@@ -85,6 +89,8 @@ pub struct Files<'a> {
     pub baseline: Option<&'a [u8]>,
     /// The base's calibration, where it has one.
     pub calibration: Option<&'a [u8]>,
+    /// The base's history, where it has one.
+    pub history: Option<&'a [u8]>,
     /// The head's configuration; empty where it has none.
     pub head: &'a [u8],
 }
@@ -118,6 +124,12 @@ impl Folder {
         self.0.join(BASELINE)
     }
 
+    /// Where the history of the base is, if it has one.
+    #[must_use]
+    pub fn history(&self, prepared: &Prepared) -> Option<PathBuf> {
+        prepared.has_history.then(|| self.0.join(HISTORY))
+    }
+
     /// Keeps why nothing was measured.
     ///
     /// # Errors
@@ -143,6 +155,7 @@ impl Folder {
             (POLICY, files.policy),
             (BASELINE, files.baseline),
             (CALIBRATION, files.calibration),
+            (HISTORY, files.history),
             (HEAD, Some(files.head)),
         ] {
             if let Some(content) = content {
@@ -161,7 +174,7 @@ impl Folder {
     /// [`Error::Usage`] where a file cannot be read.
     pub fn digest(&self) -> Result<String, Error> {
         let mut digest = Sha256::new();
-        for name in [PREPARED, POLICY, BASELINE, CALIBRATION, HEAD] {
+        for name in [PREPARED, POLICY, BASELINE, CALIBRATION, HISTORY, HEAD] {
             let text = store::read_text(&self.0.join(name))?;
             // Lengths, so that nothing can move from one file into the next.
             let length = text.as_ref().map_or(u64::MAX, |text| text.len() as u64);

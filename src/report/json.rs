@@ -9,6 +9,7 @@ use super::{
 };
 use crate::{
     gate::{BudgetCheck, Comparison, Diagnosed, Finding, Unit, Verdict},
+    history::SlowDrift,
     results::{Environment, Results, ServerRecord},
 };
 
@@ -43,6 +44,9 @@ struct JsonReport<'a> {
     /// The comparison with the committed baseline, where another server decides.
     #[serde(skip_serializing_if = "Option::is_none")]
     drift: Option<JsonDrift<'a>>,
+    /// What the history shows to have grown by little at a time, largest first.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    slow_drifts: &'a [SlowDrift],
     comparisons: Vec<JsonComparison<'a>>,
     budgets: Vec<JsonBudget<'a>>,
     findings: &'a [Finding],
@@ -140,6 +144,7 @@ fn view<'a>(report: &'a Report<'a>) -> JsonReport<'a> {
             .base
             .map(|base| arm(base, context.baseline_path.as_deref())),
         against: context.against.as_deref(),
+        slow_drifts: &context.slow_drifts,
         drift: report.drift.as_ref().map(|drift| JsonDrift {
             verdict: drift.judgement.verdict,
             baseline: arm(drift.baseline, drift.path.as_deref()),

@@ -25,6 +25,7 @@ const DIAGNOSES_ROOM: usize = 5_000;
 const ERRORS_ROOM: usize = 4_000;
 const BUDGETS_ROOM: usize = 6_000;
 const UNMEASURED_ROOM: usize = 3_000;
+const SLOW_DRIFTS_ROOM: usize = 2_500;
 const FACTS_ROOM: usize = 8_000;
 
 const METHOD: &str = "Every round is a fresh server; a comparison is between rounds, never between \
@@ -95,6 +96,9 @@ fn markdown_of(report: &Report<'_>, times: usize) -> String {
             &format!("**Drift**, which does not decide here: {line}"),
         );
     }
+
+    let slow = view.slow_drifts.iter().map(Line::markdown);
+    part(&mut out, &list('*', slow, SLOW_DRIFTS_ROOM));
 
     let mut tail = String::new();
     part(&mut tail, &chart::markdown(report));

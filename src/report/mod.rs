@@ -15,6 +15,8 @@
 //! | `provenance.rs` | what was compared with what, on which machine, how closely |
 //! | `run_model.rs` | the rows of results without a judgement |
 //! | `load_model.rs` | the rows of loads |
+//! | `slow_drift.rs` | what the history shows to have grown by little at a time |
+//! | `trend.rs`, `trend_text.rs`, `trend_markdown.rs`, `trend_json.rs`, `trend_plot.rs` | the history: its rows, and their formats |
 //! | `remarks.rs` | what failed, one remark a tool |
 //! | `line.rs`, `escape.rs`, `figure.rs` | sentences, foreign text, figures with units |
 //! | `measured.rs` | the figures of results as numbers |
@@ -50,6 +52,7 @@ mod remarks;
 mod run_markdown;
 mod run_model;
 mod run_text;
+mod slow_drift;
 #[cfg(test)]
 mod test_diagnoses;
 #[cfg(test)]
@@ -63,6 +66,13 @@ mod tests;
 #[cfg(test)]
 mod tests_for_programs;
 mod text;
+mod trend;
+mod trend_json;
+mod trend_markdown;
+mod trend_plot;
+#[cfg(test)]
+mod trend_tests;
+mod trend_text;
 
 use std::time::Duration;
 
@@ -76,9 +86,15 @@ pub use remarks::{Remark, remarks};
 pub use run_markdown::run_markdown;
 pub use run_text::run_text;
 pub use text::text;
+pub use trend::TrendReport;
+pub use trend_json::trend_json;
+pub use trend_markdown::trend_markdown;
+pub use trend_plot::{MOST_PANELS, trend_plot};
+pub use trend_text::trend_text;
 
 use crate::{
     gate::{Judgement, Unit},
+    history::SlowDrift,
     results::{Results, Sample},
 };
 
@@ -144,6 +160,8 @@ pub struct Context {
     pub duration: Option<Duration>,
     /// Tells the comments of several servers in one repository apart.
     pub key: Option<String>,
+    /// What the history shows to have grown by little at a time, up to the candidate's run.
+    pub slow_drifts: Vec<SlowDrift>,
     /// Where a regression is accepted, if another commit's baseline decides; `None` where the
     /// baseline at hand does.
     pub accept_in: Option<AcceptIn>,

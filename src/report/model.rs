@@ -9,6 +9,7 @@ use super::{
     headline::{self, Headline, Step},
     line::{self, Line},
     provenance::{self, Fact},
+    slow_drift,
 };
 use crate::{
     gate::{Comparison, Metric, Role, Verdict},
@@ -38,6 +39,8 @@ pub(crate) struct View<'a> {
     pub(crate) errors: Vec<ErrorRow<'a>>,
     /// What the committed baseline says, where another server decides.
     pub(crate) drift: Option<Line>,
+    /// What has grown by little at a time, largest first.
+    pub(crate) slow_drifts: Vec<Line>,
     /// What was compared with, and how small a change could have been seen; for who reads no more.
     pub(crate) trust: Vec<Line>,
     /// Counts, and how small a change could have been seen.
@@ -128,6 +131,7 @@ impl<'a> View<'a> {
             diagnoses: details::diagnosis_rows(&judgement.diagnoses),
             errors: details::error_rows(report.candidate),
             drift: drift(report),
+            slow_drifts: slow_drift::lines(&report.context.slow_drifts),
             trust: provenance::trust(report),
             summary: provenance::summary(report),
         }

@@ -480,6 +480,7 @@ pub(crate) fn hostile(texts: &[String]) -> Fixture {
         results_path: Some(next()),
         baseline_path: Some(next()),
         against: None,
+        slow_drifts: vec![super::slow_drift::made(&next(), &next())],
         duration: Some(Duration::from_secs(5)),
         key: Some(next()),
         accept_in: Some(AcceptIn {

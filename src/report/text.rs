@@ -33,6 +33,7 @@ pub fn text(report: &Report<'_>, style: TextStyle) -> String {
     next_steps(&mut page, &view);
     facts(&mut page, &view);
     drift(&mut page, &view);
+    slow_drifts(&mut page, &view);
     for section in &view.sections {
         match section.verdict {
             Verdict::NotMeasured if !style.verbose => unmeasured(&mut page, &view),
@@ -103,6 +104,17 @@ fn drift(page: &mut Page, view: &View<'_>) {
     if let Some(drift) = &view.drift {
         page.heading(BOLD, "Drift, which does not decide here");
         page.sentence("  ", &drift.plain());
+    }
+}
+
+/// What has grown by little at a time.
+fn slow_drifts(page: &mut Page, view: &View<'_>) {
+    if view.slow_drifts.is_empty() {
+        return;
+    }
+    page.heading(BOLD, "History");
+    for line in &view.slow_drifts {
+        page.sentence("  ", &line.plain());
     }
 }
 

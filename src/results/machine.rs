@@ -98,7 +98,13 @@ impl Job {
     /// Whether the machines are as fast as each other, as far as both tell.
     #[must_use]
     pub fn is_as_fast(&self, other: &Self) -> bool {
-        self.slowness(other)
-            .is_none_or(|factor| factor.max(1.0 / factor) <= SPEED_FACTOR)
+        self.slowness(other).is_none_or(are_as_fast)
     }
+}
+
+/// Whether two machines, one of which takes `factor` times as long for the same work, are as fast as
+/// each other.
+#[must_use]
+pub fn are_as_fast(factor: f64) -> bool {
+    factor.max(1.0 / factor) <= SPEED_FACTOR
 }

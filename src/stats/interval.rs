@@ -93,6 +93,12 @@ pub fn normal_quantile(p: f64) -> f64 {
     Normal::standard().inverse_cdf(p.clamp(f64::EPSILON, 1.0 - f64::EPSILON))
 }
 
+/// Probability that a standard normal figure is at most `z`.
+#[must_use]
+pub fn normal_probability(z: f64) -> f64 {
+    Normal::standard().cdf(z)
+}
+
 /// More trials than this are brought down to it in proportion before a bound is taken: the
 /// distribution function loses its digits beyond, and fewer trials only widen the bound.
 const MOST_TRIALS: u64 = 1_000_000;

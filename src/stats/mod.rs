@@ -1,4 +1,4 @@
-//! Statistics: pure functions on samples. No clock, no I/O, no randomness.
+//! Statistics: pure functions on samples. No clock, no I/O, no randomness but from a seed.
 //!
 //! | file | what it holds |
 //! |---|---|
@@ -9,12 +9,16 @@
 //! | `interval.rs` | Yuen-Welch difference, Student and normal quantiles, Clopper-Pearson |
 //! | `rank.rs` | exact Mann-Whitney probability for small samples |
 //! | `slope.rs` | Theil-Sen slope |
+//! | `change_points.rs` | where a series changes: E-divisive |
+//! | `monotone.rs` | whether a series goes one way: Mann-Kendall |
 //! | `adjusted.rs` | latency less scheduler wait |
 
 pub mod adjusted;
+pub mod change_points;
 pub mod compact;
 pub mod interval;
 pub mod location;
+pub mod monotone;
 pub mod quantile;
 pub mod rank;
 pub mod sample;

@@ -175,7 +175,10 @@ fn a_baseline_is_replaced_and_never_written_over() {
     let before = inode(BASELINE);
     update(&project, &[]).code(0);
     assert_ne!(inode(BASELINE), before);
-    assert_eq!(files_in(&project, "baselines"), ["perf-baseline.json"]);
+    assert_eq!(
+        files_in(&project, "baselines"),
+        ["history.jsonl", "perf-baseline.json"]
+    );
 }
 
 fn files_in(project: &Project, folder: &str) -> Vec<String> {

@@ -15,6 +15,7 @@ mod faults;
 mod formats;
 mod github;
 mod harness;
+mod history;
 mod hostile;
 mod interrupts;
 mod loads;

@@ -21,9 +21,10 @@ const PURE_ROOMS: &[(&str, &[&str])] = &[
     ("suite", &["results"]),
     ("diagnosis", &["results", "stats"]),
     ("gate", &["diagnosis", "error", "results", "stats", "suite"]),
+    ("history", &["gate", "results", "stats", "suite"]),
     (
         "report",
-        &["diagnosis", "error", "gate", "results", "suite"],
+        &["diagnosis", "error", "gate", "history", "results", "suite"],
     ),
 ];
 

@@ -5,13 +5,14 @@ use std::path::{Component, Path, PathBuf};
 use clap::Args;
 
 use crate::{
-    cli::{calibrate, files, options},
+    cli::{calibrate, files, history, options},
     environment,
     error::{Error, exit_code},
     git::Git,
     github::{
         api::Api,
-        base, command,
+        base::{self, Base},
+        command,
         event::{self, Event},
         prepared::{Files, Folder, Prepared},
     },
@@ -80,10 +81,12 @@ pub(super) async fn run(arguments: &Arguments) -> Result<u8, Error> {
         .file(&beside(&baseline_path), &beside(&prepared.baseline_path))
         .await?;
     prepared.has_calibration = calibration.is_some();
+    let history = history_of(&base, &mut prepared, &baseline_path).await;
     let files = Files {
         policy: policy.as_deref(),
         baseline: baseline.as_deref(),
         calibration: calibration.as_deref(),
+        history: history.as_deref(),
         head: &head,
     };
     let folder = Folder::at(&arguments.dir);
@@ -94,6 +97,25 @@ pub(super) async fn run(arguments: &Arguments) -> Result<u8, Error> {
     }
     say(&prepared);
     Ok(exit_code::OK)
+}
+
+/// The base's history. No verdict depends on it, so one that cannot be read is only said.
+async fn history_of(base: &Base<'_>, prepared: &mut Prepared, path: &str) -> Option<Vec<u8>> {
+    let beside = |path: &str| history::beside(Path::new(path)).display().to_string();
+    let found = base
+        .file(&beside(path), &beside(&prepared.baseline_path))
+        .await;
+    let history = match found {
+        Ok(history) => history,
+        Err(error) => {
+            options::say(&format!("note: the history is left out: {error}"));
+            None
+        }
+    };
+    // What is handed on must be text.
+    let history = history.map(|bytes| String::from_utf8_lossy(&bytes).into_owned().into_bytes());
+    prepared.has_history = history.is_some();
+    history
 }
 
 fn say(prepared: &Prepared) {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 
 use crate::{
-    cli::{options, side_by_side::base_output},
+    cli::{history, options, side_by_side::base_output},
     environment,
     error::{Error, exit_code},
     gate::{self, Finding, Severity, Verdict, sequence::Sequence, turns},
@@ -206,6 +206,9 @@ fn said(arguments: &Arguments, folder: &Folder, prepared: &Prepared) -> Result<S
             text: note.clone(),
         });
     }
+    let slow_drifts = folder
+        .history(prepared)
+        .map(|path| history::slow_drifts(&path, &results, &policy));
     let config_text = folder.head()?;
     let against = match &other {
         Some((base, _)) => Some(base),
@@ -236,6 +239,7 @@ fn said(arguments: &Arguments, folder: &Folder, prepared: &Prepared) -> Result<S
                 None => Some(prepared.baseline_path.clone()),
             },
             against: other.as_ref().map(|_| "the base".to_owned()),
+            slow_drifts: slow_drifts.unwrap_or_default(),
             duration: None,
             key: Some(&arguments.comment_key)
                 .filter(|key| *key != DEFAULT_KEY)

@@ -5,6 +5,7 @@ mod action;
 mod compares;
 mod contract;
 mod decides;
+mod drifts;
 mod hub;
 mod job;
 mod peers;
