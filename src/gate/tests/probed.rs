@@ -2,8 +2,8 @@
 
 use crate::results::{
     AbortProbe, BesideProbe, Exit, ExitProbe, FirstCallProbe, FirstCallsProbe, Holdings, IdleProbe,
-    InTurn, Latency, OpenSessionsProbe, Probes, RefusalProbe, SessionProbe, SessionSeries,
-    TokenCount, TokenProbe, Transport, WriteCount, WriteProbe,
+    Latency, OpenSessionsProbe, Probes, RefusalProbe, SessionProbe, SessionSeries, TokenCount,
+    TokenProbe, WriteCount, WriteProbe,
 };
 
 pub(super) const MS: u64 = 1_000_000;
