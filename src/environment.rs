@@ -81,6 +81,14 @@ pub fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
+/// All variables of the environment that are Unicode.
+#[must_use]
+pub fn variables() -> Vec<(String, String)> {
+    let all = std::env::vars_os();
+    all.filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect()
+}
+
 /// Where the user's programs keep what they can make again; `None` where there is no home.
 #[must_use]
 pub fn cache_folder() -> Option<PathBuf> {

@@ -5,6 +5,7 @@
 )]
 
 use std::{
+    collections::BTreeSet,
     fmt::Write as _,
     fs::{File, Permissions},
     io::{self, Read as _, Write as _},
@@ -358,6 +359,18 @@ pub fn append(path: &Path, bytes: &[u8]) -> Result<(), Error> {
             path: path.to_owned(),
             source,
         })
+}
+
+/// Names of what lies in a folder, those that are Unicode, at most a thousand; none if there is no
+/// such folder.
+#[must_use]
+pub fn names(folder: &Path) -> BTreeSet<String> {
+    const MOST: usize = 1_000;
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    entries
+        .take(MOST)
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .collect()
 }
 
 /// How large a file is; 0 if there is none.

@@ -110,7 +110,11 @@ pub(super) fn merge(measuring: &Measuring, loaded: &mut Loaded) -> Result<Server
     Ok(server)
 }
 
-fn target(server: &ServerConfig, folder: Option<&Path>, pid: Option<u32>) -> Result<Target, Error> {
+pub(super) fn target(
+    server: &ServerConfig,
+    folder: Option<&Path>,
+    pid: Option<u32>,
+) -> Result<Target, Error> {
     let tokens = server
         .oauth
         .as_ref()

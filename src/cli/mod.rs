@@ -13,6 +13,7 @@ mod compare;
 mod demo;
 mod files;
 mod github;
+mod init;
 mod mask;
 mod measure;
 mod options;
@@ -55,6 +56,8 @@ Exit codes:
 enum Verb {
     /// Show what mcpgate does, on a bundled server: a pass, then a planted regression.
     Demo(demo::Arguments),
+    /// Ask a server for its tools and write a first mcpgate.toml.
+    Init(init::Arguments),
     /// Measure a server: results as JSON, and a table.
     Run(run::Arguments),
     /// Measure and compare with the baseline, or compare two results files.
@@ -89,6 +92,7 @@ pub fn main() -> ExitCode {
         Verb::Guard => return process::guard::run(),
         Verb::Schema => schema::run(),
         Verb::Demo(arguments) => on_one_thread(demo::run(arguments)),
+        Verb::Init(arguments) => on_one_thread(init::run(arguments)),
         Verb::Run(arguments) => on_one_thread(run::run(arguments)),
         Verb::Calibrate(arguments) => on_one_thread(calibrate::run(arguments)),
         Verb::Compare(arguments) => on_one_thread(compare::run(arguments)),

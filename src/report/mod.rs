@@ -16,6 +16,7 @@
 //! | `load_model.rs` | the rows of loads |
 //! | `remarks.rs` | what failed, one remark a tool |
 //! | `line.rs`, `escape.rs`, `figure.rs` | sentences, foreign text, figures with units |
+//! | `first_steps.rs` | what `init` and `doctor` found |
 //! | `text.rs`, `run_text.rs`, `load_text.rs`, `markdown.rs`, `run_markdown.rs`, `load_markdown.rs`, `json.rs` | the formats |
 
 mod accept_entry;
@@ -24,6 +25,7 @@ mod chart;
 mod details;
 mod escape;
 mod figure;
+mod first_steps;
 mod headline;
 mod json;
 mod layout;
@@ -56,6 +58,7 @@ mod text;
 use std::time::Duration;
 
 pub use calibration::{calibration_markdown, calibration_text};
+pub use first_steps::{Check, CheckState, FirstSteps, Tried, TriedTool, checks, first_steps};
 pub use json::{JSON_SCHEMA_VERSION, json};
 pub use markdown::{MARKDOWN_LIMIT_BYTES, failure_markdown, markdown, whole_markdown};
 pub use remarks::{Remark, remarks};

@@ -1,0 +1,214 @@
+//! What `mcpgate init` and `mcpgate doctor` found, as text.
+
+use super::{
+    TextStyle, escape, figure,
+    headline::Tone,
+    layout::{BOLD, DIM, Page, tone_style},
+};
+use crate::gate::Unit;
+
+/// Columns of a name.
+const NAME_COLUMNS: usize = 26;
+/// Columns of a line where no terminal says how many there are.
+const USUAL_COLUMNS: usize = 120;
+
+/// What `mcpgate init` found and wrote.
+#[derive(Debug, Clone)]
+pub struct FirstSteps {
+    /// Who answered: `everything 2.0.0, stdio, protocol 2025-11-25`.
+    pub server: String,
+    /// Its tools.
+    pub tools: Vec<TriedTool>,
+    /// Files that were written, each with what it holds.
+    pub written: Vec<(String, String)>,
+    /// What a person must know or do.
+    pub notes: Vec<String>,
+    /// Commands to go on with, each with what it does.
+    pub next: Vec<(String, String)>,
+}
+
+/// A tool and what its first call gave.
+#[derive(Debug, Clone)]
+pub struct TriedTool {
+    /// Its name.
+    pub name: String,
+    /// What happened.
+    pub outcome: Tried,
+}
+
+/// What the first call of a tool gave.
+#[derive(Debug, Clone)]
+pub enum Tried {
+    /// An answer after so many nanoseconds.
+    Answered {
+        /// How long it took.
+        ns: u64,
+        /// The answer, in a line.
+        answer: String,
+    },
+    /// No answer that counts: why.
+    Failed(String),
+    /// It was not called: why.
+    NotCalled(String),
+}
+
+/// One thing that `mcpgate doctor` looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Check {
+    /// How it stands.
+    pub state: CheckState,
+    /// What was looked at, in one or two words.
+    pub what: String,
+    /// What was found.
+    pub found: String,
+    /// What to do about it; empty if nothing.
+    pub advice: String,
+}
+
+/// How a check came out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CheckState {
+    /// As it should be.
+    Ok,
+    /// Less than could be had, or worth knowing.
+    Note,
+    /// Must be mended.
+    Problem,
+}
+
+/// `mcpgate init`, as text for a terminal.
+#[must_use]
+pub fn first_steps(steps: &FirstSteps, style: TextStyle) -> String {
+    let mut page = Page::new(style);
+    page.hanging("", "  ", &escape::prose(&steps.server));
+    let group = |wanted: fn(&Tried) -> bool| -> Vec<&TriedTool> {
+        let tools = steps.tools.iter();
+        tools.filter(|tool| wanted(&tool.outcome)).collect()
+    };
+    for (heading, tone, tools) in [
+        (
+            "Called once, and will be measured",
+            Tone::Good,
+            group(|outcome| matches!(outcome, Tried::Answered { .. })),
+        ),
+        (
+            "Called once, and switched off",
+            Tone::Bad,
+            group(|outcome| matches!(outcome, Tried::Failed(_))),
+        ),
+        (
+            "Not called",
+            Tone::Neutral,
+            group(|outcome| matches!(outcome, Tried::NotCalled(_))),
+        ),
+    ] {
+        if !tools.is_empty() {
+            page.heading(tone_style(tone), heading);
+            for tool in tools {
+                tool_line(&mut page, tool, style);
+            }
+        }
+    }
+    page.blank();
+    for (file, what) in &steps.written {
+        let wrote = page.paint(BOLD, "Wrote");
+        page.hanging("", "  ", &format!("{wrote} {}: {what}", escape::path(file)));
+    }
+    for note in &steps.notes {
+        page.hanging("", "  ", note);
+    }
+    if !steps.next.is_empty() {
+        page.heading(BOLD, "Next");
+        let longest = steps.next.iter().map(|(command, _)| width(command)).max();
+        for (command, what) in &steps.next {
+            let command = pad(command, longest.unwrap_or_default());
+            page.hanging(&format!("  {command}  "), "      ", what);
+        }
+    }
+    page.finish()
+}
+
+/// A tool on one line, two where its reason is long: an answer is cut, a reason is not.
+fn tool_line(page: &mut Page, tool: &TriedTool, style: TextStyle) {
+    let name = pad(&escape::name(&tool.name), NAME_COLUMNS);
+    match &tool.outcome {
+        Tried::Answered { ns, answer } => {
+            let time = figure::figure(*ns as f64, Unit::Nanoseconds).replace(figure::GAP, " ");
+            let lead = format!("  {name} {time:>8}  ");
+            let columns = style
+                .width
+                .map_or(USUAL_COLUMNS, |w| usize::from(w).max(60));
+            let room = columns.saturating_sub(width(&lead));
+            let answer = page.paint(DIM, &cut(&escape::prose(answer), room));
+            page.raw(&format!("{lead}{answer}"));
+        }
+        Tried::Failed(reason) | Tried::NotCalled(reason) => {
+            page.hanging(&format!("  {name} "), "      ", &escape::prose(reason));
+        }
+    }
+}
+
+/// `mcpgate doctor`, as text for a terminal. `end`: what is to be done first, in a sentence.
+#[must_use]
+pub fn checks(areas: &[(&str, Vec<Check>)], end: &str, style: TextStyle) -> String {
+    const COLUMNS: usize = 16;
+    let mut page = Page::new(style);
+    let mut is_first = true;
+    for (area, checks) in areas {
+        if checks.is_empty() {
+            continue;
+        }
+        if is_first {
+            let heading = page.paint(BOLD, area);
+            page.raw(&heading);
+        } else {
+            page.heading(BOLD, area);
+        }
+        is_first = false;
+        for check in checks {
+            let (word, tone) = match check.state {
+                CheckState::Ok => ("ok     ", Tone::Good),
+                CheckState::Note => ("note   ", Tone::Doubtful),
+                CheckState::Problem => ("problem", Tone::Bad),
+            };
+            let word = page.paint(tone_style(tone), word);
+            let what = pad(&escape::name(&check.what), COLUMNS);
+            let indent = " ".repeat(2 + 7 + 1 + COLUMNS + 1);
+            let found = match check.advice.as_str() {
+                "" => check.found.clone(),
+                advice => format!("{}: {advice}", check.found),
+            };
+            page.hanging(&format!("  {word} {what} "), &indent, &found);
+        }
+    }
+    page.blank();
+    page.hanging("", "", end);
+    page.finish()
+}
+
+fn width(text: &str) -> usize {
+    textwrap::core::display_width(text)
+}
+
+fn pad(text: &str, columns: usize) -> String {
+    let missing = columns.saturating_sub(width(text));
+    format!("{text}{}", " ".repeat(missing))
+}
+
+/// The start of a text, with an ellipsis where something was cut.
+fn cut(text: &str, columns: usize) -> String {
+    if width(text) <= columns {
+        return text.to_owned();
+    }
+    let mut out = String::new();
+    let mut left = columns.saturating_sub(1);
+    for c in text.chars() {
+        let Some(rest) = left.checked_sub(width(c.encode_utf8(&mut [0; 4]))) else {
+            break;
+        };
+        left = rest;
+        out.push(c);
+    }
+    out.push('…');
+    out
+}
