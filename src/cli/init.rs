@@ -1,56 +1,39 @@
 //! `mcpgate init`: a first configuration, from a running server.
 
+mod meet;
+mod secrets;
+mod workflow;
+
 use std::{
     collections::BTreeSet,
-    io::IsTerminal as _,
     path::{Path, PathBuf},
-    time::Duration,
 };
 
 use clap::Args;
-use tokio::time::Instant;
 
+use self::{
+    meet::{PATIENCE, meet},
+    workflow::{WorkflowPlace, ask},
+};
 use super::{
     files::{self, CONFIG, Loaded},
     mask::Mask,
     measure,
     options::{self, Format, Measuring, Printing},
-    progress::Progress,
-    session::Run,
 };
 use crate::{
     environment,
     error::{Error, exit_code},
-    git::Git,
-    mcp::outcome::ErrorKind,
-    report::{self, FirstSteps, Tried, TriedTool},
-    results::{Skipped, Transport},
-    runner::{event::Event, hooks::Hooks, probe, probe::Probe, target::Target},
+    report::{self, FirstSteps},
     store,
     suite::{
-        Expect, ServerConfig, ToolCall, config,
-        discover::{Surveyed, survey},
+        ServerConfig, config,
         first_config::{self, Entry, Facts, Project, State},
     },
 };
 
-/// Where GitHub looks for workflows, from the top of the repository.
-const WORKFLOW: &str = ".github/workflows/mcpgate.yml";
 /// The workflow that the README shows.
 const WORKFLOW_TEXT: &str = include_str!("../../examples/workflows/gate.yml");
-
-/// How long one trial call may take.
-const CALL_PATIENCE: Duration = Duration::from_secs(10);
-/// A call that takes longer is not measured unasked: a hundred of them take the time of a run.
-const SLOW_CALL: Duration = Duration::from_secs(5);
-/// How long everything may take.
-const PATIENCE: Duration = Duration::from_mins(5);
-/// No trial call is begun after so long.
-const TRYING: Duration = Duration::from_mins(2);
-/// How often a server is started that its calls end.
-const MOST_STARTS: u32 = 4;
-/// The run's usual seed.
-const SEED: u64 = 1;
 
 /// Make a first configuration.
 #[derive(Debug, Args)]
@@ -102,14 +85,16 @@ pub(super) async fn run(arguments: Arguments) -> Result<u8, Error> {
         return Err(Error::Usage(no_server(&project)));
     }
     let variables = environment::variables();
-    refuse_secrets(&arguments, &variables)?;
+    let words = arguments.command.iter().chain(&arguments.url);
+    let words: Vec<&str> = words.map(String::as_str).collect();
+    secrets::refuse(&words, &variables)?;
     let server = ServerConfig {
         command: Some(relative(arguments.command.clone(), &git_folder))
             .filter(|command| !command.is_empty()),
         url: arguments.url.clone(),
         ..ServerConfig::default()
     };
-    let mask = Mask::of_values(hidden(&variables));
+    let mask = Mask::of_values(secrets::hidden(&variables));
     let mut loaded = Loaded::without_file();
     loaded.folder.clone_from(&folder);
     loaded.config.server = Some(server);
@@ -146,7 +131,10 @@ pub(super) async fn run(arguments: Arguments) -> Result<u8, Error> {
     };
     store::write_atomic(&arguments.config, text.as_bytes())?;
     let mut steps = FirstSteps {
-        server: format!("{}: {} tools", met.server, met.entries.len()),
+        server: match met.entries.len() {
+            1 => format!("{}: 1 tool", met.server),
+            n => format!("{}: {n} tools", met.server),
+        },
         tools: met.tried,
         written: vec![(
             arguments.config.display().to_string(),
@@ -235,247 +223,6 @@ fn relative(command: Vec<String>, folder: &Path) -> Vec<String> {
     command.into_iter().map(shorter).collect()
 }
 
-/// Whether a variable's name says that its value is nobody's business.
-fn is_secret_name(name: &str) -> bool {
-    const WORDS: [&str; 8] = [
-        "TOKEN",
-        "SECRET",
-        "PASSW",
-        "KEY",
-        "CREDENTIAL",
-        "AUTH",
-        "DSN",
-        "PRIVATE",
-    ];
-    let name = name.to_uppercase();
-    WORDS.iter().any(|word| name.contains(word))
-}
-
-/// A command with a secret in it would be written into a file that is committed.
-fn refuse_secrets(arguments: &Arguments, variables: &[(String, String)]) -> Result<(), Error> {
-    const SHORTEST: usize = 6;
-    let words = || arguments.command.iter().chain(&arguments.url);
-    let found = variables.iter().find(|(name, value)| {
-        let may_be_secret = is_secret_name(name) || (value.contains("://") && value.contains('@'));
-        may_be_secret
-            && value.len() >= SHORTEST
-            && words().any(|word| word.contains(value.as_str()))
-    });
-    match found {
-        None => Ok(()),
-        Some((name, _)) => Err(Error::Usage(format!(
-            "the server's command or url holds the value of the environment variable {name}, which \
-             would be written into a file: a server that mcpgate starts has the whole environment and \
-             can read {name} there; over HTTP, write headers = {{ … = \"${{{name}}}\" }} into [server] \
-             by hand"
-        ))),
-    }
-}
-
-/// Values that a server may repeat and nobody is to see.
-fn hidden(variables: &[(String, String)]) -> impl Iterator<Item = &str> {
-    const SHORTEST: usize = 8;
-    const SHORTEST_SECRET: usize = 4;
-    // What every machine has, and hides nothing.
-    const KNOWN: [&str; 9] = [
-        "PWD", "OLDPWD", "HOME", "SHELL", "LANG", "TERM", "TMPDIR", "PATH", "_",
-    ];
-    variables.iter().filter_map(|(name, value)| {
-        let shortest = if is_secret_name(name) {
-            SHORTEST_SECRET
-        } else {
-            SHORTEST
-        };
-        let is_hidden = value.len() >= shortest && !KNOWN.contains(&name.as_str());
-        is_hidden.then_some(value.as_str())
-    })
-}
-
-/// A server that was asked and tried.
-struct Met {
-    server: String,
-    entries: Vec<Entry>,
-    tried: Vec<TriedTool>,
-    notes: Vec<String>,
-}
-
-/// Asks the server for its tools, and calls each once that may be called.
-async fn meet(
-    run: &mut Run,
-    server: &ServerConfig,
-    loaded: &Loaded,
-    mask: &Mask,
-) -> Result<Met, Error> {
-    let mut target = measure::target(server, loaded.folder.as_deref(), None)?;
-    target.limits.call_timeout = CALL_PATIENCE;
-    let hooks = Hooks::default();
-    let work = meet_all(&mut run.progress, &target, &hooks, mask);
-    match run.interrupts.until(run.deadline.cut(work)).await {
-        Some(Some(met)) => met.map_err(|error| mask.error(error)),
-        Some(None) => Err(Error::NotMeasured(format!(
-            "the server and its trial calls took longer than {}: nothing was written",
-            humantime::format_duration(PATIENCE)
-        ))),
-        None => Err(interrupted()),
-    }
-}
-
-fn interrupted() -> Error {
-    Error::NotMeasured("interrupted: nothing was written".to_owned())
-}
-
-async fn meet_all(
-    progress: &mut Progress,
-    target: &Target,
-    hooks: &Hooks,
-    mask: &Mask,
-) -> Result<Met, Error> {
-    let began = Instant::now();
-    let mut probe = Some(probe::probe(target, hooks, None).await?);
-    let mut starts = 1;
-    let (server, (tools, rest)) = match &probe {
-        Some(probe) => (who(probe, target, mask), survey(&probe.tools)),
-        None => (String::new(), (Vec::new(), None)),
-    };
-    let (mut entries, mut tried) = (Vec::new(), Vec::new());
-    for tool in tools {
-        let call = match callable(&tool) {
-            Ok(call) => call.clone(),
-            Err(reason) => {
-                let reason = mask.text(&reason);
-                tried.push(named(&tool, Tried::NotCalled(reason.clone())));
-                entries.push(Entry {
-                    tool,
-                    state: State::Off(reason),
-                });
-                continue;
-            }
-        };
-        progress.event(&Event::Scenario { name: &call.name });
-        if probe.is_none() && starts < MOST_STARTS && began.elapsed() < TRYING {
-            starts += 1;
-            probe = probe::probe(target, hooks, None).await.ok();
-        }
-        let (outcome, state) = match &mut probe {
-            Some(running) if began.elapsed() < TRYING => match attempt(running, &call).await {
-                Ok((outcome, state)) => (outcome, state),
-                Err(lost) => {
-                    if let Some(lost) = probe.take() {
-                        lost.end().await;
-                    }
-                    let lost = lost.to_string();
-                    let reason = lost.lines().next().unwrap_or_default().to_owned();
-                    (Tried::Failed(reason.clone()), State::Off(reason))
-                }
-            },
-            _ => {
-                let reason = "was not tried: the calls before took too long, or ended the server";
-                (
-                    Tried::NotCalled(reason.to_owned()),
-                    State::Off(reason.to_owned()),
-                )
-            }
-        };
-        tried.push(named(&tool, hide(outcome, mask)));
-        let state = match state {
-            State::Off(reason) => State::Off(mask.text(&reason)),
-            measured @ State::Measured { .. } => measured,
-        };
-        entries.push(Entry { tool, state });
-    }
-    if let Some(probe) = probe {
-        probe.end().await;
-    }
-    let notes = rest.map(|Skipped { name, reason }| format!("{name} were not looked at: {reason}"));
-    Ok(Met {
-        server,
-        entries,
-        tried,
-        notes: notes.into_iter().collect(),
-    })
-}
-
-/// The call of a tool that may be tried and measured; else why not.
-fn callable(tool: &Surveyed) -> Result<&ToolCall, String> {
-    let call = tool.call.as_ref().map_err(Clone::clone)?;
-    if let Some(obstacle) = tool.obstacle() {
-        return Err(obstacle.to_owned());
-    }
-    first_config::cannot_be_written(call).map_or(Ok(call), Err)
-}
-
-fn named(tool: &Surveyed, outcome: Tried) -> TriedTool {
-    TriedTool {
-        name: tool.shown_name.clone(),
-        outcome,
-    }
-}
-
-fn hide(outcome: Tried, mask: &Mask) -> Tried {
-    match outcome {
-        Tried::Answered { ns, answer } => Tried::Answered {
-            ns,
-            answer: mask.text(&answer),
-        },
-        Tried::Failed(reason) => Tried::Failed(mask.text(&reason)),
-        Tried::NotCalled(reason) => Tried::NotCalled(mask.text(&reason)),
-    }
-}
-
-/// Calls a tool once.
-async fn attempt(probe: &mut Probe, call: &ToolCall) -> Result<(Tried, State), Error> {
-    let contains = first_config::varying_text(call);
-    let call = ToolCall {
-        expect: Expect {
-            contains: contains.clone(),
-        },
-        ..call.clone()
-    };
-    let answer = match probe.try_once(&call, SEED).await? {
-        Ok(answer) => answer,
-        Err(error) => {
-            let reason = match error.kind {
-                ErrorKind::ToolError => error.message,
-                ErrorKind::Timeout => format!(
-                    "did not answer within {}",
-                    humantime::format_duration(CALL_PATIENCE)
-                ),
-                _ => error.to_string(),
-            };
-            return Ok((Tried::Failed(reason.clone()), State::Off(reason)));
-        }
-    };
-    if answer.wall > SLOW_CALL {
-        let reason = format!(
-            "one call took {:.1} s, and a run makes a hundred; switch it on with `calls` in [suite] set low",
-            answer.wall.as_secs_f64()
-        );
-        return Ok((Tried::Failed(reason.clone()), State::Off(reason)));
-    }
-    let tried = Tried::Answered {
-        ns: u64::try_from(answer.wall.as_nanos()).unwrap_or(u64::MAX),
-        answer: answer.words,
-    };
-    let contains = contains.filter(|_| answer.holds_expected);
-    Ok((tried, State::Measured { contains }))
-}
-
-fn who(probe: &Probe, target: &Target, mask: &Mask) -> String {
-    let transport = match (target.transport(), probe.is_sse()) {
-        (Transport::Stdio, _) => "stdio",
-        (Transport::StreamableHttp, false) => "streamable HTTP",
-        (_, true) | (Transport::Sse, false) => "HTTP+SSE",
-    };
-    let name = match probe.identity.name.trim() {
-        "" => "a server without a name",
-        name => name,
-    };
-    mask.text(&format!(
-        "{name} {}, {transport}, protocol {}",
-        probe.identity.version, probe.revision
-    ))
-}
-
 fn in_words(entries: &[Entry]) -> String {
     let measured = entries
         .iter()
@@ -517,60 +264,4 @@ fn next(config: &Path, entries: &[Entry]) -> Vec<(String, String)> {
             "accepts the results as the baseline; commit it".to_owned(),
         ),
     ]
-}
-
-/// Where the workflow goes.
-struct WorkflowPlace {
-    path: PathBuf,
-    /// Where the project lies in its repository: empty at its top.
-    prefix: String,
-    is_repository: bool,
-}
-
-impl WorkflowPlace {
-    async fn find(folder: &Path) -> Self {
-        let git = Git::new(folder);
-        let (top, prefix) = (git.top().await, git.prefix().await);
-        match (top, prefix) {
-            (Ok(_), Some(prefix)) if prefix.is_empty() => Self {
-                path: folder.join(WORKFLOW),
-                prefix,
-                is_repository: true,
-            },
-            (Ok(top), Some(prefix)) => Self {
-                path: top.join(WORKFLOW),
-                prefix: prefix.trim_end_matches('/').to_owned(),
-                is_repository: true,
-            },
-            _ => Self {
-                path: folder.join(WORKFLOW),
-                prefix: String::new(),
-                is_repository: false,
-            },
-        }
-    }
-
-    /// Whether it is worth a question: there is a repository without one, and somebody to answer.
-    fn may_be_offered(&self) -> bool {
-        let somebody = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
-        somebody && self.is_repository && !self.path.exists()
-    }
-}
-
-/// Asks whether the workflow is to be written.
-async fn ask(run: &mut Run, path: &Path) -> Result<bool, Error> {
-    options::ask(&format!(
-        "Write {}, which measures each pull request? [y/N] ",
-        path.display()
-    ));
-    // On a thread of its own, since the signals are taken by now, and Ctrl-C must end the waiting.
-    let line = tokio::task::spawn_blocking(|| {
-        let mut line = String::new();
-        std::io::stdin().read_line(&mut line).map(|_| line)
-    });
-    match run.interrupts.until(line).await {
-        Some(Ok(Ok(line))) => Ok(matches!(line.trim().to_lowercase().as_str(), "y" | "yes")),
-        Some(_) => Ok(false),
-        None => Err(interrupted()),
-    }
 }

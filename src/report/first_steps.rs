@@ -45,6 +45,8 @@ pub enum Tried {
         ns: u64,
         /// The answer, in a line.
         answer: String,
+        /// Whether it reads like a refusal.
+        is_doubtful: bool,
     },
     /// No answer that counts: why.
     Failed(String),
@@ -89,7 +91,28 @@ pub fn first_steps(steps: &FirstSteps, style: TextStyle) -> String {
         (
             "Called once, and will be measured",
             Tone::Good,
-            group(|outcome| matches!(outcome, Tried::Answered { .. })),
+            group(|outcome| {
+                matches!(
+                    outcome,
+                    Tried::Answered {
+                        is_doubtful: false,
+                        ..
+                    }
+                )
+            }),
+        ),
+        (
+            "Called once, and will be measured, though the answer reads like a refusal",
+            Tone::Doubtful,
+            group(|outcome| {
+                matches!(
+                    outcome,
+                    Tried::Answered {
+                        is_doubtful: true,
+                        ..
+                    }
+                )
+            }),
         ),
         (
             "Called once, and switched off",
@@ -132,7 +155,7 @@ pub fn first_steps(steps: &FirstSteps, style: TextStyle) -> String {
 fn tool_line(page: &mut Page, tool: &TriedTool, style: TextStyle) {
     let name = pad(&escape::name(&tool.name), NAME_COLUMNS);
     match &tool.outcome {
-        Tried::Answered { ns, answer } => {
+        Tried::Answered { ns, answer, .. } => {
             let time = figure::figure(*ns as f64, Unit::Nanoseconds).replace(figure::GAP, " ");
             let lead = format!("  {name} {time:>8}  ");
             let columns = style

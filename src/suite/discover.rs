@@ -74,11 +74,23 @@ impl Surveyed {
     }
 }
 
+/// What may be guessed besides what a schema says.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Guesses<'g> {
+    /// Any text for what a schema calls a text and nothing else: for calls that are tried, with a
+    /// person to see the answer.
+    pub plain_texts: bool,
+    /// A folder that the server works on.
+    pub folder: Option<&'g str>,
+    /// A file that it works on.
+    pub file: Option<&'g str>,
+}
+
 /// Looks at a server's tools (the `tools` of `tools/list`): which may be called unasked, and with what.
 /// Tools that reach the outside world and tools that say they take long come last, the rest in the
 /// server's order. Besides: what of the list was not looked at.
 #[must_use]
-pub fn survey(tools: &[Value]) -> (Vec<Surveyed>, Option<Skipped>) {
+pub fn survey(tools: &[Value], guesses: Guesses<'_>) -> (Vec<Surveyed>, Option<Skipped>) {
     let annotated = tools.iter().take(LOOKED_AT_MOST).any(|tool| {
         tool.get("annotations")
             .and_then(Value::as_object)
@@ -89,7 +101,7 @@ pub fn survey(tools: &[Value]) -> (Vec<Surveyed>, Option<Skipped>) {
         .iter()
         .take(LOOKED_AT_MOST)
         .enumerate()
-        .map(|(n, tool)| consider(tool, n, annotated, &mut seen))
+        .map(|(n, tool)| consider(tool, n, annotated, guesses, &mut seen))
         .collect();
     // Stable: within a rank the server's order stays.
     out.sort_by_key(|tool| tool.rank);
@@ -105,7 +117,7 @@ pub fn survey(tools: &[Value]) -> (Vec<Surveyed>, Option<Skipped>) {
 pub fn discover(tools: &[Value], limit: usize) -> Discovery {
     let mut out = Discovery::default();
     let mut beyond = Vec::new();
-    let (surveyed, rest) = survey(tools);
+    let (surveyed, rest) = survey(tools, Guesses::default());
     for tool in surveyed {
         let obstacle = tool.obstacle().map(str::to_owned);
         match (tool.call, tool.may_call, obstacle) {
@@ -128,7 +140,13 @@ pub fn discover(tools: &[Value], limit: usize) -> Discovery {
     out
 }
 
-fn consider<'t>(tool: &'t Value, n: usize, annotated: bool, seen: &mut Vec<&'t str>) -> Surveyed {
+fn consider<'t>(
+    tool: &'t Value,
+    n: usize,
+    annotated: bool,
+    guesses: Guesses<'_>,
+    seen: &mut Vec<&'t str>,
+) -> Surveyed {
     let named = name_of(tool, seen);
     let object = tool.as_object();
     let text = |key| {
@@ -152,7 +170,7 @@ fn consider<'t>(tool: &'t Value, n: usize, annotated: bool, seen: &mut Vec<&'t s
     };
     let hints = hints(object);
     let arguments = match object.get("inputSchema") {
-        Some(input) => schema::arguments(input, name),
+        Some(input) => schema::arguments(input, name, guesses),
         None => Arguments {
             problem: Some("has no input schema".to_owned()),
             ..Arguments::default()

@@ -57,6 +57,8 @@ pub enum State {
     Measured {
         /// `expect.contains`.
         contains: Option<String>,
+        /// The first answer, where it reads like a refusal.
+        doubt: Option<String>,
     },
     /// It stands in the file switched off, for this reason.
     Off(String),
@@ -139,6 +141,30 @@ pub fn varying_text(call: &ToolCall) -> Option<String> {
     }
     let text = call.arguments.values().find_map(first)?;
     Some(text.to_owned())
+}
+
+/// Whether an answer that is none of an error begins as those do.
+#[must_use]
+pub fn reads_like_refusal(answer: &str) -> bool {
+    const FIRST: &str = "cannot denied error exception fail failed failure forbidden invalid missing \
+                         traceback unable unauthorized unknown";
+    const PHRASES: [&str; 8] = [
+        "access denied",
+        "could not",
+        "does not exist",
+        "no such",
+        "not allowed",
+        "not authorized",
+        "not found",
+        "permission denied",
+    ];
+    const READ_CHARS: usize = 80;
+    let start: String = answer.chars().take(READ_CHARS).collect();
+    let start = start.to_lowercase();
+    let mut words = start.split(|c: char| !c.is_alphanumeric());
+    let first = words.find(|word| !word.is_empty()).unwrap_or_default();
+    FIRST.split_whitespace().any(|word| word == first)
+        || PHRASES.iter().any(|phrase| start.contains(phrase))
 }
 
 /// The workflow that measures each pull request, for a project in `folder` of its repository (empty: at
@@ -261,9 +287,15 @@ fn tools(page: &mut Page, tools: &[Entry]) {
         }
     });
     for entry in measured {
-        if let (Ok(call), State::Measured { contains }) = (&entry.tool.call, &entry.state) {
+        if let (Ok(call), State::Measured { contains, doubt }) = (&entry.tool.call, &entry.state) {
             page.blank();
             notes(page, &entry.tool);
+            if let Some(doubt) = doubt {
+                page.prose(&format!(
+                    "Its first answer reads like a refusal, which would then be what is measured: {}",
+                    shown_up_to(doubt, LONGEST_NAME)
+                ));
+            }
             let lines = entry_lines(call, contains.as_deref());
             page.on(&lines);
         }

@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Number, Value, json};
 
-use super::{layers::Layers, words};
+use super::{Guesses, layers::Layers, words};
 use crate::suite::{diagnostics::shown, template};
 
 /// Schemas nested deeper than this are given up.
@@ -59,10 +59,11 @@ impl Arguments {
 }
 
 /// Makes the arguments of one call, as a template, as far as that can be done.
-pub(super) fn arguments(input: &Value, tool: &str) -> Arguments {
+pub(super) fn arguments(input: &Value, tool: &str, guesses: Guesses<'_>) -> Arguments {
     let mut maker = Maker {
         root: input,
         tool,
+        guesses,
         steps: 0,
         path: Vec::new(),
         made_up: Vec::new(),
@@ -114,6 +115,7 @@ impl Place<'_> {
 struct Maker<'s> {
     root: &'s Value,
     tool: &'s str,
+    guesses: Guesses<'s>,
     steps: u32,
     /// Names of the properties on the way to the value that is being made.
     path: Vec<&'s str>,
@@ -460,6 +462,15 @@ impl<'s> Maker<'s> {
             return Ok("12:00".into());
         }
         if let Some(word) = words::unknowable(name, description) {
+            let kind = words::path(name, description, self.tool);
+            let known = match kind {
+                Some(words::PathKind::File) => self.guesses.file,
+                Some(words::PathKind::Folder) => self.guesses.folder,
+                None => None,
+            };
+            if let Some(known) = known {
+                return Ok(template::escape(known).into());
+            }
             return Err(place.needs(&format!("no value can be guessed ({word})")));
         }
         match format {
@@ -476,7 +487,7 @@ impl<'s> Maker<'s> {
             }
             None => {}
         }
-        if words::free_text(name, description, self.tool) {
+        if self.guesses.plain_texts || words::free_text(name, description, self.tool) {
             return sentence(layers, place);
         }
         Err(place.needs("no value can be guessed"))

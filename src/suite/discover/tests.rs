@@ -404,6 +404,45 @@ fn values_by_name() {
 }
 
 #[test]
+fn paths_that_are_known() {
+    use super::{Guesses, survey};
+    let string = |description: &str| json!({"type": "string", "description": description});
+    let guesses = Guesses {
+        plain_texts: true,
+        folder: Some("data"),
+        file: Some("data/{{a.txt"),
+    };
+    for (tool, name, schema, expected) in [
+        ("list_directory", "path", string(""), Some("data")),
+        ("read_text_file", "path", string(""), Some("data/{{{{a.txt")),
+        ("search_files", "path", string(""), Some("data")),
+        (
+            "show",
+            "path",
+            string("Path of the file"),
+            Some("data/{{{{a.txt"),
+        ),
+        ("git_log", "repo_path", string(""), Some("data")),
+        ("x", "file_id", string(""), None),
+        ("x", "url_path", string(""), None),
+        ("x", "label", string(""), Some("hello {{i}}")),
+        ("x", "sql", string(""), None),
+        (
+            "x",
+            "format",
+            json!({"type": "string", "format": "uri"}),
+            None,
+        ),
+    ] {
+        let input = json!({"type": "object", "properties": {name: schema}, "required": [name]});
+        let (surveyed, _) = survey(&[reading(tool, &input)], guesses);
+        let arguments = &surveyed[0].arguments;
+        let made = Some(&arguments.template[name]).filter(|_| arguments.obstacle().is_none());
+        assert_eq!(made, expected.map(Value::from).as_ref(), "{tool} {name}");
+    }
+}
+
+#[test]
 fn references() {
     let with = |reference: &str| {
         json!({"type": "object", "properties": {"x": {"$ref": reference}}, "required": ["x"],

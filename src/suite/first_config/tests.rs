@@ -3,8 +3,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::{Build, Entry, Facts, Project, State, cannot_be_written, text, varying_text, workflow};
-use crate::suite::{Config, config, discover::survey};
+use super::{
+    Build, Entry, Facts, Project, State, cannot_be_written, reads_like_refusal, text, varying_text,
+    workflow,
+};
+use crate::suite::{
+    Config, config,
+    discover::{Guesses, survey},
+};
 
 /// A file as the parser of configurations reads it.
 fn parsed(text: &str) -> Config {
@@ -30,7 +36,7 @@ fn switched_on(text: &str) -> String {
 
 /// As `mcpgate init` decides, with every call answered.
 fn entries(tools: &[Value]) -> Vec<Entry> {
-    let (tools, _) = survey(tools);
+    let (tools, _) = survey(tools, Guesses::default());
     tools
         .into_iter()
         .map(|tool| {
@@ -41,6 +47,7 @@ fn entries(tools: &[Value]) -> Vec<Entry> {
                 Some(reason) => State::Off(reason),
                 None => State::Measured {
                     contains: call.ok().and_then(|call| varying_text(&call)),
+                    doubt: None,
                 },
             };
             Entry { tool, state }
@@ -92,6 +99,9 @@ fn a_file_for_a_server_of_every_kind_of_tool() {
         ..entries[0].clone()
     });
     entries.last_mut().unwrap().tool.call.as_mut().unwrap().name = "refused".to_owned();
+    if let State::Measured { doubt, .. } = &mut entries[1].state {
+        *doubt = Some("Error: no\nsuch note".to_owned());
+    }
     let command: Vec<String> = ["node", "dist/index.js", "--path=${HOME}/it's"]
         .map(str::to_owned)
         .to_vec();
@@ -274,6 +284,23 @@ fn projects_are_recognised() {
         }
     }
     insta::assert_snapshot!("projects", out);
+}
+
+#[test]
+fn refusals_in_disguise_are_told() {
+    for (answer, expected) in [
+        ("Error: Operation failed", true),
+        ("{\"error\": \"no access\"}", true),
+        ("File /tmp/x not found", true),
+        ("Traceback (most recent call last):", true),
+        ("Unknown location", true),
+        ("0 errors in 3 files", false),
+        ("hello 0", false),
+        ("", false),
+        ("Summary of failures: none", false),
+    ] {
+        assert_eq!(reads_like_refusal(answer), expected, "{answer}");
+    }
 }
 
 #[test]

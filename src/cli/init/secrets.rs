@@ -1,0 +1,58 @@
+//! Values of the environment that must not get into a file or onto the screen.
+
+use crate::error::Error;
+
+/// Whether a variable's name says that its value is nobody's business.
+fn is_secret_name(name: &str) -> bool {
+    const WORDS: [&str; 8] = [
+        "TOKEN",
+        "SECRET",
+        "PASSW",
+        "KEY",
+        "CREDENTIAL",
+        "AUTH",
+        "DSN",
+        "PRIVATE",
+    ];
+    let name = name.to_uppercase();
+    WORDS.iter().any(|word| name.contains(word))
+}
+
+/// A command with a secret in it would be written into a file that is committed.
+pub(super) fn refuse(words: &[&str], variables: &[(String, String)]) -> Result<(), Error> {
+    const SHORTEST: usize = 6;
+    let found = variables.iter().find(|(name, value)| {
+        let may_be_secret = is_secret_name(name) || (value.contains("://") && value.contains('@'));
+        may_be_secret
+            && value.len() >= SHORTEST
+            && words.iter().any(|word| word.contains(value.as_str()))
+    });
+    match found {
+        None => Ok(()),
+        Some((name, _)) => Err(Error::Usage(format!(
+            "the server's command or url holds the value of the environment variable {name}, which \
+             would be written into a file: a server that mcpgate starts has the whole environment and \
+             can read {name} there; over HTTP, write headers = {{ … = \"${{{name}}}\" }} into [server] \
+             by hand"
+        ))),
+    }
+}
+
+/// Values that a server may repeat and nobody is to see.
+pub(super) fn hidden(variables: &[(String, String)]) -> impl Iterator<Item = &str> {
+    const SHORTEST: usize = 8;
+    const SHORTEST_SECRET: usize = 4;
+    // What every machine has, and hides nothing.
+    const KNOWN: [&str; 9] = [
+        "PWD", "OLDPWD", "HOME", "SHELL", "LANG", "TERM", "TMPDIR", "PATH", "_",
+    ];
+    variables.iter().filter_map(|(name, value)| {
+        let shortest = if is_secret_name(name) {
+            SHORTEST_SECRET
+        } else {
+            SHORTEST
+        };
+        let is_hidden = value.len() >= shortest && !KNOWN.contains(&name.as_str());
+        is_hidden.then_some(value.as_str())
+    })
+}
