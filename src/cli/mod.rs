@@ -11,6 +11,7 @@ mod calibrate;
 mod choose;
 mod compare;
 mod demo;
+mod doctor;
 mod files;
 mod github;
 mod init;
@@ -58,6 +59,8 @@ enum Verb {
     Demo(demo::Arguments),
     /// Ask a server for its tools and write a first mcpgate.toml.
     Init(init::Arguments),
+    /// Check machine, configuration, server, baseline and permissions, and say what to do.
+    Doctor(doctor::Arguments),
     /// Measure a server: results as JSON, and a table.
     Run(run::Arguments),
     /// Measure and compare with the baseline, or compare two results files.
@@ -93,6 +96,7 @@ pub fn main() -> ExitCode {
         Verb::Schema => schema::run(),
         Verb::Demo(arguments) => on_one_thread(demo::run(arguments)),
         Verb::Init(arguments) => on_one_thread(init::run(arguments)),
+        Verb::Doctor(arguments) => on_one_thread(doctor::run(arguments)),
         Verb::Run(arguments) => on_one_thread(run::run(arguments)),
         Verb::Calibrate(arguments) => on_one_thread(calibrate::run(arguments)),
         Verb::Compare(arguments) => on_one_thread(compare::run(arguments)),

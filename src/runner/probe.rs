@@ -19,14 +19,18 @@ use crate::{
         param_headers::ParamHeaders,
         revision::{Era, Revision},
     },
-    process::{Stopped, listener},
-    results::{ErrorSample, Sample},
+    process::{
+        MemorySampler, SchedulerProbe, Stopped, container_process::server_process, listener,
+    },
+    results::{ErrorSample, Measure, Sample},
     runner::call::CompiledCall,
     suite::{ToolCall, hash},
 };
 
 /// Trial calls of one tool.
 const TRIALS: u32 = 6;
+/// Looks at memory come so often: one is made at once, and that is the one that is wanted.
+const MEMORY_LOOK: Duration = Duration::from_secs(60);
 /// When no further trial call of a tool is begun.
 const TRIAL_TIME: Duration = Duration::from_secs(2);
 
@@ -73,6 +77,15 @@ pub struct FirstAnswer {
     pub words: String,
     /// Whether two answers held the text that was expected in them.
     pub holds_expected: bool,
+}
+
+/// What can be measured of a server's process.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Watched {
+    /// Adjusted latency, or why not.
+    pub adjusted: Result<(), String>,
+    /// Its memory at this moment in bytes, or why that is not known.
+    pub memory: Result<u64, String>,
 }
 
 /// Starts the server and asks it what it offers.
@@ -331,6 +344,28 @@ impl Probe {
     #[must_use]
     pub fn pid(&self) -> Option<u32> {
         self.ready.server.pid()
+    }
+
+    /// What can be measured of the server's process.
+    pub async fn watched(&self) -> Watched {
+        let pid = match self.ready.server.pid() {
+            Some(pid) => Ok(pid),
+            None => self.attached_pid.clone(),
+        };
+        let pid = match pid {
+            Ok(pid) => server_process(pid).await,
+            Err(why) => Err(why),
+        };
+        Watched {
+            adjusted: pid.clone().and_then(SchedulerProbe::attach).map(|_| ()),
+            memory: pid.and_then(|pid| {
+                let summary = MemorySampler::start(pid, MEMORY_LOOK).finish();
+                match (summary.peak_bytes, summary.measure) {
+                    (Some(bytes), _) => Ok(bytes),
+                    (None, Measure::NotMeasured(why) | Measure::By(why)) => Err(why),
+                }
+            }),
+        }
     }
 
     /// Ends the server; what that took, where mcpgate started it.
