@@ -335,7 +335,10 @@ fn baseline(path: &Path) -> (Vec<Check>, Option<Results>) {
     };
     let mut checks = vec![ok(
         "baseline",
-        format!("{name} can be read: {rounds} rounds in {jobs}"),
+        match rounds {
+            1 => format!("{name} can be read: 1 round in {jobs}"),
+            rounds => format!("{name} can be read: {rounds} rounds in {jobs}"),
+        },
     )];
     let newest = stored.jobs.iter().map(|job| job.started_at.as_str()).max();
     if let Some(days) = newest.and_then(environment::days_since) {

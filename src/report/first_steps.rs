@@ -197,11 +197,16 @@ pub fn checks(areas: &[(&str, Vec<Check>)], end: &str, style: TextStyle) -> Stri
             let word = page.paint(tone_style(tone), word);
             let what = pad(&escape::name(&check.what), COLUMNS);
             let indent = " ".repeat(2 + 7 + 1 + COLUMNS + 1);
-            let found = match check.advice.as_str() {
-                "" => check.found.clone(),
-                advice => format!("{}: {advice}", check.found),
-            };
+            let mut lines = check.found.lines().map(escape::command);
+            let mut found = lines.next().unwrap_or_default();
+            if !check.advice.is_empty() {
+                found.push_str(&format!("; {}", check.advice));
+            }
             page.hanging(&format!("  {word} {what} "), &indent, &found);
+            // Mistakes at their places, the end of an output: as they came.
+            for line in lines {
+                page.raw(&format!("          {line}"));
+            }
         }
     }
     page.blank();
