@@ -24,7 +24,7 @@ use super::{
 use crate::{
     environment,
     error::{Error, exit_code},
-    report::{self, FirstSteps},
+    report::{self, Written},
     store,
     suite::{
         ServerConfig, config,
@@ -125,38 +125,43 @@ pub(super) async fn run(arguments: Arguments) -> Result<u8, Error> {
             mistakes.render(false)
         ),
     })?;
+    let style = Printing {
+        format: Format::Text,
+        verbose: false,
+    }
+    .style();
+    let server = match met.entries.len() {
+        1 => format!("{}: 1 tool", met.server),
+        n => format!("{}: {n} tools", met.server),
+    };
+    options::print(&report::first_calls(&server, &met.tried, style))?;
     let wants_workflow = match arguments.workflow {
         true => true,
         false => !arguments.yes && place.may_be_offered() && ask(&mut run, &place.path).await?,
     };
     store::write_atomic(&arguments.config, text.as_bytes())?;
-    let mut steps = FirstSteps {
-        server: match met.entries.len() {
-            1 => format!("{}: 1 tool", met.server),
-            n => format!("{}: {n} tools", met.server),
-        },
-        tools: met.tried,
-        written: vec![(
+    let mut written = Written {
+        files: vec![(
             arguments.config.display().to_string(),
             in_words(&met.entries),
         )],
-        notes: Vec::new(),
+        notes: met.notes,
         next: next(&arguments.config, &met.entries),
     };
     if wants_workflow {
         let text = first_config::workflow(WORKFLOW_TEXT, &place.prefix, &build);
         store::write_atomic(&place.path, text.as_bytes())?;
-        steps.written.push((
+        let owner = if text.contains("OWNER/") {
+            " and put the action's owner in place of OWNER"
+        } else {
+            ""
+        };
+        written.files.push((
             place.path.display().to_string(),
-            "measures each pull request; read it before you commit it".to_owned(),
+            format!("measures each pull request; read it before you commit it{owner}"),
         ));
     }
-    steps.notes.extend(met.notes);
-    let printing = Printing {
-        format: Format::Text,
-        verbose: false,
-    };
-    options::print(&report::first_steps(&steps, printing.style()))?;
+    options::print(&report::written(&written, style))?;
     Ok(exit_code::OK)
 }
 

@@ -12,15 +12,11 @@ const NAME_COLUMNS: usize = 26;
 /// Columns of a line where no terminal says how many there are.
 const USUAL_COLUMNS: usize = 120;
 
-/// What `mcpgate init` found and wrote.
+/// What `mcpgate init` wrote.
 #[derive(Debug, Clone)]
-pub struct FirstSteps {
-    /// Who answered: `everything 2.0.0, stdio, protocol 2025-11-25`.
-    pub server: String,
-    /// Its tools.
-    pub tools: Vec<TriedTool>,
-    /// Files that were written, each with what it holds.
-    pub written: Vec<(String, String)>,
+pub struct Written {
+    /// Files, each with what it holds.
+    pub files: Vec<(String, String)>,
     /// What a person must know or do.
     pub notes: Vec<String>,
     /// Commands to go on with, each with what it does.
@@ -78,13 +74,14 @@ pub enum CheckState {
     Problem,
 }
 
-/// `mcpgate init`, as text for a terminal.
+/// What `mcpgate init` found, as text for a terminal. `server`: who answered, such as
+/// `everything 2.0.0, stdio, protocol 2025-11-25`.
 #[must_use]
-pub fn first_steps(steps: &FirstSteps, style: TextStyle) -> String {
+pub fn first_calls(server: &str, tools: &[TriedTool], style: TextStyle) -> String {
     let mut page = Page::new(style);
-    page.hanging("", "  ", &escape::prose(&steps.server));
+    page.hanging("", "  ", &escape::prose(server));
     let group = |wanted: fn(&Tried) -> bool| -> Vec<&TriedTool> {
-        let tools = steps.tools.iter();
+        let tools = tools.iter();
         tools.filter(|tool| wanted(&tool.outcome)).collect()
     };
     for (heading, tone, tools) in [
@@ -132,18 +129,25 @@ pub fn first_steps(steps: &FirstSteps, style: TextStyle) -> String {
             }
         }
     }
+    page.finish()
+}
+
+/// What `mcpgate init` wrote, as text for a terminal.
+#[must_use]
+pub fn written(written: &Written, style: TextStyle) -> String {
+    let mut page = Page::new(style);
     page.blank();
-    for (file, what) in &steps.written {
+    for (file, what) in &written.files {
         let wrote = page.paint(BOLD, "Wrote");
         page.hanging("", "  ", &format!("{wrote} {}: {what}", escape::path(file)));
     }
-    for note in &steps.notes {
+    for note in &written.notes {
         page.hanging("", "  ", note);
     }
-    if !steps.next.is_empty() {
+    if !written.next.is_empty() {
         page.heading(BOLD, "Next");
-        let longest = steps.next.iter().map(|(command, _)| width(command)).max();
-        for (command, what) in &steps.next {
+        let longest = written.next.iter().map(|(command, _)| width(command)).max();
+        for (command, what) in &written.next {
             let command = pad(command, longest.unwrap_or_default());
             page.hanging(&format!("  {command}  "), "      ", what);
         }
@@ -239,4 +243,128 @@ fn cut(text: &str, columns: usize) -> String {
     }
     out.push('…');
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn style(width: Option<u16>) -> TextStyle {
+        TextStyle {
+            color: false,
+            width,
+            verbose: false,
+        }
+    }
+
+    fn tool(name: &str, outcome: Tried) -> TriedTool {
+        TriedTool {
+            name: name.to_owned(),
+            outcome,
+        }
+    }
+
+    fn answered(answer: &str, is_doubtful: bool) -> Tried {
+        Tried::Answered {
+            ns: 1_234_000,
+            answer: answer.to_owned(),
+            is_doubtful,
+        }
+    }
+
+    #[test]
+    fn what_init_says() {
+        let tools = [
+            tool(
+                "search",
+                answered(
+                    "1. hello 0\n2. \u{1b}[31mred\u{202e} and a text that is far too long for one line of eighty columns",
+                    false,
+                ),
+            ),
+            tool(
+                "検索-と-とても-長い-名前-の-道具-です",
+                answered(
+                    "検索検索検索検索検索検索検索検索検索検索検索検索検索検索検索検索検索検索検索検索",
+                    false,
+                ),
+            ),
+            tool("read", answered("Error: no such file", true)),
+            tool(
+                "a-name-that-is-longer-than-the-column-of-names",
+                Tried::Failed("the tool refused: ::error::x | `y`".to_owned()),
+            ),
+            tool(
+                "write",
+                Tried::NotCalled("says that it changes something".to_owned()),
+            ),
+        ];
+        let written_files = Written {
+            files: vec![(
+                "mcpgate.toml".to_owned(),
+                "3 tools are measured, 2 stand switched off, each with its reason".to_owned(),
+            )],
+            notes: vec!["500 more tools were not looked at".to_owned()],
+            next: vec![
+                (
+                    "mcpgate run".to_owned(),
+                    "measures; takes some minutes, and this goes on".to_owned(),
+                ),
+                ("mcpgate baseline update".to_owned(), "accepts".to_owned()),
+            ],
+        };
+        let pages = [Some(80), None].map(|width| {
+            let found = first_calls(
+                "notes\u{7} 1.0, stdio, protocol 2025-11-25: 5 tools",
+                &tools,
+                style(width),
+            );
+            found + &written(&written_files, style(width))
+        });
+        let narrow = pages[0].lines().map(width).max();
+        assert!(narrow <= Some(80), "{}", pages[0]);
+        insta::assert_snapshot!("init", pages.join("\n════\n"));
+    }
+
+    #[test]
+    fn what_doctor_says() {
+        let check = |state, what: &str, found: &str, advice: &str| Check {
+            state,
+            what: what.to_owned(),
+            found: found.to_owned(),
+            advice: advice.to_owned(),
+        };
+        let areas = [
+            (
+                "Machine",
+                vec![check(CheckState::Ok, "system", "linux x86_64, 2 cores", "")],
+            ),
+            (
+                "Configuration",
+                vec![
+                    check(
+                        CheckState::Problem,
+                        "mcpgate.toml",
+                        "cannot be used\nerror: unknown key\n  |\n1 | comand = 1\u{1b}\n  | ^^^^^^ not known here, in a line that is longer than eighty columns are",
+                        "",
+                    ),
+                    check(
+                        CheckState::Note,
+                        "build",
+                        "not set in [server]",
+                        "`compare --against` then takes the other commit's files as they are",
+                    ),
+                ],
+            ),
+            ("Nothing", Vec::new()),
+        ];
+        insta::assert_snapshot!(
+            "doctor",
+            checks(
+                &areas,
+                "1 problem; the line says what to do.",
+                style(Some(80))
+            )
+        );
+    }
 }

@@ -58,7 +58,7 @@ mod text;
 use std::time::Duration;
 
 pub use calibration::{calibration_markdown, calibration_text};
-pub use first_steps::{Check, CheckState, FirstSteps, Tried, TriedTool, checks, first_steps};
+pub use first_steps::{Check, CheckState, Tried, TriedTool, Written, checks, first_calls, written};
 pub use json::{JSON_SCHEMA_VERSION, json};
 pub use markdown::{MARKDOWN_LIMIT_BYTES, failure_markdown, markdown, whole_markdown};
 pub use remarks::{Remark, remarks};

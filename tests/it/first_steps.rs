@@ -110,7 +110,10 @@ fn refusals_are_told_and_switched_off() {
         // Prose is wrapped.
         let text = text.replace("\n# ", " ");
         assert!(text.contains(said), "{fault}: {text}\n{outcome}");
-        assert!(text.contains("\n#[[tool]]\n#name = \"compute\"\n"), "{text}");
+        assert!(
+            text.contains("\n#[[tool]]\n#name = \"compute\"\n"),
+            "{text}"
+        );
         written(&project);
     }
 }

@@ -27,10 +27,15 @@ pub(super) struct WorkflowPlace {
 impl WorkflowPlace {
     pub(super) async fn find(folder: &Path) -> Self {
         let git = Git::new(folder);
+        // As a person would write it.
+        let here = match folder == Path::new(".") {
+            true => PathBuf::from(WORKFLOW),
+            false => folder.join(WORKFLOW),
+        };
         let (top, prefix) = (git.top().await, git.prefix().await);
         match (top, prefix) {
             (Ok(_), Some(prefix)) if prefix.is_empty() => Self {
-                path: folder.join(WORKFLOW),
+                path: here,
                 prefix,
                 is_repository: true,
             },
@@ -40,7 +45,7 @@ impl WorkflowPlace {
                 is_repository: true,
             },
             _ => Self {
-                path: folder.join(WORKFLOW),
+                path: here,
                 prefix: String::new(),
                 is_repository: false,
             },
@@ -57,7 +62,7 @@ impl WorkflowPlace {
 /// Asks whether the workflow is to be written.
 pub(super) async fn ask(run: &mut Run, path: &Path) -> Result<bool, Error> {
     options::ask(&format!(
-        "Write {}, which measures each pull request? [y/N] ",
+        "\nWrite {}, which measures each pull request? [y/N] ",
         path.display()
     ));
     // On a thread of its own, since the signals are taken by now, and Ctrl-C must end the waiting.
