@@ -5,6 +5,7 @@ use mcpgate::suite::config::{self, Outside};
 use crate::{
     harness::{BASELINE, Project},
     process_care::Started,
+    real_servers::installed,
     reference::{MCPGATE, Over, WAIT, command, small},
 };
 
@@ -62,6 +63,47 @@ fn what_init_writes_can_be_run_and_is_not_written_over() {
         .file("mcpgate.toml", "broken")
         .run(&init(&["--force", "--yes"], &SERVER))
         .code(0);
+}
+
+/// Published servers that need to be told a path: init finds it on their command line.
+#[test]
+fn what_init_writes_of_published_servers_can_be_run() {
+    let filesystem = installed("npm/node_modules/.bin/mcp-server-filesystem");
+    let git = installed("python-modern/bin/mcp-server-git");
+    for (program, arguments, tool, least) in [
+        (filesystem, &["files"][..], "read_text_file", 8),
+        (git, &["--repository", "files"], "git_log", 4),
+    ] {
+        let project = Project::new().file("files/a.txt", "some text\n");
+        let repository = ["-C", "files"];
+        for words in [
+            &["init", "--quiet"][..],
+            &["add", "a.txt"],
+            &[
+                "-c",
+                "user.name=t",
+                "-c",
+                "user.email=t@localhost",
+                "commit",
+                "--quiet",
+                "-m",
+                "One",
+            ],
+        ] {
+            project
+                .run_other("git", &[&repository, words].concat())
+                .code(0);
+        }
+        let program = program.display().to_string();
+        let server = [&["--", program.as_str()], arguments].concat();
+        let outcome = project.run(&init(&[], &server)).code(0);
+        let tools = written(&project).tools;
+        assert!(tools.len() >= least, "{outcome}");
+        let run = [
+            "run", "--quiet", "--suite", "quick", "--rounds", "1", "--tool", tool,
+        ];
+        project.run(&run).code(0).stdout_has("no errors");
+    }
 }
 
 #[test]
@@ -307,7 +349,7 @@ fn a_good_project_has_no_problem_and_each_planted_one_is_named() {
     project
         .run(&["doctor"])
         .code(2)
-        .stdout_has("  problem suite            wait/concurrent is not compared: the baseline has 2 calls in flight, this run 3");
+        .stdout_has("  problem suite            wait/concurrent is not compared: what is sent or expected differs from the baseline's; `mcpgate baseline update`");
     project.set_config("suite.concurrency", 2);
 
     let project = project

@@ -73,6 +73,10 @@ pub(super) async fn ask(run: &mut Run, path: &Path) -> Result<bool, Error> {
     match run.interrupts.until(line).await {
         Some(Ok(Ok(line))) => Ok(matches!(line.trim().to_lowercase().as_str(), "y" | "yes")),
         Some(_) => Ok(false),
-        None => Err(interrupted()),
+        None => {
+            // Behind the question's line.
+            options::say("");
+            Err(interrupted())
+        }
     }
 }
