@@ -95,13 +95,14 @@ pub(super) async fn run(arguments: Arguments) -> Result<u8, Error> {
         ..ServerConfig::default()
     };
     let mask = Mask::of_values(secrets::hidden(&variables));
+    let unwritten = Mask::of_values(secrets::secret(&variables));
     let mut loaded = Loaded::without_file();
     loaded.folder.clone_from(&folder);
     loaded.config.server = Some(server);
     let measuring = Measuring::default();
     let server = measure::merge(&measuring, &mut loaded)?;
     let mut run = measure::begin(&measuring, PATIENCE)?;
-    let met = meet(&mut run, &server, &loaded, &mask).await?;
+    let met = meet(&mut run, &server, &loaded, (&mask, &unwritten)).await?;
     run.progress.finish();
 
     let build = project.build(server.command.as_deref().unwrap_or_default());

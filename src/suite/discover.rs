@@ -6,9 +6,12 @@
 //! left to the user. The tool list comes from the server and is read as hostile.
 
 mod layers;
+mod scalars;
 mod schema;
 mod words;
 
+#[cfg(test)]
+mod guess_tests;
 #[cfg(test)]
 mod tests;
 

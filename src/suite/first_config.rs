@@ -267,7 +267,7 @@ fn server(page: &mut Page, facts: &Facts<'_>) {
         }
         Build::Unknown { why, perhaps } => {
             page.prose(&format!("No build: {}.", shown_up_to(why, LONGEST_REASON)));
-            if let Some(perhaps) = perhaps.as_ref().and_then(|p| toml_value(p)) {
+            if let Some(perhaps) = perhaps.as_ref().and_then(toml_value) {
                 page.off(&format!("build = {perhaps}"));
             }
         }
@@ -384,7 +384,7 @@ fn entry_lines(call: &ToolCall, contains: Option<&str>) -> String {
     let expect = contains.and_then(toml_value);
     let expect = expect.map(|text| format!("{{ contains = {text} }}"));
     let arguments = Some(&call.arguments).filter(|arguments| !arguments.is_empty());
-    let inline = arguments.and_then(|arguments| toml_value(arguments));
+    let inline = arguments.and_then(toml_value);
     match (arguments, inline) {
         (Some(arguments), Some(inline)) if inline.len() > INLINE || inline.contains('\n') => {
             add("expect", expect);

@@ -352,7 +352,13 @@ fn a_good_project_has_no_problem_and_each_planted_one_is_named() {
         .stdout_has("  problem suite            wait/concurrent is not compared: what is sent or expected differs from the baseline's; `mcpgate baseline update`");
     project.set_config("suite.concurrency", 2);
 
+    let accepted = format!(
+        "{}\n[[accept]]\nscenario = \"gone/sequential\"\nmetric = \"latency_p50\"\nlimit = \"1s\"\n\
+         reason = \"known\"\nuntil = 2999-01-01\n",
+        project.read("mcpgate.toml")
+    );
     let project = project
+        .file("accept.toml", &accepted)
         .file("ignored/.gitignore", "*\n")
         .file("broken.json", "{")
         .file("plain", "")
@@ -385,6 +391,11 @@ fn a_good_project_has_no_problem_and_each_planted_one_is_named() {
             "  problem tools            the server offers no tool `nothing`",
         ),
         (
+            &["--config", "accept.toml"],
+            2,
+            "  problem [[accept]]       there is no scenario gone/sequential",
+        ),
+        (
             &["--", MCPGATE, "reference-server", "--fault", "exit-at-once"],
             3,
             "  problem start            the server exited with status 7",
@@ -406,6 +417,27 @@ fn a_good_project_has_no_problem_and_each_planted_one_is_named() {
             .stdout_has(said)
             .stdout_has("line says what to do.");
     }
+
+    // A clone that does not reach back to the main branch.
+    for words in [
+        &["checkout", "--quiet", "--orphan", "other"][..],
+        &[
+            "-c",
+            "user.name=t",
+            "-c",
+            "user.email=t@localhost",
+            "commit",
+            "--quiet",
+            "-m",
+            "Other",
+        ],
+    ] {
+        project.run_other("git", words).code(0);
+    }
+    project
+        .run(&["doctor"])
+        .code(2)
+        .stdout_has("  problem merge base       the clone does not reach back to where HEAD left main; `git fetch --unshallow`");
 }
 
 #[test]

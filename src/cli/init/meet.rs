@@ -40,6 +40,18 @@ struct Places {
     file: Option<(String, String)>,
 }
 
+/// Whether a file is one to be read and shown, as far as its name tells.
+fn is_readable(name: &str) -> bool {
+    const ENDINGS: [&str; 14] = [
+        "c", "css", "csv", "go", "html", "java", "js", "json", "md", "py", "rs", "toml", "ts",
+        "txt",
+    ];
+    let ending = Path::new(name)
+        .extension()
+        .and_then(|ending| ending.to_str());
+    !name.starts_with('.') && ending.is_some_and(|ending| ENDINGS.contains(&ending))
+}
+
 impl Places {
     fn of(server: &ServerConfig, folder: Option<&Path>) -> Self {
         let top = folder.unwrap_or(Path::new(".")).to_owned();
@@ -51,7 +63,7 @@ impl Places {
         let inside = store::names(&top.join(named));
         let mut files = inside
             .into_iter()
-            .filter(|name| !name.starts_with('.'))
+            .filter(|name| is_readable(name))
             .map(|name| (format!("{}/{name}", named.trim_end_matches('/')), name));
         Self {
             folder: Some(named.clone()),
@@ -59,7 +71,7 @@ impl Places {
         }
     }
 
-    fn from_working_directory(&self) -> Guesses<'_> {
+    fn seen_from_outside(&self) -> Guesses<'_> {
         Guesses {
             plain_texts: true,
             folder: self.folder.as_deref(),
@@ -67,7 +79,7 @@ impl Places {
         }
     }
 
-    fn from_folder(&self) -> Guesses<'_> {
+    fn seen_from_inside(&self) -> Guesses<'_> {
         Guesses {
             plain_texts: true,
             folder: self.folder.as_ref().map(|_| "."),
@@ -88,17 +100,18 @@ pub(super) struct Met {
     pub(super) notes: Vec<String>,
 }
 
-/// Asks the server for its tools, and calls each once that may be called.
+/// Asks the server for its tools, and calls each once that may be called. Of the two masks the first
+/// hides what is not to be seen, the second what is not to be written.
 pub(super) async fn meet(
     run: &mut Run,
     server: &ServerConfig,
     loaded: &Loaded,
-    mask: &Mask,
+    (mask, secrets): (&Mask, &Mask),
 ) -> Result<Met, Error> {
     let mut target = measure::target(server, loaded.folder.as_deref(), None)?;
     target.limits.call_timeout = CALL_PATIENCE;
     let places = Places::of(server, loaded.folder.as_deref());
-    let work = meet_all(&mut run.progress, &target, &places, mask);
+    let work = meet_all(&mut run.progress, &target, &places, (mask, secrets));
     match run.interrupts.until(run.deadline.cut(work)).await {
         Some(Some(met)) => met.map_err(|error| mask.error(error)),
         Some(None) => Err(Error::NotMeasured(format!(
@@ -117,7 +130,7 @@ async fn meet_all(
     progress: &mut Progress,
     target: &Target,
     places: &Places,
-    mask: &Mask,
+    (mask, secrets): (&Mask, &Mask),
 ) -> Result<Met, Error> {
     let hooks = Hooks::default();
     let began = Instant::now();
@@ -127,11 +140,12 @@ async fn meet_all(
         return Err(interrupted());
     };
     let server = who(first, target, mask);
-    let (tools, rest) = survey(&first.tools, places.from_working_directory());
+    let (tools, rest) = survey(&first.tools, places.seen_from_outside());
     // Some servers take paths from the folder that they were given.
-    let (others, _) = survey(&first.tools, places.from_folder());
+    let (others, _) = survey(&first.tools, places.seen_from_inside());
     let (mut entries, mut tried) = (Vec::new(), Vec::new());
-    for tool in tools {
+    for mut tool in tools {
+        withhold(&mut tool, secrets);
         let call = match callable(&tool) {
             Ok(call) => call.clone(),
             Err(reason) => {
@@ -212,6 +226,18 @@ async fn meet_all(
         tried,
         notes: notes.into_iter().collect(),
     })
+}
+
+/// Takes the call from a tool whose schema names a secret of this environment.
+fn withhold(tool: &mut Surveyed, secrets: &Mask) {
+    let holds_one = tool.call.as_ref().is_ok_and(|call| {
+        let text = serde_json::Value::Object(call.arguments.clone()).to_string();
+        secrets.text(&text) != text
+    });
+    if holds_one {
+        let reason = "its input schema names a secret of this environment as a value";
+        tool.call = Err(reason.to_owned());
+    }
 }
 
 /// How good the outcome of a trial is.

@@ -18,15 +18,24 @@ fn is_secret_name(name: &str) -> bool {
     WORDS.iter().any(|word| name.contains(word))
 }
 
+/// The variables whose values are secrets, as far as names and values tell.
+fn secret_variables(variables: &[(String, String)]) -> impl Iterator<Item = (&str, &str)> + Clone {
+    const SHORTEST: usize = 6;
+    variables.iter().filter_map(|(name, value)| {
+        let may_be_secret = is_secret_name(name) || (value.contains("://") && value.contains('@'));
+        (may_be_secret && value.len() >= SHORTEST).then_some((name.as_str(), value.as_str()))
+    })
+}
+
+/// Values that must not be written.
+pub(super) fn secret(variables: &[(String, String)]) -> impl Iterator<Item = &str> {
+    secret_variables(variables).map(|(_, value)| value)
+}
+
 /// A command with a secret in it would be written into a file that is committed.
 pub(super) fn refuse(words: &[&str], variables: &[(String, String)]) -> Result<(), Error> {
-    const SHORTEST: usize = 6;
-    let found = variables.iter().find(|(name, value)| {
-        let may_be_secret = is_secret_name(name) || (value.contains("://") && value.contains('@'));
-        may_be_secret
-            && value.len() >= SHORTEST
-            && words.iter().any(|word| word.contains(value.as_str()))
-    });
+    let mut secrets = secret_variables(variables);
+    let found = secrets.find(|(_, value)| words.iter().any(|word| word.contains(value)));
     match found {
         None => Ok(()),
         Some((name, _)) => Err(Error::Usage(format!(

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use super::{Discovery, discover};
 use crate::suite::{ToolKind, template};
 
-fn reading(name: &str, schema: &Value) -> Value {
+pub(super) fn reading(name: &str, schema: &Value) -> Value {
     json!({"name": name, "inputSchema": schema, "annotations": {"readOnlyHint": true}})
 }
 
@@ -401,45 +401,6 @@ fn values_by_name() {
         );
     }
     assert!(value_for("issue_id", &json!({"type": "integer"})).is_err());
-}
-
-#[test]
-fn paths_that_are_known() {
-    use super::{Guesses, survey};
-    let string = |description: &str| json!({"type": "string", "description": description});
-    let guesses = Guesses {
-        plain_texts: true,
-        folder: Some("data"),
-        file: Some("data/{{a.txt"),
-    };
-    for (tool, name, schema, expected) in [
-        ("list_directory", "path", string(""), Some("data")),
-        ("read_text_file", "path", string(""), Some("data/{{{{a.txt")),
-        ("search_files", "path", string(""), Some("data")),
-        (
-            "show",
-            "path",
-            string("Path of the file"),
-            Some("data/{{{{a.txt"),
-        ),
-        ("git_log", "repo_path", string(""), Some("data")),
-        ("x", "file_id", string(""), None),
-        ("x", "url_path", string(""), None),
-        ("x", "label", string(""), Some("hello {{i}}")),
-        ("x", "sql", string(""), None),
-        (
-            "x",
-            "format",
-            json!({"type": "string", "format": "uri"}),
-            None,
-        ),
-    ] {
-        let input = json!({"type": "object", "properties": {name: schema}, "required": [name]});
-        let (surveyed, _) = survey(&[reading(tool, &input)], guesses);
-        let arguments = &surveyed[0].arguments;
-        let made = Some(&arguments.template[name]).filter(|_| arguments.obstacle().is_none());
-        assert_eq!(made, expected.map(Value::from).as_ref(), "{tool} {name}");
-    }
 }
 
 #[test]

@@ -158,11 +158,10 @@ impl Project<'_> {
         };
         let (program, first) = (command.first(), command.get(1));
         let program = program.map(|program| last_part(program));
-        let is_foreign = match (program, first.map(String::as_str)) {
-            (Some("npx" | "bunx" | "pnpx"), _) => true,
-            (Some("pnpm" | "yarn"), Some("dlx")) => true,
-            _ => false,
-        };
+        let is_foreign = matches!(
+            (program, first.map(String::as_str)),
+            (Some("npx" | "bunx" | "pnpx"), _) | (Some("pnpm" | "yarn"), Some("dlx"))
+        );
         if is_foreign {
             return Build::unknown(
                 "the command runs a published package, which is the same for both commits; name the \
