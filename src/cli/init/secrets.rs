@@ -65,3 +65,44 @@ pub(super) fn hidden(variables: &[(String, String)]) -> impl Iterator<Item = &st
         is_hidden.then_some(value.as_str())
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn variables() -> Vec<(String, String)> {
+        [
+            ("NOTES_TOKEN", "s3cret-token"),
+            ("DATABASE_URL", "postgres://u:p@h/d"),
+            ("api_key", "abc"),
+            ("NODE_ENV", "production"),
+            ("PWD", "/srv/notes"),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .to_vec()
+    }
+
+    #[test]
+    fn a_command_with_a_secret_is_refused() {
+        for (word, expected) in [
+            ("--token=s3cret-token", Some("NOTES_TOKEN")),
+            ("postgres://u:p@h/d?x", Some("DATABASE_URL")),
+            // Too short to be told from an ordinary word.
+            ("abc", None),
+            ("--mode=production", None),
+            ("/srv/notes/server", None),
+        ] {
+            let refused = refuse(&["node", word], &variables()).err();
+            let text = refused.map(|error| error.to_string()).unwrap_or_default();
+            assert_eq!(expected.is_some(), !text.is_empty(), "{word}: {text}");
+            assert!(text.contains(expected.unwrap_or_default()) && !text.contains("s3cret"));
+        }
+    }
+
+    #[test]
+    fn what_a_server_may_repeat_is_hidden() {
+        let variables = variables();
+        let hidden: Vec<&str> = hidden(&variables).collect();
+        assert_eq!(hidden, ["s3cret-token", "postgres://u:p@h/d", "production"]);
+    }
+}
