@@ -54,6 +54,20 @@ pub fn describe() -> Environment {
     }
 }
 
+/// How the system chooses the clock speed of the first core (`performance`, `powersave`, …); `None`
+/// where it does not tell, as in most virtual machines.
+#[must_use]
+pub fn cpu_governor() -> Option<String> {
+    let governor = read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")?;
+    Some(printable(governor.trim())).filter(|governor| !governor.is_empty())
+}
+
+/// Whether the system tells the share of each process in memory that several use (PSS).
+#[must_use]
+pub fn tells_shared_memory() -> bool {
+    read("/proc/self/smaps_rollup").is_some_and(|text| text.contains("Pss:"))
+}
+
 /// Cores that this process may use.
 fn cores() -> u32 {
     std::thread::available_parallelism().map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(1))
@@ -97,6 +111,14 @@ fn shows_unicode(variable: impl Fn(&str) -> Option<String>) -> bool {
         .find_map(|name| variable(name).filter(|value| !value.is_empty()));
     let locale = locale.unwrap_or_default().to_lowercase();
     locale.contains("utf-8") || locale.contains("utf8")
+}
+
+/// All variables of the environment that are Unicode.
+#[must_use]
+pub fn variables() -> Vec<(String, String)> {
+    let all = std::env::vars_os();
+    all.filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect()
 }
 
 /// Where the user's programs keep what they can make again; `None` where there is no home.
@@ -165,6 +187,14 @@ pub fn unix_time_s() -> u64 {
 #[must_use]
 pub fn today() -> String {
     now_rfc3339().chars().take(10).collect()
+}
+
+/// Whole days since a time in RFC 3339; 0 for one to come, `None` for what is no time.
+#[must_use]
+pub fn days_since(time: &str) -> Option<u64> {
+    let then = humantime::parse_rfc3339(time).ok()?;
+    let since = SystemTime::now().duration_since(then).unwrap_or_default();
+    Some(since.as_secs() / 86_400)
 }
 
 /// The day in UTC after so many, `YYYY-MM-DD`.

@@ -137,6 +137,18 @@ impl Git {
         None
     }
 
+    /// Whether `.gitignore` keeps a file of the work tree out of commits.
+    pub async fn ignores(&self, path: &str) -> bool {
+        let words = ["check-ignore", "--quiet", "--", path];
+        self.run(&words, LOCAL).await.is_ok()
+    }
+
+    /// Whether a file of the work tree is under version control.
+    pub async fn tracks(&self, path: &str) -> bool {
+        let words = ["ls-files", "--error-unmatch", "--", path];
+        self.run(&words, LOCAL).await.is_ok()
+    }
+
     /// The branch that `origin` shows first, as a name that this clone knows.
     pub async fn default_branch(&self) -> Option<String> {
         for name in [

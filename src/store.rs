@@ -5,6 +5,7 @@
 )]
 
 use std::{
+    collections::BTreeSet,
     fmt::Write as _,
     fs::{File, Permissions},
     io::{self, Read as _, Write as _},
@@ -362,6 +363,42 @@ pub fn append(path: &Path, bytes: &[u8]) -> Result<(), Error> {
             path: path.to_owned(),
             source,
         })
+}
+
+/// Why a file cannot be written, as far as that can be told without writing it.
+///
+/// # Errors
+/// In words that follow the file's name.
+pub fn may_write(path: &Path) -> Result<(), String> {
+    if path.is_dir() {
+        return Err("is a folder".to_owned());
+    }
+    let absolute = std::path::absolute(path).map_err(|error| error.to_string())?;
+    // Files are renamed into their folder, which is made if it is not there.
+    let there = absolute.ancestors().skip(1).find(|above| above.exists());
+    let Some(folder) = there else {
+        return Err("lies nowhere".to_owned());
+    };
+    if !folder.is_dir() {
+        return Err(format!("cannot be made: {} is no folder", folder.display()));
+    }
+    rustix::fs::access(
+        folder,
+        rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK,
+    )
+    .map_err(|error| format!("cannot be made in {}: {error}", folder.display()))
+}
+
+/// Names of what lies in a folder, those that are Unicode, at most a thousand; none if there is no
+/// such folder.
+#[must_use]
+pub fn names(folder: &Path) -> BTreeSet<String> {
+    const MOST: usize = 1_000;
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    entries
+        .take(MOST)
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .collect()
 }
 
 /// How large a file is; 0 if there is none.

@@ -22,17 +22,10 @@ pub(super) struct Loaded {
     pub folder: Option<PathBuf>,
 }
 
-/// Reads the configuration: the file named, else `mcpgate.toml` if there is one, else defaults.
-pub(super) fn load_config(named: Option<&Path>) -> Result<Loaded, Error> {
-    let path = named.map_or_else(|| PathBuf::from(CONFIG), Path::to_owned);
-    let Some(text) = store::read_text(&path)? else {
-        if named.is_some() {
-            return Err(Error::Usage(format!(
-                "{}: there is no such file",
-                path.display()
-            )));
-        }
-        return Ok(Loaded {
+impl Loaded {
+    /// Defaults.
+    pub(super) fn without_file() -> Self {
+        Self {
             config: Config {
                 server: None,
                 tools: Vec::new(),
@@ -44,12 +37,30 @@ pub(super) fn load_config(named: Option<&Path>) -> Result<Loaded, Error> {
                 accept: Vec::new(),
             },
             folder: None,
-        });
-    };
-    let folder = path
-        .parent()
+        }
+    }
+}
+
+/// The folder of a file; `None` where that is the working directory.
+pub(super) fn folder_of(path: &Path) -> Option<PathBuf> {
+    path.parent()
         .filter(|folder| !folder.as_os_str().is_empty())
-        .map(Path::to_owned);
+        .map(Path::to_owned)
+}
+
+/// Reads the configuration: the file named, else `mcpgate.toml` if there is one, else defaults.
+pub(super) fn load_config(named: Option<&Path>) -> Result<Loaded, Error> {
+    let path = named.map_or_else(|| PathBuf::from(CONFIG), Path::to_owned);
+    let Some(text) = store::read_text(&path)? else {
+        if named.is_some() {
+            return Err(Error::Usage(format!(
+                "{}: there is no such file",
+                path.display()
+            )));
+        }
+        return Ok(Loaded::without_file());
+    };
+    let folder = folder_of(&path);
     let outside = config::Outside {
         variable: &crate::environment::variable,
         file: &|name| {

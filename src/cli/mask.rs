@@ -28,8 +28,13 @@ pub(super) struct Mask {
 impl Mask {
     /// For all secrets of a configuration.
     pub(super) fn of(config: &Config) -> Self {
+        Self::of_values(config.secrets())
+    }
+
+    /// For these values.
+    pub(super) fn of_values<'v>(values: impl IntoIterator<Item = &'v str>) -> Self {
         let mut secrets: Vec<String> = Vec::new();
-        for secret in config.secrets() {
+        for secret in values {
             secrets.push(secret.to_owned());
             // As it stands in JSON that is shown as it came.
             let quoted = serde_json::Value::from(secret).to_string();

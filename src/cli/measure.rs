@@ -30,15 +30,15 @@ use crate::{
         param_headers::ParamHeaders,
         revision::{Era, Revision},
     },
-    process::Guard,
-    results::{Job, Results, SCHEMA_VERSION, ServerRecord, SuiteRecord},
+    process::{Guard, Stopped},
+    results::{Job, Results, SCHEMA_VERSION, ServerRecord, Skipped, SuiteRecord, Transport},
     runner::{
         self, Plan,
         deadline::Deadline,
         event::Event,
         hooks::Hooks,
         load,
-        probe::{self, Probe, Trial},
+        probe::{self, Probe, Trial, Watched},
         round,
         target::{Launch, Target},
     },
@@ -110,7 +110,11 @@ pub(super) fn merge(measuring: &Measuring, loaded: &mut Loaded) -> Result<Server
     Ok(server)
 }
 
-fn target(server: &ServerConfig, folder: Option<&Path>, pid: Option<u32>) -> Result<Target, Error> {
+pub(super) fn target(
+    server: &ServerConfig,
+    folder: Option<&Path>,
+    pid: Option<u32>,
+) -> Result<Target, Error> {
     let tokens = server
         .oauth
         .as_ref()
@@ -218,6 +222,7 @@ pub(super) async fn prepare(
         probes: None,
         nothing_else: false,
         missing_tools: MissingTools::Refused,
+        looks_at_process: false,
         output: &measuring.output,
     };
     let arm = prepare_arm(&mut run, measuring, server, loaded, &wanted).await?;
@@ -236,6 +241,8 @@ pub(super) struct Wish<'a> {
     pub(super) nothing_else: bool,
     /// What becomes of a tool that is configured and not offered.
     pub(super) missing_tools: MissingTools,
+    /// Whether the first start is to tell what can be measured of its process.
+    pub(super) looks_at_process: bool,
     /// Where its results go.
     pub(super) output: &'a Path,
 }
@@ -248,6 +255,62 @@ pub(super) async fn prepare_arm(
     loaded: &Loaded,
     wish: &Wish<'_>,
 ) -> Result<Arm, Error> {
+    let probed = probe_arm(run, measuring, server, loaded, wish).await?;
+    plan_arm(&run.progress, loaded, wish, probed)
+}
+
+/// What the first start of a server gave.
+pub(super) struct Probed {
+    target: Target,
+    hooks: Hooks,
+    mask: Mask,
+    about: About,
+    /// The tools that are to be measured.
+    pub(super) tools: Vec<ToolCall>,
+    left_out: Vec<Skipped>,
+    /// What their trial calls gave, by name.
+    pub(super) trials: BTreeMap<String, Trial>,
+    /// From the process's start to the end of the handshake; `None` for an attached server.
+    pub(super) startup: Option<Duration>,
+    /// What can be measured of its process, where that was asked for.
+    pub(super) watched: Option<Watched>,
+    /// What it took to end it, where mcpgate started it.
+    pub(super) stopped: Option<Stopped>,
+}
+
+impl Probed {
+    /// Who answered and how.
+    pub(super) fn server_in_words(&self) -> String {
+        let transport = match (self.target.transport(), self.about.is_sse) {
+            (Transport::Stdio, _) => "stdio",
+            (Transport::StreamableHttp, false) => "streamable HTTP",
+            (_, true) | (Transport::Sse, false) => "HTTP+SSE",
+        };
+        let identity = &self.about.identity;
+        let name = match identity.name.trim() {
+            "" => "a server without a name",
+            name => name,
+        };
+        let named = format!("{name} {}", identity.version);
+        let revision = self.about.revision;
+        let words = format!("{}, {transport}, protocol {revision}", named.trim_end());
+        self.mask.text(&words)
+    }
+
+    /// A text of the server without secrets.
+    pub(super) fn masked(&self, text: &str) -> String {
+        self.mask.text(text)
+    }
+}
+
+/// Starts the server once in a run that has begun, and finds out what it offers.
+pub(super) async fn probe_arm(
+    run: &mut Run,
+    measuring: &Measuring,
+    server: &ServerConfig,
+    loaded: &Loaded,
+    wish: &Wish<'_>,
+) -> Result<Probed, Error> {
     let Run {
         deadline,
         progress,
@@ -256,7 +319,7 @@ pub(super) async fn prepare_arm(
         ..
     } = run;
     let folder = loaded.folder.as_deref();
-    let mut target = target(server, folder, measuring.pid)?;
+    let target = target(server, folder, measuring.pid)?;
     let mask = Mask::of(&loaded.config).and(target.tokens.clone());
     let hooks = Hooks {
         setup: server.setup.clone(),
@@ -285,8 +348,13 @@ pub(super) async fn prepare_arm(
             }
         };
         let about = About::of(&probe);
-        probe.end().await;
-        Ok::<_, Error>((about, tools, left_out, trials))
+        let startup = probe.startup();
+        let watched = match wish.looks_at_process {
+            true => Some(probe.watched().await),
+            false => None,
+        };
+        let stopped = probe.end().await;
+        Ok::<_, Error>((about, tools, left_out, trials, (startup, watched, stopped)))
     };
     let probed = match interrupts.until(deadline.cut(probing)).await {
         Some(Some(probed)) => probed,
@@ -303,18 +371,50 @@ pub(super) async fn prepare_arm(
             ))
         }
     };
-    let (about, tools, left_out, trials) = probed.map_err(|error| match mask.error(error) {
-        Error::NotMeasured(text) => {
-            let stale = files::still_there(wish.output);
-            let of = match wish.name {
-                "" => String::new(),
-                name => format!("the {name}: "),
-            };
-            Error::NotMeasured(format!("{of}{text}{stale}"))
-        }
-        other => other,
-    })?;
+    let (about, tools, left_out, trials, (startup, watched, stopped)) =
+        probed.map_err(|error| match mask.error(error) {
+            Error::NotMeasured(text) => {
+                let stale = files::still_there(wish.output);
+                let of = match wish.name {
+                    "" => String::new(),
+                    name => format!("the {name}: "),
+                };
+                Error::NotMeasured(format!("{of}{text}{stale}"))
+            }
+            other => other,
+        })?;
+    Ok(Probed {
+        target,
+        hooks,
+        mask,
+        about,
+        tools,
+        left_out,
+        trials,
+        startup,
+        watched,
+        stopped,
+    })
+}
 
+/// Plans the arm of a server that was started once.
+pub(super) fn plan_arm(
+    progress: &Progress,
+    loaded: &Loaded,
+    wish: &Wish<'_>,
+    probed: Probed,
+) -> Result<Arm, Error> {
+    let Probed {
+        mut target,
+        hooks,
+        mask,
+        about,
+        tools,
+        left_out,
+        trials,
+        ..
+    } = probed;
+    let folder = loaded.folder.as_deref();
     target.is_sse = about.is_sse;
     let facts = ServerFacts {
         transport: target.transport(),

@@ -11,10 +11,12 @@ mod calibrate;
 mod choose;
 mod compare;
 mod demo;
+mod doctor;
 mod files;
 mod formats;
 mod github;
 mod history;
+mod init;
 mod manual;
 mod mask;
 mod measure;
@@ -60,6 +62,10 @@ Exit codes:
 enum Verb {
     /// Show what mcpgate does, on a bundled server: a pass, then a planted regression.
     Demo(demo::Arguments),
+    /// Ask a server for its tools and write a first mcpgate.toml.
+    Init(init::Arguments),
+    /// Check machine, configuration, server, baseline and permissions, and say what to do.
+    Doctor(doctor::Arguments),
     /// Measure a server: results as JSON, and a table.
     Run(run::Arguments),
     /// Measure and compare with the baseline, or compare two results files.
@@ -104,6 +110,8 @@ pub fn main() -> ExitCode {
         Verb::Completions(arguments) => manual::completions(&arguments),
         Verb::Man(arguments) => manual::manual(&arguments),
         Verb::Demo(arguments) => on_one_thread(demo::run(arguments)),
+        Verb::Init(arguments) => on_one_thread(init::run(arguments)),
+        Verb::Doctor(arguments) => on_one_thread(doctor::run(arguments)),
         Verb::Run(arguments) => on_one_thread(run::run(arguments)),
         Verb::Calibrate(arguments) => on_one_thread(calibrate::run(arguments)),
         Verb::Compare(arguments) => on_one_thread(compare::run(arguments)),

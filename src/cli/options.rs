@@ -142,6 +142,12 @@ pub(super) fn say(text: &str) {
     let _ = writeln!(anstream::stderr().lock(), "{text}");
 }
 
+/// Prints a question to standard error; the answer goes on its line.
+pub(super) fn ask(text: &str) {
+    let mut stderr = anstream::stderr().lock();
+    let _ = write!(stderr, "{text}").and_then(|()| stderr.flush());
+}
+
 /// Prints an error to standard error, its first word coloured.
 pub(super) fn print_error(error: &Error) {
     let style = anstyle::AnsiColor::Red.on_default().bold();

@@ -125,6 +125,7 @@ impl SideBySide {
             probes: None,
             nothing_else: false,
             missing_tools: MissingTools::Refused,
+            looks_at_process: false,
             output: &measuring.output,
         };
         let mut candidate =
@@ -147,6 +148,7 @@ impl SideBySide {
             probes: Some(&candidate.probes),
             nothing_else: true,
             missing_tools: MissingTools::LeftOut,
+            looks_at_process: false,
             output: &output,
         };
         let prepared =

@@ -151,6 +151,64 @@ pub(super) fn ground<'a>(base: &'a Results, candidate: &'a Results) -> Ground<'a
     }
 }
 
+/// What is known of a comparison before anything is measured.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Outlook {
+    /// Why nothing at all can be compared.
+    pub nothing: Option<String>,
+    /// What a reader must know of machines and of the baseline.
+    pub remarks: Vec<String>,
+    /// Scenarios that are not the same in both, each with the reason.
+    pub different: Vec<(String, String)>,
+    /// Scenarios that only the baseline has: missing ones fail.
+    pub vanished: Vec<String>,
+    /// Scenarios that the baseline does not have yet.
+    pub new: Vec<String>,
+    /// Scenarios that can be compared.
+    pub same: usize,
+}
+
+/// What a comparison with `base` will be told, from results that have no round yet.
+#[must_use]
+pub fn outlook(base: &Results, candidate: &Results) -> Outlook {
+    let ground = ground(base, candidate);
+    let find = |results: &'_ Results, name: &str| -> Option<ScenarioRecord> {
+        let mut scenarios = results.suite.scenarios.iter();
+        scenarios.find(|scenario| scenario.name == name).cloned()
+    };
+    let mut out = Outlook {
+        nothing: ground.nothing,
+        ..Outlook::default()
+    };
+    let remarks = ground.findings.into_iter();
+    out.remarks = remarks
+        .filter(|finding| finding.severity == Severity::Note)
+        .map(|finding| finding.text)
+        .collect();
+    if tool_list_differs(base, candidate) {
+        out.remarks.push(
+            "the server lists other tools than the baseline's, so that list-tools is not compared"
+                .to_owned(),
+        );
+    }
+    for scenario in &candidate.suite.scenarios {
+        let Some(before) = find(base, &scenario.name) else {
+            out.new.push(scenario.name.clone());
+            continue;
+        };
+        match scenario_differs(&before, scenario, base_name(false)) {
+            Some(why) => out.different.push((scenario.name.clone(), why)),
+            None => out.same += 1,
+        }
+    }
+    let before = base.suite.scenarios.iter().map(|scenario| &scenario.name);
+    out.vanished = before
+        .filter(|name| find(candidate, name).is_none())
+        .cloned()
+        .collect();
+    out
+}
+
 fn incomparable(base: &Results, candidate: &Results, name: &str) -> Option<String> {
     let (b, c) = (&base.server, &candidate.server);
     let mut reasons = Vec::new();

@@ -62,6 +62,7 @@ pub(crate) mod test_support;
 mod tests;
 
 pub use accepted::{accept, accepted_as, accepted_by};
+pub use comparability::{Outlook, outlook};
 pub use diagnoses::must_probe_again;
 pub use evidence::round_figures;
 pub use judge::{

@@ -197,6 +197,8 @@ struct ToolResult<'a> {
 
 #[derive(Deserialize)]
 struct Content<'a> {
+    #[serde(borrow, default, rename = "type")]
+    kind: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
     text: Option<Cow<'a, str>>,
 }
@@ -263,6 +265,35 @@ pub fn check_tool_answer(body: &[u8], id: u64, expected: Option<&str>) -> Result
         }
     }
     Ok(())
+}
+
+/// A tool's answer in a line of at most [`super::outcome::EXCERPT_CHARS`] characters: its first text,
+/// else its structured content, else what kinds of content it has.
+#[must_use]
+pub fn answer_in_words(body: &[u8], id: u64) -> String {
+    let result: Option<ToolResult<'_>> = read_result(body, id)
+        .ok()
+        .and_then(|result| serde_json::from_str(result.get()).ok());
+    let Some(result) = result else {
+        return excerpt_bytes(body);
+    };
+    let content = result.content.unwrap_or_default();
+    let text = content
+        .iter()
+        .filter_map(|content| content.text.as_deref())
+        .find(|text| !text.trim().is_empty());
+    if let Some(text) = text.or(result.structured_content.map(RawValue::get)) {
+        return excerpt(text);
+    }
+    let kinds: Vec<&str> = content
+        .iter()
+        .map(|content| content.kind.as_deref().unwrap_or("content"))
+        .take(8)
+        .collect();
+    match kinds.as_slice() {
+        [] => "(nothing)".to_owned(),
+        kinds => format!("({})", excerpt(&kinds.join(", "))),
+    }
 }
 
 /// What a tool asks for before it answers (2026-07-28).

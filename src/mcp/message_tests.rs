@@ -161,3 +161,34 @@ proptest! {
         let _ = rpc_error(&body);
     }
 }
+
+#[test]
+fn an_answer_is_told_in_a_line() {
+    let long = "x".repeat(1_000);
+    for (result, expected) in [
+        (
+            json!({"content": [{"type": "text", "text": " a\nb "}]}),
+            "a b".to_owned(),
+        ),
+        (
+            json!({"content": [{"type": "text", "text": " "}, {"type": "text", "text": "\u{1b}[31m"}]}),
+            "\\u{1b}[31m".to_owned(),
+        ),
+        (
+            json!({"content": [{"type": "image", "data": ""}, {"x": 1}]}),
+            "(image, content)".to_owned(),
+        ),
+        (
+            json!({"content": [{"type": "image"}], "structuredContent": {"a": 1}}),
+            "{\"a\":1}".to_owned(),
+        ),
+        (json!({"content": []}), "(nothing)".to_owned()),
+        (
+            json!({"content": [{"type": "text", "text": long}]}),
+            format!("{}…", "x".repeat(300)),
+        ),
+    ] {
+        let body = json!({"jsonrpc": "2.0", "id": 1, "result": result}).to_string();
+        assert_eq!(answer_in_words(body.as_bytes(), 1), expected, "{body}");
+    }
+}

@@ -19,6 +19,7 @@
 //! | `trend.rs`, `trend_text.rs`, `trend_markdown.rs`, `trend_json.rs`, `trend_plot.rs` | the history: its rows, and their formats |
 //! | `remarks.rs` | what failed, one remark a tool |
 //! | `line.rs`, `escape.rs`, `figure.rs` | sentences, foreign text, figures with units |
+//! | `first_steps.rs` | what `init` and `doctor` found |
 //! | `measured.rs` | the figures of results as numbers |
 //! | `text.rs`, `overview_text.rs`, `run_text.rs`, `load_text.rs`, `markdown.rs`, `run_markdown.rs`, `load_markdown.rs`, `json.rs`, `junit.rs`, `csv.rs`, `benchmark.rs` | the formats |
 
@@ -31,6 +32,7 @@ mod csv;
 mod details;
 mod escape;
 mod figure;
+mod first_steps;
 mod headline;
 mod json;
 mod junit;
@@ -79,6 +81,7 @@ use std::time::Duration;
 pub use benchmark::benchmark;
 pub use calibration::{calibration_markdown, calibration_text};
 pub use csv::csv;
+pub use first_steps::{Check, CheckState, Tried, TriedTool, Written, checks, first_calls, written};
 pub use json::{JSON_SCHEMA_VERSION, json};
 pub use junit::junit;
 pub use markdown::{MARKDOWN_LIMIT_BYTES, failure_markdown, markdown, whole_markdown};

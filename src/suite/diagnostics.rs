@@ -145,9 +145,14 @@ impl std::error::Error for Diagnostics {}
 /// direction marks escaped.
 pub(super) fn shown(text: &str) -> String {
     const LONGEST: usize = 60;
+    shown_up_to(text, LONGEST)
+}
+
+/// The same of at most so many characters.
+pub(super) fn shown_up_to(text: &str, longest: usize) -> String {
     let mut out = String::new();
     for (n, c) in text.chars().enumerate() {
-        if n == LONGEST {
+        if n == longest {
             out.push('…');
             break;
         }

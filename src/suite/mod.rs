@@ -7,6 +7,7 @@
 //! | [`template`] | `{{i}}`, `{{vu}}`, `{{uuid}}` and the like: filled in for each call |
 //! | [`data`] | rows of a CSV or JSON-lines file |
 //! | [`discover`] | a server's tool list → tools and arguments, where nothing was configured |
+//! | [`first_config`] | a server's tools and the project's files → a first `mcpgate.toml` |
 //! | [`executor`] | how load is applied over time: virtual users, arrival rates |
 //! | [`load`], [`loads`] | scenarios of their own: what one is, and which a run has |
 //! | [`standard`] | tools and what was learnt of the server → a [`Suite`] that fits the time |
@@ -17,6 +18,7 @@ pub mod data;
 pub mod diagnostics;
 pub mod discover;
 pub mod executor;
+pub mod first_config;
 pub mod hash;
 pub mod load;
 pub mod loads;

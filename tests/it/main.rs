@@ -12,6 +12,7 @@ mod conformance;
 mod eras;
 mod exit_codes;
 mod faults;
+mod first_steps;
 mod formats;
 mod github;
 mod harness;

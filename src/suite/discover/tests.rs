@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use super::{Discovery, discover};
 use crate::suite::{ToolKind, template};
 
-fn reading(name: &str, schema: &Value) -> Value {
+pub(super) fn reading(name: &str, schema: &Value) -> Value {
     json!({"name": name, "inputSchema": schema, "annotations": {"readOnlyHint": true}})
 }
 
@@ -323,9 +323,48 @@ fn values_by_schema() {
         ),
         (json!({"anyOf": []}), needs("its schema allows no value")),
         (json!({"allOf": [{"type": "integer"}]}), Ok(json!(1))),
+        // Combined: every part holds, and one branch of each choice.
         (
             json!({"allOf": [{"type": "integer"}, {"minimum": 3}]}),
-            needs("its schema combines several (allOf)"),
+            Ok(json!(3)),
+        ),
+        (
+            json!({"minimum": 2, "allOf": [{"type": "number"}, {"type": "integer", "exclusiveMinimum": 6}]}),
+            Ok(json!(7)),
+        ),
+        (
+            json!({"allOf": [{"enum": ["a", "b"]}, {"enum": ["b", "c"]}]}),
+            Ok(json!("b")),
+        ),
+        (
+            json!({"allOf": [{"enum": ["a"]}, {"enum": ["b"]}]}),
+            needs("no value can be guessed"),
+        ),
+        (
+            json!({"allOf": [{"type": "integer"}, {"type": "string"}]}),
+            needs("its schema allows no value"),
+        ),
+        (
+            json!({"type": "object", "properties": {"a": {"type": "integer"}, "b": {"type": "string"}},
+                "anyOf": [{"required": ["b"]}, {"required": ["a"]}]}),
+            Ok(json!({"a": 1})),
+        ),
+        (
+            json!({"type": "object", "properties": {"a": {"type": "integer", "minimum": 4}}, "required": ["a"],
+                "allOf": [{"properties": {"a": {"multipleOf": 5}, "c": {"const": "x"}}, "required": ["c"]}]}),
+            Ok(json!({"a": 5, "c": "x"})),
+        ),
+        (
+            json!({"description": "some text", "anyOf": [{"maxLength": 3, "type": "string"}]}),
+            Ok(json!("hel")),
+        ),
+        (
+            json!({"type": "array", "minItems": 3, "prefixItems": [{"const": "sum"}], "items": {"type": "integer"}}),
+            Ok(json!(["sum", 1, 1])),
+        ),
+        (
+            json!({"type": "string", "format": "duration"}),
+            Ok(json!("PT1M")),
         ),
         (
             json!({"type": "file"}),

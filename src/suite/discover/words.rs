@@ -114,6 +114,38 @@ pub(super) fn unknowable(name: &str, description: &str) -> Option<String> {
         .or_else(|| first_in(&words(description), UNKNOWABLE_IN_DESCRIPTION).map(str::to_owned))
 }
 
+/// What a path leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum PathKind {
+    File,
+    Folder,
+}
+
+/// Whether the path of a file or of a folder is wanted, as far as words tell.
+pub(super) fn path(name: &str, description: &str, tool: &str) -> Option<PathKind> {
+    const FILE: &str = "file filename filepath files";
+    const FOLDER: &str = "dir directory directories folder repo repository workspace";
+    const ANY: &str = "path paths";
+    const NEITHER: &str = "glob graphql id identifier jql pattern regex sql uri url xpath";
+    let (name, tool, description) = (words(name), words(tool), words(description));
+    if first_in(&name, NEITHER).is_some() {
+        return None;
+    }
+    // The nearest word decides: that of the argument, of its description, of the tool.
+    for words in [&name, &description, &tool] {
+        let mut kinds = words.iter().filter_map(|word| {
+            let is_folder = is_in(word, FOLDER).then_some(PathKind::Folder);
+            is_folder.or_else(|| is_in(word, FILE).then_some(PathKind::File))
+        });
+        // A search of files starts in a folder.
+        match (kinds.next(), first_in(words, "search find list")) {
+            (Some(PathKind::File), Some(_)) | (None, _) => {}
+            (Some(kind), _) => return Some(kind),
+        }
+    }
+    first_in(&name, ANY).map(|_| PathKind::Folder)
+}
+
 /// A number that names one thing among many.
 pub(super) fn names_one_thing(name: &str) -> bool {
     first_in(&words(name), "id identifier ids pid port").is_some()

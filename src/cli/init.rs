@@ -1,0 +1,269 @@
+//! `mcpgate init`: a first configuration, from a running server.
+
+mod meet;
+mod secrets;
+mod workflow;
+
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
+
+use clap::Args;
+
+use self::{
+    meet::{PATIENCE, meet},
+    workflow::{WorkflowPlace, ask},
+};
+use super::{
+    files::{self, CONFIG, Loaded},
+    mask::Mask,
+    measure,
+    options::{self, Measuring},
+};
+use crate::{
+    environment,
+    error::{Error, exit_code},
+    report::{self, Written},
+    store,
+    suite::{
+        ServerConfig, config,
+        first_config::{self, Entry, Facts, Project, State},
+    },
+};
+
+/// The workflow that the README shows.
+const WORKFLOW_TEXT: &str = include_str!("../../examples/workflows/gate.yml");
+
+/// Make a first configuration.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Arguments {
+    /// The file to write; its folder is the project's.
+    #[arg(short, long, value_name = "FILE", default_value = CONFIG)]
+    config: PathBuf,
+    /// URL of the server: with a command, where it listens (`{port}`: a free port); alone, a server
+    /// that you started.
+    #[arg(long, value_name = "URL")]
+    url: Option<String>,
+    /// Write a GitHub workflow as well, which measures each pull request.
+    #[arg(long)]
+    workflow: bool,
+    /// Ask nothing; the workflow is written only with --workflow.
+    #[arg(short, long)]
+    yes: bool,
+    /// Write over files that are there.
+    #[arg(long)]
+    force: bool,
+    /// Command of the server, after `--`.
+    #[arg(last = true, value_name = "SERVER COMMAND")]
+    command: Vec<String>,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  mcpgate init -- node dist/index.js
+  mcpgate init -- uv run my-server
+  mcpgate init --url 'http://127.0.0.1:{port}/mcp' -- node dist/index.js --port '{port}'
+  mcpgate init --url http://127.0.0.1:3000/mcp";
+
+pub(super) async fn run(arguments: Arguments) -> Result<u8, Error> {
+    let folder = files::folder_of(&arguments.config);
+    refuse_existing(&arguments.config, arguments.force)?;
+    let git_folder = folder.clone().unwrap_or_else(|| PathBuf::from("."));
+    let place = WorkflowPlace::find(&git_folder).await;
+    if arguments.workflow {
+        refuse_existing(&place.path, arguments.force)?;
+    }
+    let files = project_files(&git_folder);
+    let read = |name: &str| store::read_text(&git_folder.join(name)).ok().flatten();
+    let project = Project {
+        files: &files,
+        read: &read,
+    };
+    if arguments.command.is_empty() && arguments.url.is_none() {
+        return Err(Error::Usage(no_server(&project)));
+    }
+    let variables = environment::variables();
+    let words = arguments.command.iter().chain(&arguments.url);
+    let words: Vec<&str> = words.map(String::as_str).collect();
+    secrets::refuse(&words, &variables)?;
+    let server = ServerConfig {
+        command: Some(relative(arguments.command.clone(), &git_folder))
+            .filter(|command| !command.is_empty()),
+        url: arguments.url.clone(),
+        ..ServerConfig::default()
+    };
+    let mask = Mask::of_values(secrets::hidden(&variables));
+    let unwritten = Mask::of_values(secrets::secret(&variables));
+    let mut loaded = Loaded::without_file();
+    loaded.folder.clone_from(&folder);
+    loaded.config.server = Some(server);
+    let measuring = Measuring::default();
+    let server = measure::merge(&measuring, &mut loaded)?;
+    let mut run = measure::begin(&measuring, PATIENCE)?;
+    let met = meet(&mut run, &server, &loaded, (&mask, &unwritten)).await?;
+    run.progress.finish();
+
+    let build = project.build(server.command.as_deref().unwrap_or_default());
+    let facts = Facts {
+        server: &met.server,
+        command: server.command.as_deref().unwrap_or_default(),
+        url: server.url.as_deref(),
+        build: &build,
+        tools: &met.entries,
+    };
+    let text = first_config::text(&facts);
+    // What is written must be what `run` reads.
+    config::parse(
+        &arguments.config.display().to_string(),
+        &text,
+        config::Outside::NOTHING,
+    )
+    .map_err(|mistakes| Error::Config {
+        rendered: format!(
+            "this server cannot be written into a configuration:\n{}",
+            mistakes.render(false)
+        ),
+    })?;
+    let style = options::style(false);
+    let server = match met.entries.len() {
+        1 => format!("{}: 1 tool", met.server),
+        n => format!("{}: {n} tools", met.server),
+    };
+    options::print(&report::first_calls(&server, &met.tried, style))?;
+    let wants_workflow = match arguments.workflow {
+        true => true,
+        false => !arguments.yes && place.may_be_offered() && ask(&mut run, &place.path).await?,
+    };
+    store::write_atomic(&arguments.config, text.as_bytes())?;
+    let mut written = Written {
+        files: vec![(
+            arguments.config.display().to_string(),
+            in_words(&met.entries),
+        )],
+        notes: met.notes,
+        next: next(&arguments.config, &met.entries),
+    };
+    if wants_workflow {
+        let text = first_config::workflow(WORKFLOW_TEXT, &place.prefix, &build);
+        store::write_atomic(&place.path, text.as_bytes())?;
+        let owner = if text.contains("OWNER/") {
+            " and put the action's owner in place of OWNER"
+        } else {
+            ""
+        };
+        written.files.push((
+            place.path.display().to_string(),
+            format!("measures each pull request; read it before you commit it{owner}"),
+        ));
+    }
+    options::print(&report::written(&written, style))?;
+    Ok(exit_code::OK)
+}
+
+fn refuse_existing(path: &Path, force: bool) -> Result<(), Error> {
+    if force || !path.exists() {
+        return Ok(());
+    }
+    Err(Error::Usage(format!(
+        "{}: it is there already, and nothing was written; --force writes over it, and `mcpgate doctor` \
+         checks the configuration that you have",
+        path.display()
+    )))
+}
+
+fn no_server(project: &Project<'_>) -> String {
+    let mut text =
+        "no server was given: write its command behind `--`, or its url with --url".to_owned();
+    let suggestions = project.suggestions();
+    if suggestions.is_empty() {
+        text.push_str(", such as:\n  mcpgate init -- node dist/index.js");
+    } else {
+        text.push_str("; this project's files suggest:");
+        for suggestion in suggestions {
+            text.push_str(&format!(
+                "\n  mcpgate init -- {}    ({})",
+                suggestion.command, suggestion.from
+            ));
+        }
+    }
+    text
+}
+
+/// Names in the project's folder, and in two more that tell of commands.
+fn project_files(folder: &Path) -> BTreeSet<String> {
+    let mut out = store::names(folder);
+    for inside in ["cmd", ".venv/bin", "src"] {
+        let names = store::names(&folder.join(inside));
+        out.extend(names.into_iter().map(|name| format!("{inside}/{name}")));
+    }
+    out
+}
+
+/// Words that name files of the project's folder by their whole path become relative to it, so that
+/// the file means the same in another clone.
+fn relative(command: Vec<String>, folder: &Path) -> Vec<String> {
+    let Ok(top) = std::path::absolute(folder).map(|top| top.components().collect::<PathBuf>())
+    else {
+        return command;
+    };
+    let shorter = |word: String| -> String {
+        let inside = Path::new(&word).strip_prefix(&top).ok();
+        match inside.and_then(Path::to_str) {
+            Some(inside) if !inside.is_empty() && top.join(inside).exists() => {
+                // A program without a slash would be looked for in PATH.
+                if inside.contains('/') {
+                    inside.to_owned()
+                } else {
+                    format!("./{inside}")
+                }
+            }
+            _ => word,
+        }
+    };
+    command.into_iter().map(shorter).collect()
+}
+
+fn in_words(entries: &[Entry]) -> String {
+    let measured = entries
+        .iter()
+        .filter(|entry| matches!(entry.state, State::Measured { .. }))
+        .count();
+    let off = entries.len() - measured;
+    let measured = match measured {
+        0 => "no tool is measured yet".to_owned(),
+        1 => "1 tool is measured".to_owned(),
+        n => format!("{n} tools are measured"),
+    };
+    match off {
+        0 => measured,
+        1 => format!("{measured}, 1 stands switched off with its reason"),
+        n => format!("{measured}, {n} stand switched off, each with its reason"),
+    }
+}
+
+fn next(config: &Path, entries: &[Entry]) -> Vec<(String, String)> {
+    let named = |verb: &str| {
+        if config == Path::new(CONFIG) {
+            format!("mcpgate {verb}")
+        } else {
+            let path = config.display().to_string();
+            let path = shlex::try_quote(&path).map_or(path.clone(), std::borrow::Cow::into_owned);
+            format!("mcpgate {verb} --config {path}")
+        }
+    };
+    let is_measured = |entry: &Entry| matches!(entry.state, State::Measured { .. });
+    let run = if entries.iter().any(is_measured) {
+        "measures; takes some minutes, `--suite quick` fewer"
+    } else {
+        "measures, once a tool is switched on in the file"
+    };
+    vec![
+        (named("run"), run.to_owned()),
+        (
+            named("baseline update"),
+            "accepts the results as the baseline; commit it".to_owned(),
+        ),
+    ]
+}

@@ -1,0 +1,108 @@
+//! Values of the environment that must not get into a file or onto the screen.
+
+use crate::error::Error;
+
+/// Whether a variable's name says that its value is nobody's business.
+fn is_secret_name(name: &str) -> bool {
+    const WORDS: [&str; 8] = [
+        "TOKEN",
+        "SECRET",
+        "PASSW",
+        "KEY",
+        "CREDENTIAL",
+        "AUTH",
+        "DSN",
+        "PRIVATE",
+    ];
+    let name = name.to_uppercase();
+    WORDS.iter().any(|word| name.contains(word))
+}
+
+/// The variables whose values are secrets, as far as names and values tell.
+fn secret_variables(variables: &[(String, String)]) -> impl Iterator<Item = (&str, &str)> + Clone {
+    const SHORTEST: usize = 6;
+    variables.iter().filter_map(|(name, value)| {
+        let may_be_secret = is_secret_name(name) || (value.contains("://") && value.contains('@'));
+        (may_be_secret && value.len() >= SHORTEST).then_some((name.as_str(), value.as_str()))
+    })
+}
+
+/// Values that must not be written.
+pub(super) fn secret(variables: &[(String, String)]) -> impl Iterator<Item = &str> {
+    secret_variables(variables).map(|(_, value)| value)
+}
+
+/// A command with a secret in it would be written into a file that is committed.
+pub(super) fn refuse(words: &[&str], variables: &[(String, String)]) -> Result<(), Error> {
+    let mut secrets = secret_variables(variables);
+    let found = secrets.find(|(_, value)| words.iter().any(|word| word.contains(value)));
+    match found {
+        None => Ok(()),
+        Some((name, _)) => Err(Error::Usage(format!(
+            "the server's command or url holds the value of the environment variable {name}, which \
+             would be written into a file: a server that mcpgate starts has the whole environment and \
+             can read {name} there; over HTTP, write headers = {{ … = \"${{{name}}}\" }} into [server] \
+             by hand"
+        ))),
+    }
+}
+
+/// Values that a server may repeat and nobody is to see.
+pub(super) fn hidden(variables: &[(String, String)]) -> impl Iterator<Item = &str> {
+    const SHORTEST: usize = 8;
+    const SHORTEST_SECRET: usize = 4;
+    // What every machine has, and hides nothing.
+    const KNOWN: [&str; 9] = [
+        "PWD", "OLDPWD", "HOME", "SHELL", "LANG", "TERM", "TMPDIR", "PATH", "_",
+    ];
+    variables.iter().filter_map(|(name, value)| {
+        let shortest = if is_secret_name(name) {
+            SHORTEST_SECRET
+        } else {
+            SHORTEST
+        };
+        let is_hidden = value.len() >= shortest && !KNOWN.contains(&name.as_str());
+        is_hidden.then_some(value.as_str())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn variables() -> Vec<(String, String)> {
+        [
+            ("NOTES_TOKEN", "s3cret-token"),
+            ("DATABASE_URL", "postgres://u:p@h/d"),
+            ("api_key", "abc"),
+            ("NODE_ENV", "production"),
+            ("PWD", "/srv/notes"),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .to_vec()
+    }
+
+    #[test]
+    fn a_command_with_a_secret_is_refused() {
+        for (word, expected) in [
+            ("--token=s3cret-token", Some("NOTES_TOKEN")),
+            ("postgres://u:p@h/d?x", Some("DATABASE_URL")),
+            // Too short to be told from an ordinary word.
+            ("abc", None),
+            ("--mode=production", None),
+            ("/srv/notes/server", None),
+        ] {
+            let refused = refuse(&["node", word], &variables()).err();
+            let text = refused.map(|error| error.to_string()).unwrap_or_default();
+            assert_eq!(expected.is_some(), !text.is_empty(), "{word}: {text}");
+            assert!(text.contains(expected.unwrap_or_default()) && !text.contains("s3cret"));
+        }
+    }
+
+    #[test]
+    fn what_a_server_may_repeat_is_hidden() {
+        let variables = variables();
+        let hidden: Vec<&str> = hidden(&variables).collect();
+        assert_eq!(hidden, ["s3cret-token", "postgres://u:p@h/d", "production"]);
+    }
+}
