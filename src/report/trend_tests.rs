@@ -149,7 +149,11 @@ fn colours_come_only_where_they_are_asked_for_and_change_no_word() {
         };
         let coloured = trend_text(&report, coloured);
         assert!(coloured.contains('\u{1b}'));
-        let stripped = anstream::adapter::strip_str(&coloured).to_string();
+        // Every escape is one of ours, from ESC to `m`.
+        let mut parts = coloured.split('\u{1b}');
+        let first = parts.next().unwrap_or_default();
+        let rest = parts.map(|part| part.split_once('m').expect("a colour").1);
+        let stripped: String = std::iter::once(first).chain(rest).collect();
         // Escapes count as columns where lines are broken.
         let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
         assert_eq!(words(&stripped), words(&plain));
