@@ -106,6 +106,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<u8, Error> {
             Format::Text => report::calibration_text(&calibration, arguments.printing.style()),
             Format::Markdown => report::calibration_markdown(&calibration),
             Format::Json => store::calibration_text(&calibration),
+            Format::Html => report::calibration_html(&calibration),
         })?;
         options::say(&format!("written: {}", path.display()));
     }

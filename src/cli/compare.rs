@@ -459,5 +459,6 @@ fn print(report: &Report<'_>, printing: &Printing) -> Result<(), Error> {
         Format::Text => report::text(report, printing.style()),
         Format::Markdown => report::markdown(report),
         Format::Json => options::json(report::json(report))?,
+        Format::Html => report::html(report),
     })
 }

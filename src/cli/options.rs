@@ -82,6 +82,8 @@ pub(super) enum Format {
     Text,
     Json,
     Markdown,
+    /// One page with plots, which loads nothing.
+    Html,
 }
 
 impl Printing {

@@ -60,6 +60,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<u8, Error> {
             Format::Text => report::run_text(results, Some(&judgement), printing.style()),
             Format::Markdown => report::run_markdown(results, Some(&judgement)),
             Format::Json => options::json(report::json(&report))?,
+            Format::Html => report::run_html(&report),
         })?;
     }
     match early {

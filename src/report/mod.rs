@@ -1,4 +1,4 @@
-//! A judgement or results as text, Markdown or JSON. Pure.
+//! A judgement or results as text, Markdown, HTML or JSON. Pure.
 //!
 //! Everything to be said is worked out once, in `model::View` and
 //! `run_model::RunView`; a format is one small file that only lays it out.
@@ -16,6 +16,7 @@
 //! | `load_model.rs` | the rows of loads |
 //! | `remarks.rs` | what failed, one remark a tool |
 //! | `line.rs`, `escape.rs`, `figure.rs` | sentences, foreign text, figures with units |
+//! | `html.rs`, `html/` | a page with plots, as one file |
 //! | `text.rs`, `run_text.rs`, `load_text.rs`, `markdown.rs`, `run_markdown.rs`, `load_markdown.rs`, `json.rs` | the formats |
 
 mod accept_entry;
@@ -25,6 +26,7 @@ mod details;
 mod escape;
 mod figure;
 mod headline;
+mod html;
 mod json;
 mod layout;
 mod line;
@@ -56,6 +58,7 @@ mod text;
 use std::time::Duration;
 
 pub use calibration::{calibration_markdown, calibration_text};
+pub use html::{calibration_html, html, run_html};
 pub use json::{JSON_SCHEMA_VERSION, json};
 pub use markdown::{MARKDOWN_LIMIT_BYTES, failure_markdown, markdown, whole_markdown};
 pub use remarks::{Remark, remarks};
