@@ -15,6 +15,7 @@ mod faults;
 mod github;
 mod harness;
 mod hostile;
+mod html;
 mod interrupts;
 mod loads;
 mod losses;

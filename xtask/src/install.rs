@@ -18,6 +18,7 @@ pub(crate) fn all(root: &Path) -> Result<(), Failure> {
     servers(root)?;
     conformance(root)?;
     github(root)?;
+    browser(root)?;
     workflow_tools(root).map(|_| ())
 }
 
@@ -72,6 +73,20 @@ fn github(root: &Path) -> Result<(), Failure> {
         make: python_environment,
     }
     .ensure(&versions)
+}
+
+/// Installs what judges pages in a browser into `tests/browser/.installed/`; the browser itself is the
+/// system's.
+fn browser(root: &Path) -> Result<(), Failure> {
+    let versions = prerequisites::check(
+        "opening pages in a browser",
+        &[
+            prerequisites::NODE,
+            prerequisites::NPM,
+            prerequisites::CHROMIUM,
+        ],
+    )?;
+    npm(&root.join("tests/browser"), &versions)
 }
 
 /// Installs the packages of `npm/` into `.installed/npm/`.

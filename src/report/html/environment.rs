@@ -143,7 +143,7 @@ pub(super) fn table(base: Option<&Results>, now: &Results, base_name: &str) -> M
         table {
             thead {
                 tr {
-                    th scope="col" { "" }
+                    th scope="col" { "what" }
                     @if let Some(base) = base {
                         th scope="col" {
                             (base_name)

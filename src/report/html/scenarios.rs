@@ -30,6 +30,9 @@ pub(super) fn anchors(results: &Results) -> BTreeMap<&str, String> {
     anchors
 }
 
+/// So many without a verdict stand open; more are folded.
+const MOST_OPEN: usize = 10;
+
 /// A scenario, the server or a load with its plots.
 struct Drawn<'a> {
     name: &'a str,
@@ -95,12 +98,12 @@ pub(super) fn parts(report: &Report<'_>) -> Vec<Part> {
             .iter()
             .zip(&plots)
             .filter(move |(drawn, _)| drawn.kind == kind);
+        let are_few = those.clone().count() <= MOST_OPEN;
         html! {
-            @for (drawn, plots) in those { (section(drawn, plots.as_ref(), &anchors)) }
+            @for (drawn, plots) in those { (section(drawn, plots.as_ref(), are_few, &anchors)) }
         }
     };
     let has = |kind: Kind| drawn.iter().any(|drawn| drawn.kind == kind);
-    let legend = legend(report);
     let both: Vec<_> = rows
         .iter()
         .map(|row| {
@@ -118,16 +121,17 @@ pub(super) fn parts(report: &Report<'_>) -> Vec<Part> {
         html! {
             (tables::scrolling("figures of each scenario", &table))
             (tables::scenario_legend())
-            (legend)
+            (legend(report, true))
             (of_kind(Kind::Repeated))
         },
     )];
     if has(Kind::Soak) {
-        let content = html! { (legend) (of_kind(Kind::Soak)) };
+        let content = html! { (legend(report, false)) (of_kind(Kind::Soak)) };
         parts.push(part("memory", "Memory growth", content));
     }
     if has(Kind::Load) {
-        let content = html! { (tables::load_legend()) (legend) (of_kind(Kind::Load)) };
+        let content =
+            html! { (tables::load_legend()) (legend(report, false)) (of_kind(Kind::Load)) };
         parts.push(part("loads", "Loads", content));
     }
     parts
@@ -196,16 +200,17 @@ fn rendered(drawn: &[Drawn<'_>]) -> Vec<Option<Markup>> {
     plots
 }
 
-fn section(drawn: &Drawn<'_>, plots: Option<&Markup>, anchors: &BTreeMap<&str, String>) -> Markup {
-    let needs_eyes = drawn
-        .worst
-        .is_some_and(|worst| !matches!(worst.verdict, Verdict::Pass | Verdict::NotMeasured));
-    // A page without a judgement has nothing else to show.
-    let is_open = drawn
-        .worst
-        .map_or(drawn.name == SERVER || drawn.kind != Kind::Repeated, |_| {
-            needs_eyes
-        });
+/// `is_one_of_few`: whether there are so few of its kind that all may stand open.
+fn section(
+    drawn: &Drawn<'_>,
+    plots: Option<&Markup>,
+    is_one_of_few: bool,
+    anchors: &BTreeMap<&str, String>,
+) -> Markup {
+    // What has no verdict has nothing else to show.
+    let is_open = drawn.worst.map_or(is_one_of_few, |worst| {
+        !matches!(worst.verdict, Verdict::Pass | Verdict::NotMeasured)
+    });
     html! {
         details open[is_open] {
             summary {
@@ -218,7 +223,9 @@ fn section(drawn: &Drawn<'_>, plots: Option<&Markup>, anchors: &BTreeMap<&str, S
             div.body id=[anchors.get(drawn.name)] {
                 (drawn.lead)
                 @match plots {
-                    Some(_) if drawn.plots.is_empty() => p.quiet { "Nothing was measured that could be drawn." },
+                    Some(_) if drawn.plots.is_empty() => {
+                        @if drawn.kind != Kind::Load { p.quiet { "Nothing was measured that could be drawn." } }
+                    },
                     Some(plots) => (plots),
                     None => p.quiet { "Not drawn, to keep the page small; the results file has the figures." },
                 }
@@ -227,8 +234,8 @@ fn section(drawn: &Drawn<'_>, plots: Option<&Markup>, anchors: &BTreeMap<&str, S
     }
 }
 
-/// What marks and lines mean.
-fn legend(report: &Report<'_>) -> Markup {
+/// What marks mean, and where both are drawn what lines mean.
+fn legend(report: &Report<'_>, has_adjusted: bool) -> Markup {
     let base = base_name(report);
     html! {
         ul.legend {
@@ -246,8 +253,10 @@ fn legend(report: &Report<'_>) -> Markup {
                 }
                 "this run"
             }
-            li { svg viewBox="0 0 34 12" aria-hidden="true" { path.line.plain d="M0 6H34" {} } "wall" }
-            li { svg viewBox="0 0 34 12" aria-hidden="true" { path.line.plain.a d="M0 6H34" {} } "adjusted" }
+            @if has_adjusted {
+                li { svg viewBox="0 0 34 12" aria-hidden="true" { path.line.plain d="M0 6H34" {} } "wall" }
+                li { svg viewBox="0 0 34 12" aria-hidden="true" { path.line.plain.a d="M0 6H34" {} } "adjusted" }
+            }
         }
     }
 }

@@ -38,7 +38,7 @@ pub(super) fn verdict_chip(verdict: Verdict) -> Markup {
 
 /// A table that scrolls by itself where the page is too narrow for it, also by keyboard.
 pub(super) fn scrolling(name: &str, table: &Markup) -> Markup {
-    html! { div.scroll role="region" aria-label=(name) tabindex="0" { (table) } }
+    html! { div.scroll role="group" aria-label=(name) tabindex="0" { (table) } }
 }
 
 /// What the comparisons of a judgement are looked up by.
