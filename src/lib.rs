@@ -9,7 +9,7 @@
 //! | [`results`] | pure | the results file, which is also the baseline file |
 //! | [`diagnosis`] | pure | results in, named failure modes and advice out |
 //! | [`gate`] | pure | results and policy in, judgement out |
-//! | [`report`] | pure | a judgement or results as text, Markdown or JSON |
+//! | [`report`] | pure | a judgement or results as text, Markdown, HTML or JSON |
 //! | [`mcp`] | shell | the protocol: stdio and streamable HTTP, both eras |
 //! | [`process`] | shell | starting, sampling and stopping server processes |
 //! | [`runner`] | shell | rounds: from a suite to results |

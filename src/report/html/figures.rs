@@ -1,7 +1,7 @@
 //! Which plots show what: from results to [`Plot`]s. Nothing is drawn that is not in the files:
 //! a round keeps the quantiles of its calls, not each of them.
 
-use super::plot::{Axis, Dash, Mark, Plot, Point, Quantity, Side, distribution};
+use super::plot::{Axis, Dash, Mark, Plot, Point, Quantity, Side, distribution, thinned};
 use crate::{
     gate::Unit,
     report::{figure, line::Line, run_model::median},
@@ -15,11 +15,16 @@ use crate::{
 const MOST_ROUNDS: usize = 100;
 const MOST_SOAKS: usize = 6;
 
+/// Marks on a line that has many points.
+const MARKS: usize = 9;
+
 /// The results of both sides.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Sides<'a> {
     pub(super) base: Option<&'a Results>,
     pub(super) now: &'a Results,
+    /// What the base is to a reader.
+    pub(super) base_name: &'static str,
     /// Whether a round of one side belongs to the one of the same number of the other.
     pub(super) are_pairs: bool,
 }
@@ -377,7 +382,7 @@ impl<'a> Sides<'a> {
             said.push(sides.sentence(side, [format!("{growth}, median over {soaks}")]));
         }
         (!bytes.is_empty()).then(|| Plot {
-            caption: "Memory against calls, with slopes",
+            caption: "Memory against calls",
             description: joined(said),
             x: Axis::of("calls made", Quantity::Count, calls, true),
             y: Axis::of("memory", Quantity::Size, bytes, false),
@@ -405,6 +410,7 @@ impl<'a> Sides<'a> {
             .collect()
     }
 
+    /// Latency at each level of load; of a stage in which the load changes, across its levels.
     fn latency(self, record: &LoadRecord, loads: &[(Side, &LoadSample)]) -> Option<Plot> {
         let mut levels = vec![0.0];
         let mut values = Vec::new();
@@ -416,18 +422,22 @@ impl<'a> Sides<'a> {
                 (|stage| stage.wall?.p95_ns, Dash::Dashed),
             ];
             for (quantile, dash) in quantiles {
-                let mut points: Vec<Point> = record
-                    .stages
-                    .iter()
-                    .zip(&load.stages)
-                    .filter(|(stage, _)| stage.from == stage.to)
-                    .filter_map(|(stage, sample)| {
-                        Some((f64::from(stage.to), quantile(sample)? as f64))
-                    })
-                    .collect();
-                points.sort_by(|a, b| a.0.total_cmp(&b.0));
-                levels.extend(points.iter().map(|point| point.0));
-                values.extend(points.iter().map(|point| point.1));
+                let (mut points, mut spans) = (Vec::new(), Vec::new());
+                for (stage, sample) in record.stages.iter().zip(&load.stages) {
+                    let Some(value) = quantile(sample).map(|value| value as f64) else {
+                        continue;
+                    };
+                    let (from, to) = (f64::from(stage.from), f64::from(stage.to));
+                    levels.extend([from, to]);
+                    values.push(value);
+                    if stage.from == stage.to {
+                        points.push((to, value));
+                    } else {
+                        spans.push(((from, value), (to, value)));
+                    }
+                }
+                points.sort_by(|a: &Point, b| a.0.total_cmp(&b.0));
+                marks.push(Mark::Bars(*side, spans));
                 let name = if dash == Dash::Solid { "p50" } else { "p95" };
                 said.push(
                     self.sentence(
@@ -443,7 +453,7 @@ impl<'a> Sides<'a> {
         }
         let (low, high) = range(levels.get(1..)?);
         (high > low).then(|| Plot {
-            caption: "Latency against load: p50, p95 (dashed)",
+            caption: "Latency against load",
             description: joined(said),
             x: Axis::of(
                 if record.executor.is_open() {
@@ -477,7 +487,7 @@ impl<'a> Sides<'a> {
             calls.extend(points.iter().map(|point| point.0));
             bytes.extend(points.iter().map(|point| point.1));
             marks.push(Mark::Line(*side, points.clone(), Dash::Solid));
-            marks.push(Mark::Dots(*side, points));
+            marks.push(Mark::Dots(*side, thinned(&points, MARKS)));
         }
         (bytes.len() > 2).then(|| Plot {
             caption: "Memory against calls",
@@ -488,14 +498,14 @@ impl<'a> Sides<'a> {
         })
     }
 
-    /// `base: …` where there are two sides.
+    /// `baseline: …` where there are two sides.
     fn sentence(self, side: Side, parts: impl IntoIterator<Item = String>) -> Line {
         let parts: Vec<String> = parts.into_iter().collect();
         let parts = parts.join(", ");
         Line::own(match (self.base, side) {
             (None, _) => parts,
-            (_, Side::Base) => format!("base: {parts}"),
-            (_, Side::Now) => format!("now: {parts}"),
+            (_, Side::Base) => format!("{}: {parts}", self.base_name),
+            (_, Side::Now) => format!("this run: {parts}"),
         })
     }
 }

@@ -345,7 +345,7 @@ fn near(value: f64) -> String {
 }
 
 /// At most so many of the points, evenly chosen, with the first and the last.
-fn thinned(points: &[Point], most: usize) -> Vec<Point> {
+pub(super) fn thinned(points: &[Point], most: usize) -> Vec<Point> {
     if points.len() <= most {
         return points.to_vec();
     }

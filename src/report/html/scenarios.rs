@@ -57,6 +57,7 @@ pub(super) fn parts(report: &Report<'_>) -> Vec<Part> {
     let sides = Sides {
         base: report.base,
         now,
+        base_name: base_name(report),
         are_pairs: report.context.against.is_some(),
     };
     let anchors = anchors(now);
@@ -72,10 +73,14 @@ pub(super) fn parts(report: &Report<'_>) -> Vec<Part> {
     }];
     for scenario in &now.suite.scenarios {
         drawn.push(match scenario.kind {
-            ScenarioKind::Soak => Drawn {
-                plots: sides.of_soak(scenario).into_iter().collect(),
-                ..bare(report, scenario, Kind::Soak)
-            },
+            ScenarioKind::Soak => {
+                let plot = sides.of_soak(scenario);
+                Drawn {
+                    lead: html! { @if let Some(plot) = &plot { p { (plot.description.html()) } } },
+                    plots: plot.into_iter().collect(),
+                    ..bare(report, scenario, Kind::Soak)
+                }
+            }
             ScenarioKind::Load => {
                 let Some(load) = loads.iter().find(|load| load.name == scenario.name) else {
                     continue;
@@ -121,17 +126,16 @@ pub(super) fn parts(report: &Report<'_>) -> Vec<Part> {
         html! {
             (tables::scrolling("figures of each scenario", &table))
             (tables::scenario_legend())
-            (legend(report, true))
+            (legend(report, Some(["wall", "adjusted"])))
             (of_kind(Kind::Repeated))
         },
     )];
     if has(Kind::Soak) {
-        let content = html! { (legend(report, false)) (of_kind(Kind::Soak)) };
+        let content = html! { (legend(report, None)) (of_kind(Kind::Soak)) };
         parts.push(part("memory", "Memory growth", content));
     }
     if has(Kind::Load) {
-        let content =
-            html! { (tables::load_legend()) (legend(report, false)) (of_kind(Kind::Load)) };
+        let content = html! { (tables::load_legend()) p.note { "A line across in a plot: the load changed between these levels while that was measured." } (legend(report, Some(["p50", "p95"]))) (of_kind(Kind::Load)) };
         parts.push(part("loads", "Loads", content));
     }
     parts
@@ -234,8 +238,8 @@ fn section(
     }
 }
 
-/// What marks mean, and where both are drawn what lines mean.
-fn legend(report: &Report<'_>, has_adjusted: bool) -> Markup {
+/// What marks mean, and where there are two kinds of lines what each is.
+fn legend(report: &Report<'_>, lines: Option<[&str; 2]>) -> Markup {
     let base = base_name(report);
     html! {
         ul.legend {
@@ -253,9 +257,9 @@ fn legend(report: &Report<'_>, has_adjusted: bool) -> Markup {
                 }
                 "this run"
             }
-            @if has_adjusted {
-                li { svg viewBox="0 0 34 12" aria-hidden="true" { path.line.plain d="M0 6H34" {} } "wall" }
-                li { svg viewBox="0 0 34 12" aria-hidden="true" { path.line.plain.a d="M0 6H34" {} } "adjusted" }
+            @if let Some([solid, dashed]) = lines {
+                li { svg viewBox="0 0 34 12" aria-hidden="true" { path.line.plain d="M0 6H34" {} } (solid) }
+                li { svg viewBox="0 0 34 12" aria-hidden="true" { path.line.plain.a d="M0 6H34" {} } (dashed) }
             }
         }
     }

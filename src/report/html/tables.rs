@@ -97,8 +97,8 @@ fn comparison(row: &Row, of: Option<&Comparison>) -> Markup {
         tr {
             th scope="row" {
                 span.metric { (figures.metric) }
-                @if row.verdict != Verdict::Pass { (verdict_chip(row.verdict)) }
-                @if !row.note.is_empty() { span.note { (row.note.html()) } }
+                @if row.verdict != Verdict::Pass { " " (verdict_chip(row.verdict)) }
+                @if !row.note.is_empty() { " " span.note { (row.note.html()) } }
             }
             td.r {
                 (figures.base) " → " strong { (figures.candidate) }
@@ -112,7 +112,10 @@ fn comparison(row: &Row, of: Option<&Comparison>) -> Markup {
                 @if let Some(wall) = &row.wall { small { "wall " (wall.change) } }
             }
             td { @if let Some(of) = of { (ratio(of)) } }
-            td.r { (figures.tolerance) }
+            td.r {
+                @if figures.tolerance.ends_with('%') { span.narrow { "tolerance " } }
+                (figures.tolerance)
+            }
         }
     }
 }
@@ -373,7 +376,7 @@ pub(super) fn errors(
                     th scope="col" { "kind" }
                     th.r scope="col" { "calls that failed" }
                     @if base.is_some() { th.r scope="col" { "in the " (base_name) } }
-                    th scope="col" { "first answer" }
+                    th scope="col" { "what was said" }
                 }
             }
             @for row in rows {
