@@ -57,7 +57,8 @@ pub fn html(report: &Report<'_>) -> String {
         reason: &view.headline.reason,
         also: &view.headline.also,
         next: &view.next,
-        trust: &view.summary,
+        drift: view.drift.as_ref(),
+        summary: &view.summary,
     };
     let body = Body {
         changes: changes(report, &view),
@@ -80,7 +81,8 @@ pub fn run_html(report: &Report<'_>) -> String {
         reason: &view.reason,
         also: &[],
         next: &[],
-        trust: &[],
+        drift: None,
+        summary: &[],
     };
     let body = Body {
         changes: None,
@@ -100,7 +102,9 @@ struct Head<'v> {
     reason: &'v Line,
     also: &'v [Line],
     next: &'v [Step],
-    trust: &'v [Line],
+    /// What the committed baseline says, where another server decides.
+    drift: Option<&'v Line>,
+    summary: &'v [Line],
 }
 
 /// What differs between a judgement and a run, or is made of their views.
@@ -244,7 +248,7 @@ fn top(report: &Report<'_>, head: &Head<'_>) -> Markup {
         @if !head.also.is_empty() {
             ul { @for line in head.also { li { (line.html()) } } }
         }
-        @if let Some(drift) = report.drift.as_ref().and(View::of(report).drift) {
+        @if let Some(drift) = head.drift {
             p { strong { "Drift" } ", which does not decide here: " (drift.html()) }
         }
         @if !head.next.is_empty() {
@@ -263,8 +267,8 @@ fn top(report: &Report<'_>, head: &Head<'_>) -> Markup {
                 }
             }
         }
-        @if !head.trust.is_empty() {
-            p.quiet { @for line in head.trust { (line.html()) " " } }
+        @if !head.summary.is_empty() {
+            p.quiet { @for line in head.summary { (line.html()) " " } }
         }
     }
 }
@@ -370,7 +374,7 @@ fn findings(rows: &[FindingRow]) -> Markup {
 fn diagnoses(rows: &[DiagnosisRow]) -> Markup {
     html! {
         @for row in rows {
-            @let tone = if row.about.contains("no fault") || row.about.contains("no more") { "neutral" } else { "doubt" };
+            @let tone = if row.is_fault { "doubt" } else { "neutral" };
             article class=(format!("card tone {tone}")) {
                 h3 {
                     (row.name)
