@@ -410,9 +410,11 @@ impl<'a> Sides<'a> {
             .collect()
     }
 
-    /// Latency at each level of load; of a stage in which the load changes, across its levels.
+    /// Latency at each level of load; where stages only change it, across the levels
+    /// of each.
     fn latency(self, record: &LoadRecord, loads: &[(Side, &LoadSample)]) -> Option<Plot> {
         let mut levels = vec![0.0];
+        let mut is_across = false;
         let mut values = Vec::new();
         let mut marks = Vec::new();
         let mut said = Vec::new();
@@ -437,7 +439,11 @@ impl<'a> Sides<'a> {
                     }
                 }
                 points.sort_by(|a: &Point, b| a.0.total_cmp(&b.0));
-                marks.push(Mark::Bars(*side, spans));
+                // Beside steady levels they would say little and hide much.
+                if points.len() < 2 {
+                    is_across = is_across || !spans.is_empty();
+                    marks.push(Mark::Bars(*side, spans));
+                }
                 let name = if dash == Dash::Solid { "p50" } else { "p95" };
                 said.push(
                     self.sentence(
@@ -453,7 +459,11 @@ impl<'a> Sides<'a> {
         }
         let (low, high) = range(levels.get(1..)?);
         (high > low).then(|| Plot {
-            caption: "Latency against load",
+            caption: if is_across {
+                "Latency across the levels of a stage"
+            } else {
+                "Latency against load"
+            },
             description: joined(said),
             x: Axis::of(
                 if record.executor.is_open() {

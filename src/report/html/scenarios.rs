@@ -135,7 +135,7 @@ pub(super) fn parts(report: &Report<'_>) -> Vec<Part> {
         parts.push(part("memory", "Memory growth", content));
     }
     if has(Kind::Load) {
-        let content = html! { (tables::load_legend()) p.note { "A line across in a plot: the load changed between these levels while that was measured." } (legend(report, Some(["p50", "p95"]))) (of_kind(Kind::Load)) };
+        let content = html! { (tables::load_legend()) (legend(report, Some(["p50", "p95"]))) (of_kind(Kind::Load)) };
         parts.push(part("loads", "Loads", content));
     }
     parts
