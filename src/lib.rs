@@ -10,7 +10,7 @@
 //! | [`diagnosis`] | pure | results in, named failure modes and advice out |
 //! | [`gate`] | pure | results and policy in, judgement out |
 //! | [`history`] | pure | one line a run: change points, slow drift, changes of machine |
-//! | [`report`] | pure | a judgement or results as text, Markdown or JSON |
+//! | [`report`] | pure | a judgement or results as text, Markdown, HTML or JSON |
 //! | [`mcp`] | shell | the protocol: stdio and streamable HTTP, both eras |
 //! | [`process`] | shell | starting, sampling and stopping server processes |
 //! | [`runner`] | shell | rounds: from a suite to results |

@@ -2,14 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use super::{
     against::Wanted,
     compare,
     files::{self, Loaded},
     measure,
-    options::{self, Form, Measuring},
+    options::{self, Measuring},
     side_by_side::SideBySide,
 };
 use crate::{
@@ -49,10 +49,19 @@ pub(super) struct Arguments {
     measuring: Measuring,
     /// Form of the report.
     #[arg(long, value_enum, default_value = "text")]
-    format: Form,
+    format: Format,
     /// Every row, also those that are as they should be.
     #[arg(short, long)]
     verbose: bool,
+}
+
+/// `--format`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    Text,
+    Json,
+    Markdown,
+    Html,
 }
 
 fn factor(text: &str) -> Result<f64, String> {
@@ -107,9 +116,12 @@ pub(super) async fn run(arguments: Arguments) -> Result<u8, Error> {
         let calibration = merged(earlier, control, &results, started_at);
         store::write_calibration(&path, &calibration)?;
         options::print(&match arguments.format {
-            Form::Text => report::calibration_text(&calibration, options::style(arguments.verbose)),
-            Form::Markdown => report::calibration_markdown(&calibration),
-            Form::Json => store::calibration_text(&calibration),
+            Format::Text => {
+                report::calibration_text(&calibration, options::style(arguments.verbose))
+            }
+            Format::Markdown => report::calibration_markdown(&calibration),
+            Format::Json => store::calibration_text(&calibration),
+            Format::Html => report::calibration_html(&calibration),
         })?;
         options::say(&format!("written: {}", path.display()));
     }

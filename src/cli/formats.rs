@@ -20,6 +20,8 @@ pub(super) enum Format {
     Json,
     /// For a pull-request comment.
     Markdown,
+    /// One page with plots that loads nothing.
+    Html,
     /// JUnit XML, for CI servers.
     Junit,
     /// A row for each scenario and metric, for spreadsheets.
@@ -39,6 +41,7 @@ impl Format {
             Self::Text => ("txt", |report, kind, style| Ok(kind.text(report, style))),
             Self::Json => ("json", |report, _, _| options::made(report::json(report))),
             Self::Markdown => ("md", |report, kind, _| Ok(kind.markdown(report))),
+            Self::Html => ("html", |report, kind, _| Ok(kind.html(report))),
             Self::Junit => ("xml", |report, _, _| options::made(report::junit(report))),
             Self::Csv => ("csv", |report, _, _| options::made(report::csv(report))),
             Self::Benchmark => ("", |report, _, _| options::made(report::benchmark(report))),
@@ -75,6 +78,13 @@ impl Kind {
             Self::Comparison => report::markdown(report),
         }
     }
+
+    fn html(self, report: &Report<'_>) -> String {
+        match self {
+            Self::Run => report::run_html(report),
+            Self::Comparison => report::html(report),
+        }
+    }
 }
 
 /// How a report is printed, and where else it goes.
@@ -84,7 +94,7 @@ pub(super) struct Printing {
     #[arg(long, value_enum, value_name = "FORMAT", default_value = "text")]
     format: Format,
     /// Another report into a file, besides; may be given several times. The file's ending tells the
-    /// form (.txt, .json, .md, .xml for junit, .csv), or a prefix: `benchmark=bench.json`.
+    /// form (.txt, .json, .md, .html, .xml for junit, .csv), or a prefix: `benchmark=bench.json`.
     #[arg(long = "report", value_name = "[FORMAT=]FILE", value_parser = parse_file)]
     reports: Vec<ReportFile>,
     /// Every row, also those that are as they should be.

@@ -81,7 +81,7 @@ pub fn calibration_markdown(calibration: &Calibration) -> String {
     format!("{}\n", parts.join("\n\n"))
 }
 
-const COLUMNS: [&str; 6] = [
+pub(super) const COLUMNS: [&str; 6] = [
     "scenario",
     "metric",
     "regressed",
@@ -90,7 +90,7 @@ const COLUMNS: [&str; 6] = [
     "smallest visible",
 ];
 
-fn heading(control: &Control) -> String {
+pub(super) fn heading(control: &Control) -> String {
     let suites = figure::count(control.suites as usize, "comparison");
     if calibration::is_null(control) {
         format!("The server with itself, {suites}")
@@ -100,7 +100,7 @@ fn heading(control: &Control) -> String {
     }
 }
 
-fn summary(control: &Control) -> Vec<Line> {
+pub(super) fn summary(control: &Control) -> Vec<Line> {
     let of = |count: u32| share(&rate(count, control.suites));
     let regressed = of(control.regressed);
     let mut lines = if calibration::is_null(control) {
@@ -143,7 +143,7 @@ fn percent(fraction: f64) -> String {
     }
 }
 
-fn cells(figure: &CalibratedFigure, show: fn(&Line) -> String) -> Vec<String> {
+pub(super) fn cells(figure: &CalibratedFigure, show: fn(&Line) -> String) -> Vec<String> {
     vec![
         show(&Line::of_name(&figure.scenario)),
         show(&Line::of_prose(&figure.metric)),

@@ -87,6 +87,8 @@ pub(crate) struct DiagnosisRow {
     /// Its name, and how sure it is and how it stands to the base.
     pub(crate) name: &'static str,
     pub(crate) about: String,
+    /// Whether it is a failure mode, and here.
+    pub(crate) is_fault: bool,
     /// Where it shows; empty where it is about the server.
     pub(crate) place: Line,
     pub(crate) evidence: Line,
@@ -106,7 +108,7 @@ pub(crate) fn diagnosis_rows(diagnoses: &[Diagnosed]) -> Vec<DiagnosisRow> {
                     Confidence::Possible => "possible",
                     Confidence::Likely => "likely",
                 };
-                let standing = match standing {
+                let standing_words = match standing {
                     Standing::New => ", not in the base",
                     Standing::Known => ", in the base as well",
                     Standing::Gone => ", in the base and here no more",
@@ -121,7 +123,8 @@ pub(crate) fn diagnosis_rows(diagnoses: &[Diagnosed]) -> Vec<DiagnosisRow> {
                 let place = diagnosis.scenario.as_deref();
                 DiagnosisRow {
                     name: diagnosis.kind.name(),
-                    about: format!("{confidence}{weight}{standing}"),
+                    about: format!("{confidence}{weight}{standing_words}"),
+                    is_fault: !diagnosis.kind.is_information() && *standing != Standing::Gone,
                     place: place.map(Line::of_name).unwrap_or_default(),
                     evidence: Line::of_prose(&sentence(&diagnosis.evidence)),
                     advice: Line::of_prose(&sentence(&diagnosis.advice)),

@@ -3,6 +3,8 @@
 
 use std::borrow::Cow;
 
+use maud::{Markup, html};
+
 use super::escape;
 
 /// One part of a [`Line`].
@@ -95,6 +97,21 @@ impl Line {
         )
     }
 
+    /// For a page of HTML. Foreign names stand in elements that keep their direction to themselves.
+    pub(crate) fn html(&self) -> Markup {
+        html! {
+            @for piece in &self.0 {
+                @match piece {
+                    Piece::Own(text) => (with_code(&text.replace("->", "→"))),
+                    Piece::Code(text) => code { (text) },
+                    Piece::Name(text) => code { (escape::name(text)) },
+                    Piece::Path(text) => code { (escape::path(text)) },
+                    Piece::Prose(text) => bdi { (with_code(&escape::prose(text))) },
+                }
+            }
+        }
+    }
+
     fn lay_out(
         &self,
         own: fn(&str) -> String,
@@ -112,6 +129,20 @@ impl Line {
                 Piece::Prose(text) => prose(text),
             })
             .collect()
+    }
+}
+
+/// Our sentences put names in back-ticks; where these are in pairs they become elements.
+fn with_code(text: &str) -> Markup {
+    let parts: Vec<&str> = text.split('`').collect();
+    html! {
+        @if parts.len().is_multiple_of(2) {
+            (text)
+        } @else {
+            @for (index, part) in parts.iter().enumerate() {
+                @if index % 2 == 0 { (part) } @else { code { (part) } }
+            }
+        }
     }
 }
 

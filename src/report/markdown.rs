@@ -28,7 +28,7 @@ const UNMEASURED_ROOM: usize = 3_000;
 const SLOW_DRIFTS_ROOM: usize = 2_500;
 const FACTS_ROOM: usize = 8_000;
 
-const METHOD: &str = "Every round is a fresh server; a comparison is between rounds, never between \
+pub(super) const METHOD: &str = "Every round is a fresh server; a comparison is between rounds, never between \
      single calls. A change is *regressed* when it exceeds its tolerance and the interval in \
      brackets leaves no room for a small one; *inconclusive* when the rounds do not decide. \
      *Adjusted* times are wall times less the time that server and mcpgate waited for a core; \

@@ -1,4 +1,4 @@
-//! A judgement or results as text, Markdown, JSON, JUnit XML or CSV. Pure.
+//! A judgement or results as text, Markdown, HTML, JSON, JUnit XML or CSV. Pure.
 //!
 //! Everything to be said is worked out once, in `model::View` and
 //! `run_model::RunView`; a format is one small file that only lays it out.
@@ -21,6 +21,7 @@
 //! | `line.rs`, `escape.rs`, `figure.rs` | sentences, foreign text, figures with units |
 //! | `first_steps.rs` | what `init` and `doctor` found |
 //! | `measured.rs` | the figures of results as numbers |
+//! | `html.rs`, `html/` | a page with plots, as one file |
 //! | `text.rs`, `overview_text.rs`, `run_text.rs`, `load_text.rs`, `markdown.rs`, `run_markdown.rs`, `load_markdown.rs`, `json.rs`, `junit.rs`, `csv.rs`, `benchmark.rs` | the formats |
 
 mod accept_entry;
@@ -34,6 +35,7 @@ mod escape;
 mod figure;
 mod first_steps;
 mod headline;
+mod html;
 mod json;
 mod junit;
 mod layout;
@@ -82,6 +84,7 @@ pub use benchmark::benchmark;
 pub use calibration::{calibration_markdown, calibration_text};
 pub use csv::csv;
 pub use first_steps::{Check, CheckState, Tried, TriedTool, Written, checks, first_calls, written};
+pub use html::{calibration_html, html, run_html};
 pub use json::{JSON_SCHEMA_VERSION, json};
 pub use junit::junit;
 pub use markdown::{MARKDOWN_LIMIT_BYTES, failure_markdown, markdown, whole_markdown};

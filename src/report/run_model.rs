@@ -132,7 +132,7 @@ fn headline(
     }
 }
 
-fn rows(results: &Results) -> Vec<RunRow<'_>> {
+pub(crate) fn rows(results: &Results) -> Vec<RunRow<'_>> {
     let rounds: Vec<&Round> = results.jobs.iter().flat_map(|job| &job.rounds).collect();
     let scenarios = results.suite.scenarios.iter();
     scenarios
@@ -290,7 +290,7 @@ fn ns(value: u64) -> f64 {
 }
 
 /// The middle value, or the mean of the two in the middle; `None` of nothing.
-fn median(values: impl Iterator<Item = f64>) -> Option<f64> {
+pub(crate) fn median(values: impl Iterator<Item = f64>) -> Option<f64> {
     let mut values: Vec<f64> = values.filter(|value| !value.is_nan()).collect();
     values.sort_by(f64::total_cmp);
     measured::middle(&values)

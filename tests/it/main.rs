@@ -18,6 +18,7 @@ mod github;
 mod harness;
 mod history;
 mod hostile;
+mod html;
 mod interrupts;
 mod loads;
 mod losses;

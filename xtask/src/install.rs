@@ -19,6 +19,7 @@ pub(crate) fn all(root: &Path) -> Result<(), Failure> {
     conformance(root)?;
     github(root)?;
     readers(root)?;
+    browser(root)?;
     workflow_tools(root).map(|_| ())
 }
 
@@ -85,6 +86,20 @@ fn readers(root: &Path) -> Result<(), Failure> {
         make: python_environment,
     }
     .ensure(&versions)
+}
+
+/// Installs what judges pages in a browser into `tests/browser/.installed/`; the browser itself is the
+/// system's.
+fn browser(root: &Path) -> Result<(), Failure> {
+    let versions = prerequisites::check(
+        "opening pages in a browser",
+        &[
+            prerequisites::NODE,
+            prerequisites::NPM,
+            prerequisites::CHROMIUM,
+        ],
+    )?;
+    npm(&root.join("tests/browser"), &versions)
 }
 
 /// Installs the packages of `npm/` into `.installed/npm/`.

@@ -67,6 +67,13 @@ pub(crate) const CXX: Program = Program {
                  `apt-get install g++`)",
 };
 
+pub(crate) const CHROMIUM: Program = Program {
+    name: "Chromium",
+    probe: &["chromium", "--version"],
+    minimum: Version(120, 0),
+    how_to_get: "install it from a package manager (`apt-get install chromium`)",
+};
+
 pub(crate) const GIT: Program = Program {
     name: "git",
     probe: &["git", "--version"],
@@ -169,6 +176,10 @@ mod tests {
             ("3.11.7 /usr/local", Some(Version(3, 11))),
             ("3.11", Some(Version(3, 11))),
             ("git version 2.39.5 (Apple Git-154)", Some(Version(2, 39))),
+            (
+                "Chromium 156.0.8078.108 built on Debian GNU/Linux 12",
+                Some(Version(156, 0)),
+            ),
             ("5.2.15(1)-release", Some(Version(5, 2))),
             (
                 "curl 8.5.0 (x86_64-pc-linux-gnu) libcurl/8.5.0",
