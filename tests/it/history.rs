@@ -281,6 +281,8 @@ fn a_comparison_says_what_drifts_slowly() {
         .collect();
     for entry in &mut entries {
         entry.machine.reference_work_ns = None;
+        // No more lines than are shown: which are the largest is chance.
+        entry.scenarios.retain(|name, _| name == "wait/sequential");
     }
     let text: String = entries.iter().map(Entry::to_line).collect();
     let project = small(Project::new(), Over::Stdio, &[])
