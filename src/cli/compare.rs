@@ -17,7 +17,7 @@ use super::{
     options::{self, Measuring},
     report::Judged,
     session::{Early, Session},
-    side_by_side::{Obstacle, SideBySide},
+    side_by_side::{Obstacle, SideBySide, base_output},
 };
 use crate::{
     environment,
@@ -99,7 +99,12 @@ async fn compare(arguments: Arguments, prepared: Option<&Folder>) -> Result<u8, 
             .printing
             .deliver(&judged.report(), judged.kind(), code);
     }
-    arguments.printing.check(arguments.measuring.files())?;
+    let baseline = usual_or_named(arguments.baseline.as_deref(), &loaded);
+    let base = base_output(&arguments.measuring.output);
+    let kept = [baseline.as_path(), base.as_path()];
+    arguments
+        .printing
+        .check(arguments.measuring.files().chain(kept))?;
     let record = prepared.map(Folder::read).transpose()?;
     let stored = Stored::find(&arguments, prepared.zip(record.as_ref()), &mut loaded)?;
     let server = measure::merge(&arguments.measuring, &mut loaded)?;
@@ -250,6 +255,7 @@ async fn with_stored(
                 results_path: Some(measuring.output.display().to_string()),
                 baseline_path: Some(stored.path.display().to_string()),
                 slow_drifts: stored.slow_drifts(results, &loaded.config.gate),
+                exit_code: Some(code),
                 duration: Some(session.run.elapsed()),
                 ..Context::default()
             },
@@ -306,6 +312,7 @@ async fn with_another(
                     config_path: config_path(measuring),
                     until: environment::day_in(DAYS_TO_ACCEPT),
                 }),
+                exit_code: Some(code),
                 duration: Some(both.run.elapsed()),
                 ..Context::default()
             },

@@ -159,17 +159,20 @@ fn names() -> Vec<String> {
 impl Printing {
     /// Refuses files that would overwrite each other or what is in `taken`.
     pub(super) fn check<'a>(&self, taken: impl IntoIterator<Item = &'a Path>) -> Result<(), Error> {
-        let mut taken: Vec<&Path> = taken.into_iter().collect();
+        // However a path is spelled, as far as that can be told without the files being there.
+        let whole = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        let mut taken: Vec<PathBuf> = taken.into_iter().map(whole).collect();
         for file in &self.reports {
             // Devices and pipes take any number of reports.
             let is_file = !file.path.exists() || file.path.is_file();
-            if is_file && taken.contains(&file.path.as_path()) {
+            let path = whole(&file.path);
+            if is_file && taken.contains(&path) {
                 return Err(Error::Usage(format!(
                     "--report {}: another file of this run goes there: give each its own",
                     file.path.display()
                 )));
             }
-            taken.push(&file.path);
+            taken.push(path);
         }
         Ok(())
     }

@@ -46,8 +46,9 @@ pub(super) async fn run(arguments: Arguments) -> Result<u8, Error> {
         history: named,
         printing,
     } = arguments;
-    printing.check(measuring.files())?;
     let mut loaded = files::load_config(measuring.config.as_deref())?;
+    let baseline = compare::usual_or_named(None, &loaded);
+    printing.check(measuring.files().chain([baseline.as_path()]))?;
     let server = measure::merge(&measuring, &mut loaded)?;
     let mut session = measure::prepare(&measuring, &server, &loaded, None).await?;
     let rounds = session.rounds();
@@ -73,6 +74,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<u8, Error> {
             drift: None,
             context: Context {
                 results_path: Some(measuring.output.display().to_string()),
+                exit_code: Some(code),
                 duration: Some(session.run.elapsed()),
                 ..Context::default()
             },

@@ -135,11 +135,11 @@ fn could_show(set: &Probes, diagnosis: &Diagnosis) -> bool {
                 .all(|series| tells_holdings(series)),
         }),
         ProbeName::OpenSessions => set.open_sessions.is_some(),
-        // One alone cannot be told from a server that has nothing to say.
+        // Only a server that was asked for all sizes can lack what shows at the largest.
         ProbeName::LargeAnswers => set
             .large_answers
             .as_ref()
-            .is_some_and(|p| of_tool(Some(&p.tool)) && p.sizes.len() > 1),
+            .is_some_and(|p| of_tool(Some(&p.tool)) && large::reached_all(p)),
         // In sequence the writes were there: else nothing is proven.
         ProbeName::Writes => set.writes.iter().any(|p| {
             let count = p.in_sequence;
@@ -341,7 +341,7 @@ fn beside(probe: &BesideProbe, look: Look) -> Vec<Diagnosis> {
                  driver, a file, an HTTP library, a sleep): use the asynchronous form, or run it in a \
                  thread",
             );
-            if cores.is_none_or(|cores| cores > WAITING_CORES) {
+            if cores.is_none_or(|cores| cores > WAITING_CORES + look.cores()) {
                 diagnosis.confidence = Confidence::Possible;
             }
             diagnosis

@@ -26,7 +26,10 @@ pub(super) fn of(base: Option<&Results>, candidate: &Results) -> Vec<Diagnosed> 
     let mut known = of_base.clone();
     known.extend(diagnosis::nearly_shown(base));
     let standing = |found: &Diagnosis| {
-        if known.iter().any(|known| known.is_same_as(found)) {
+        // What may be something else in the base does not excuse what hardly can be in the candidate.
+        let is_known =
+            |known: &Diagnosis| known.is_same_as(found) && (known.decides() || !found.decides());
+        if known.iter().any(is_known) {
             Standing::Known
         } else if was_asked(base, candidate, found) {
             Standing::New

@@ -10,7 +10,7 @@ use http::{
     HeaderMap, HeaderValue, Method, Request, Response, StatusCode,
     header::{ACCEPT, CONTENT_TYPE, LOCATION},
 };
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::Full;
 use hyper::{body::Incoming, client::conn::http1::SendRequest};
 use tokio::{
     task::yield_now,
@@ -321,26 +321,35 @@ impl HttpConnection {
         Ok(status)
     }
 
-    /// Posts a message, and reads what comes only after `meanwhile`; how many bytes that is, where it
-    /// is whole and of a good status.
+    /// Posts a message, and reads what comes only after `meanwhile`; whether the answer under `id` is
+    /// then whole and of a good status.
     pub(super) async fn post_and_read_late<T>(
         &mut self,
-        body: Bytes,
+        (id, body): (u64, Bytes),
         headers: &HeaderMap,
         (patience, meanwhile): (Duration, impl Future<Output = T>),
-    ) -> (T, Option<usize>) {
+    ) -> (T, bool) {
         let request = self.request(Method::POST, body, headers);
         let begun = self.begin(request, patience).await;
+        let first_byte = Instant::now();
         let done = meanwhile.await;
-        let Ok((response, _)) = begun else {
-            return (done, None);
+        let Ok((response, sent)) = begun else {
+            return (done, false);
         };
-        let is_good = response.status().is_success();
-        let whole = Limited::new(response.into_body(), self.limits.message_bytes).collect();
-        let read = timeout(patience, whole).await;
+        let target = Arc::clone(&self.target);
+        let reader = AnswerReader {
+            id,
+            target: &target,
+            headers,
+            limits: self.limits,
+        };
+        let read = timeout(patience, reader.read(response, sent, first_byte)).await;
         self.sender = None;
-        let bytes = read.ok().and_then(Result::ok).map(|b| b.to_bytes().len());
-        (done, bytes.filter(|_| is_good))
+        let is_whole = match read {
+            Ok(Ok(Read::Whole(answer, _))) => answer.successful().is_ok(),
+            _ => false,
+        };
+        (done, is_whole)
     }
 
     /// Sends a request and waits for its whole answer, of any status.

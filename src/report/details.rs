@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     diagnosis::Confidence,
-    gate::{BudgetCheck, BudgetOutcome, Diagnosed, Finding, Severity, Standing},
+    gate::{BudgetCheck, BudgetOutcome, Diagnosed, Finding, Severity, Standing, Verdict},
     results::Results,
 };
 
@@ -89,6 +89,8 @@ pub(crate) struct DiagnosisRow {
     pub(crate) about: String,
     /// Whether it is a failure mode, and here.
     pub(crate) is_fault: bool,
+    /// Whether it makes the verdict `regressed`.
+    pub(crate) fails: bool,
     /// Where it shows; empty where it is about the server.
     pub(crate) place: Line,
     pub(crate) evidence: Line,
@@ -102,7 +104,7 @@ pub(crate) fn diagnosis_rows(diagnoses: &[Diagnosed]) -> Vec<DiagnosisRow> {
             |Diagnosed {
                  diagnosis,
                  standing,
-                 ..
+                 verdict,
              }| {
                 let confidence = match diagnosis.confidence {
                     Confidence::Possible => "possible",
@@ -115,7 +117,8 @@ pub(crate) fn diagnosis_rows(diagnoses: &[Diagnosed]) -> Vec<DiagnosisRow> {
                     Standing::Accepted => ", not in the base, accepted",
                     Standing::Unknown => "",
                 };
-                let weight = if diagnosis.kind.is_information() {
+                // What is no fault for itself fails where a change brings it.
+                let weight = if diagnosis.kind.is_information() && verdict.is_none() {
                     ", no fault"
                 } else {
                     ""
@@ -124,6 +127,7 @@ pub(crate) fn diagnosis_rows(diagnoses: &[Diagnosed]) -> Vec<DiagnosisRow> {
                 DiagnosisRow {
                     name: diagnosis.kind.name(),
                     about: format!("{confidence}{weight}{standing_words}"),
+                    fails: *verdict == Some(Verdict::Regressed),
                     is_fault: !diagnosis.kind.is_information() && *standing != Standing::Gone,
                     place: place.map(Line::of_name).unwrap_or_default(),
                     evidence: Line::of_prose(&sentence(&diagnosis.evidence)),

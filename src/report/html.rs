@@ -58,6 +58,7 @@ pub fn html(report: &Report<'_>) -> String {
         also: &view.headline.also,
         next: &view.next,
         drift: view.drift.as_ref(),
+        slow_drifts: &view.slow_drifts,
         summary: &view.summary,
     };
     let body = Body {
@@ -82,6 +83,7 @@ pub fn run_html(report: &Report<'_>) -> String {
         also: &[],
         next: &[],
         drift: None,
+        slow_drifts: &[],
         summary: &[],
     };
     let body = Body {
@@ -104,6 +106,8 @@ struct Head<'v> {
     next: &'v [Step],
     /// What the committed baseline says, where another server decides.
     drift: Option<&'v Line>,
+    /// What the history shows.
+    slow_drifts: &'v [Line],
     summary: &'v [Line],
 }
 
@@ -251,6 +255,7 @@ fn top(report: &Report<'_>, head: &Head<'_>) -> Markup {
         @if let Some(drift) = head.drift {
             p { strong { "Drift" } ", which does not decide here: " (drift.html()) }
         }
+        @for line in head.slow_drifts { p { (line.html()) } }
         @if !head.next.is_empty() {
             div.steps {
                 h2 { "What to do" }
@@ -374,7 +379,11 @@ fn findings(rows: &[FindingRow]) -> Markup {
 fn diagnoses(rows: &[DiagnosisRow]) -> Markup {
     html! {
         @for row in rows {
-            @let tone = if row.is_fault { "doubt" } else { "neutral" };
+            @let tone = match (row.fails, row.is_fault) {
+                (true, _) => "bad",
+                (false, true) => "doubt",
+                (false, false) => "neutral",
+            };
             article class=(format!("card tone {tone}")) {
                 h3 {
                     (row.name)

@@ -125,7 +125,7 @@ fn view<'a>(report: &'a Report<'a>) -> JsonReport<'a> {
         schema_version: JSON_SCHEMA_VERSION,
         mcpgate_version: env!("CARGO_PKG_VERSION"),
         verdict: judgement.verdict,
-        exit_code: judgement.exit_code,
+        exit_code: context.exit_code.unwrap_or(judgement.exit_code),
         headline: plain(&Line::own(headline.word).then(": ").join(headline.reason)),
         next_steps: next_steps
             .iter()

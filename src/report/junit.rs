@@ -130,11 +130,17 @@ fn cases(report: &Report<'_>) -> Vec<Case> {
     let fails = cases
         .iter()
         .any(|case| matches!(case.outcome, Outcome::Failed(_)));
-    if !fails && judgement.exit_code != exit_code::OK {
+    if !fails && code(report) != exit_code::OK {
         cases.push(whole(report));
     }
     number_namesakes(&mut cases);
     cases
+}
+
+/// The exit code of what is reported on.
+fn code(report: &Report<'_>) -> u8 {
+    let judged = report.judgement.exit_code;
+    report.context.exit_code.unwrap_or(judged)
 }
 
 /// A test is known by its class and name: several findings of one scenario, or names that are cut, get
@@ -266,7 +272,15 @@ fn whole(report: &Report<'_>) -> Case {
         name: "verdict".to_owned(),
         seconds: 0.0,
         outcome: Outcome::Failed("failed"),
-        message: format!("{}: {}", headline.word, plain(&headline.reason)),
+        message: if code(report) == report.judgement.exit_code {
+            format!("{}: {}", headline.word, plain(&headline.reason))
+        } else {
+            format!(
+                "the run ended early, with exit code {}; so far {}",
+                code(report),
+                headline.word
+            )
+        },
         details: headline.also.iter().map(plain).collect(),
     }
 }
@@ -280,10 +294,7 @@ fn properties(writer: &mut Writer<Vec<u8>>, report: &Report<'_>) -> io::Result<(
             env!("CARGO_PKG_VERSION").to_owned(),
         ),
         ("verdict".to_owned(), headline.word.to_owned()),
-        (
-            "exit code".to_owned(),
-            report.judgement.exit_code.to_string(),
-        ),
+        ("exit code".to_owned(), code(report).to_string()),
     ];
     for fact in provenance::facts(report) {
         let text = plain(&fact.text);

@@ -162,6 +162,8 @@ pub struct Context {
     pub baseline_path: Option<String>,
     /// What the base is called, where it was measured in turn with the candidate.
     pub against: Option<String>,
+    /// The exit code, where it is not the judgement's: of a run that ended early.
+    pub exit_code: Option<u8>,
     /// How long measuring took.
     pub duration: Option<Duration>,
     /// Tells the comments of several servers in one repository apart.

@@ -476,6 +476,7 @@ pub(crate) fn hostile(texts: &[String]) -> Fixture {
     let (tool, name) = (next(), next());
     fixture.judgement.missing.push(record(&tool, &name));
     fixture.context = Context {
+        exit_code: None,
         command_to_reproduce: Some(next()),
         results_path: Some(next()),
         baseline_path: Some(next()),

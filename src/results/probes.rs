@@ -319,7 +319,8 @@ pub struct OpenSessionsProbe {
 pub struct LargeAnswersProbe {
     /// The tool.
     pub tool: String,
-    /// About 64 kB, 1 MB and 10 MB; fewer where the tool refuses so much, or one did not come.
+    /// A small one, then about 64 kB, 1 MB and 10 MB; fewer where the tool refuses so much, or one did
+    /// not come.
     pub sizes: Vec<LargeAnswer>,
     /// How far the highest memory of the server's process tree lies above that before the first of
     /// them; absent where it is not known.
@@ -352,6 +353,9 @@ pub struct LargeAnswer {
     /// Until each of three callers at once had its answer; absent where one had none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at_once_ns: Option<u64>,
+    /// Whether one of three callers at once had no answer in time.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub at_once_hangs: bool,
     /// Of the largest: a client that does not read for a second.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unread: Option<UnreadAnswer>,

@@ -118,15 +118,12 @@ const ROWS: &[Row] = &[
     Row {
         faults: &["one-writer"],
         over: HTTP,
-        found: &[
-            ("large-answer-stall", Some("blob")),
-            ("answers-buffered", Some("blob")),
-        ],
+        found: &[("large-answer-stall", Some("blob"))],
     },
     Row {
         faults: &["slow=blob:2"],
         over: BOTH,
-        found: &[("answers-buffered", Some("blob"))],
+        found: &[],
     },
     Row {
         faults: &["descriptor-leak"],
@@ -209,11 +206,15 @@ fn has_to_do_with_large_answers(row: &Row) -> bool {
 fn diagnosed(outcome: &Outcome) -> Vec<(String, Option<String>)> {
     let report: Value = outcome.json();
     let all = report["diagnoses"].as_array().expect("diagnoses").iter();
-    all.map(|found| {
-        let kind = found["kind"].as_str().expect("a name").to_owned();
-        (kind, found["scenario"].as_str().map(str::to_owned))
-    })
-    .collect()
+    // How much of large answers is in memory at once depends on when each is sent.
+    let is_about_memory =
+        |found: &&Value| found["kind"] == "answers-buffered" || found["kind"] == "answers-streamed";
+    all.filter(|found| !is_about_memory(found))
+        .map(|found| {
+            let kind = found["kind"].as_str().expect("a name").to_owned();
+            (kind, found["scenario"].as_str().map(str::to_owned))
+        })
+        .collect()
 }
 
 fn each_fault_is_found_and_nothing_else(over: Over) {
@@ -241,6 +242,14 @@ fn each_fault_is_found_and_nothing_else(over: Over) {
             set.large_answers.is_some(),
             has_to_do_with_large_answers(row)
         );
+        if let Some(large) = &set.large_answers
+            && large
+                .sizes
+                .last()
+                .is_some_and(|answer| answer.bytes > 5_000_000)
+        {
+            assert!(large.memory_bytes > Some(10_000_000), "{large:?}");
+        }
         assert!(set.idle.is_some() && set.refusals.is_some() && set.first_call.is_some());
     }
 }

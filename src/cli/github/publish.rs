@@ -227,6 +227,7 @@ fn said(arguments: &Arguments, folder: &Folder, prepared: &Prepared) -> Result<S
                 path: Some(prepared.baseline_path.clone()),
             }),
         context: Context {
+            exit_code: None,
             command_to_reproduce: Some(match other {
                 Some(_) => "mcpgate compare --against merge-base".to_owned(),
                 None => "mcpgate compare".to_owned(),

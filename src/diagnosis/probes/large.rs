@@ -46,6 +46,19 @@ pub(super) fn large_answers(probe: &LargeAnswersProbe, look: Look) -> Vec<Diagno
              a limit of length on the way",
         ))
     });
+    let at_once = probe.sizes.iter().find(|answer| answer.at_once_hangs);
+    let at_once = at_once.and_then(|answer| {
+        let alone = answer.last_byte_ns?;
+        Some(said(
+            format!(
+                "of {} answers of {} at once one did not come within 10 s; one alone comes in {}",
+                LargeAnswersProbe::CALLERS,
+                size(answer.bytes),
+                milliseconds(alone as f64)
+            ),
+            "look for a lock, a pipe or a buffer that answers on their way share",
+        ))
+    });
     let unread = probe.sizes.iter().find_map(|answer| {
         let unread = answer.unread?;
         let evidence = held_up(&unread, answer, look)?;
@@ -67,7 +80,7 @@ pub(super) fn large_answers(probe: &LargeAnswersProbe, look: Look) -> Vec<Diagno
             )
         })
     });
-    let stall = broken.or(unread).or(overlong);
+    let stall = broken.or(at_once).or(unread).or(overlong);
     stall.into_iter().chain(memory(probe)).collect()
 }
 
@@ -112,6 +125,14 @@ fn memory(probe: &LargeAnswersProbe) -> Option<Diagnosis> {
             advice,
         )
     })
+}
+
+/// Whether everything was asked, or what stalls was found on the way.
+pub(super) fn reached_all(probe: &LargeAnswersProbe) -> bool {
+    probe
+        .sizes
+        .last()
+        .is_some_and(|last| last.unread.is_some() || last.error.is_some() || last.at_once_hangs)
 }
 
 fn held_up(unread: &UnreadAnswer, answer: &LargeAnswer, look: Look) -> Option<String> {

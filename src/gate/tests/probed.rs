@@ -145,6 +145,7 @@ pub(super) fn large(sizes: &[(u64, Result<u64, &str>)], unread: Option<(u64, boo
             first_byte_ns: took.ok().map(|_| MS),
             last_byte_ns: took.ok().map(|ms| ms * MS),
             at_once_ns: took.ok().map(|ms| 2 * ms * MS),
+            at_once_hangs: false,
             unread: None,
         })
         .collect();

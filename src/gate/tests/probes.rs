@@ -46,6 +46,8 @@ fn each_failure_mode_at_both_sides_of_its_border_and_without_company() {
         set.large_answers.as_mut().unwrap().memory_bytes = Some(kb * 1_000);
         set
     };
+    let mut hangs_at_once = large(&answers([3, 30, 400]), None);
+    hangs_at_once.large_answers.as_mut().unwrap().sizes[2].at_once_hangs = true;
     let stalls = |confidence| Some((Kind::LargeAnswerStall, confidence));
     let cases: Vec<(Probes, Option<(Kind, Confidence)>)> = vec![
         (tokens((0, 0), (0, 0)), None),
@@ -139,6 +141,7 @@ fn each_failure_mode_at_both_sides_of_its_border_and_without_company() {
         ),
         // The smallest does not come either: that is no matter of size.
         (large(&[(64, Err("timeout"))], None), None),
+        (hangs_at_once, stalls(Likely)),
         // 10 times as large: 40 times as long, and half a second.
         (large(&answers([3, 30, 1_199]), None), None),
         (large(&answers([3, 30, 1_200]), None), stalls(Possible)),
@@ -483,13 +486,13 @@ fn figures_that_no_run_could_give_do_not_make_it_panic() {
 
 #[test]
 fn what_nearly_shows_in_one_server_is_neither_new_nor_gone_in_the_other() {
-    use Standing::{Gone, Known, New};
+    use Standing::{Gone, Known, New, Unknown};
     let policy = GateConfig::default();
     let three = |set: &Probes| probed(&vec![set.clone(); 3]);
     type Case = (Probes, Probes, Option<Standing>);
     let (kept, nearly, few) = ([10, 30, 50], [10, 15, 20], [10, 13, 16]);
     let descriptors = |[a, b, c]: [u32; 3]| aborts(5, [held(a, 5), held(b, 5), held(c, 5)]);
-    let cases: [Case; 9] = [
+    let cases: [Case; 11] = [
         (sessions(1_000, 0), sessions(2_000, 0), Some(Known)),
         (sessions(800, 0), sessions(2_000, 0), Some(New)),
         (sessions(2_000, 0), sessions(1_000, 0), None),
@@ -498,6 +501,14 @@ fn what_nearly_shows_in_one_server_is_neither_new_nor_gone_in_the_other() {
         (idle(0.1), idle(0.3), Some(New)),
         (descriptors(nearly), descriptors(kept), Some(Known)),
         (descriptors(few), descriptors(kept), Some(New)),
+        // What is only possible excuses nothing that is likely.
+        (exit(Exit::Terminated, 0), exit(Exit::Killed, 0), Some(New)),
+        // A base that never got to the largest answer was not asked what it does to others.
+        (
+            large(&[(64, Ok(3)), (1_000, Ok(30))], None),
+            large(&[(64, Ok(3)), (10_000, Ok(90))], Some((980, true))),
+            Some(Unknown),
+        ),
         // Near the border between waiting and computing.
         (
             beside(2.0, 15.0, Some(0.7)),

@@ -26,9 +26,8 @@ impl Client {
             } => {
                 let headers = prepared.headers.as_deref().unwrap_or(headers);
                 let late = (patience, meanwhile);
-                let body = prepared.body.clone();
-                let (done, bytes) = connection.post_and_read_late(body, headers, late).await;
-                (done, bytes.is_some())
+                let message = (prepared.id, prepared.body.clone());
+                connection.post_and_read_late(message, headers, late).await
             }
             Link::Stdio(link) => {
                 let held = link.unread().await;

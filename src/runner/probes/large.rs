@@ -57,6 +57,8 @@ pub(super) async fn run(
     let before = memory.as_ref().ok().and_then(MemorySampler::sample_now);
     let mut sizes = Vec::new();
     if let Some(line) = line(&mut bench.client, growing).await {
+        // Known to come: without it a server that hangs at the first size would tell nothing.
+        sizes.push(line.larger.clone());
         for size in SIZES {
             let Some(call) = growing.with(line.value_for(size)) else {
                 break;
@@ -64,7 +66,7 @@ pub(super) async fn run(
             let found = of_size(&mut bench, &call, size).await;
             let goes_on = found.as_ref().is_some_and(|found| {
                 let took = found.last_byte_ns.filter(|_| found.error.is_none());
-                took.is_some_and(|ns| Duration::from_nanos(ns) < SLOW)
+                took.is_some_and(|ns| Duration::from_nanos(ns) < SLOW) && !found.at_once_hangs
             });
             sizes.extend(found);
             if !goes_on {
@@ -76,7 +78,7 @@ pub(super) async fn run(
     // The high-water mark holds what came and went between two looks.
     let peak = memory.ok().and_then(|memory| memory.finish().peak_bytes);
     end(bench, findings).await;
-    Ok((!sizes.is_empty()).then(|| LargeAnswersProbe {
+    Ok((sizes.len() > 1).then(|| LargeAnswersProbe {
         tool: growing.tool.name.clone(),
         sizes,
         memory_bytes: peak
@@ -87,6 +89,7 @@ pub(super) async fn run(
 
 /// How an answer's size follows from the argument.
 struct Line {
+    larger: LargeAnswer,
     at: (f64, f64),
     bytes_each: f64,
 }
@@ -101,19 +104,26 @@ impl Line {
 /// From the answers to the configured value and to one that is larger.
 async fn line(client: &mut Client, growing: &Growing) -> Option<Line> {
     let first = growing.configured()?;
-    let small = size_with(client, growing, first).await?;
+    let small = answer_with(client, growing, first).await?.bytes as f64;
     let second = (first * 10.0).max(first + 100.0);
-    let larger = size_with(client, growing, second).await?;
-    let bytes_each = (larger - small) / (second - first);
+    let larger = answer_with(client, growing, second).await?;
+    let bytes_each = (larger.bytes as f64 - small) / (second - first);
     (bytes_each > 0.0).then_some(Line {
-        at: (second, larger),
+        at: (second, larger.bytes as f64),
+        larger,
         bytes_each,
     })
 }
 
-async fn size_with(client: &mut Client, growing: &Growing, value: f64) -> Option<f64> {
+async fn answer_with(client: &mut Client, growing: &Growing, value: f64) -> Option<LargeAnswer> {
     let exchange = ask(client, &growing.with(value)?, 0).await.ok()?;
-    Some(exchange.body.len() as f64)
+    Some(LargeAnswer {
+        bytes: bytes(exchange.body.len() as f64),
+        answers: 1,
+        first_byte_ns: Some(nanoseconds(exchange.first_byte - exchange.sent)),
+        last_byte_ns: Some(nanoseconds(exchange.wall())),
+        ..LargeAnswer::default()
+    })
 }
 
 impl Growing {
@@ -162,11 +172,10 @@ async fn of_size(bench: &mut Bench, call: &CompiledCall, wanted: f64) -> Option<
     for number in 0..CALLS_ALONE {
         match ask(&mut bench.client, call, number).await {
             Ok(exchange) => {
-                let size = exchange.body.len() as f64;
-                if !(wanted / ABOUT..wanted * ABOUT).contains(&size) {
+                if !is_about(exchange.body.len(), wanted) {
                     return None;
                 }
-                found.bytes = bytes(size);
+                found.bytes = bytes(exchange.body.len() as f64);
                 found.answers += 1;
                 first_ns.push(nanoseconds(exchange.first_byte - exchange.sent));
                 last_ns.push(nanoseconds(exchange.wall()));
@@ -184,7 +193,14 @@ async fn of_size(bench: &mut Bench, call: &CompiledCall, wanted: f64) -> Option<
     if found.error.is_some() {
         return Some(found);
     }
-    found.at_once_ns = at_once(bench, call).await;
+    match at_once(bench, call, wanted).await {
+        AtOnce::Answered(ns) => found.at_once_ns = Some(ns),
+        AtOnce::Hangs => {
+            found.at_once_hangs = true;
+            return Some(found);
+        }
+        AtOnce::Refused => {}
+    }
     if wanted >= SIZES.last().copied().unwrap_or_default() {
         found.unread = unread(bench, call).await;
     }
@@ -217,21 +233,46 @@ fn bytes(size: f64) -> u64 {
     whole
 }
 
-/// How long it takes until several callers have all got theirs; `None` where one does not.
-async fn at_once(bench: &mut Bench, call: &CompiledCall) -> Option<u64> {
+/// What became of several calls at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum AtOnce {
+    /// All were answered as one alone is; the last after so many nanoseconds.
+    Answered(u64),
+    /// One was refused, or answered otherwise.
+    Refused,
+    /// One had no answer in time.
+    Hangs,
+}
+
+async fn at_once(bench: &mut Bench, call: &CompiledCall, wanted: f64) -> AtOnce {
     let mut users = JoinSet::new();
     for number in 0..CALLERS {
-        let mut client = bench.another_client(Sessions::Each).await.ok()?;
+        let Ok(mut client) = bench.another_client(Sessions::Each).await else {
+            return AtOnce::Refused;
+        };
         client.set_call_timeout(PATIENCE);
         let (prepared, _) = call.prepare(&mut client, 5, number);
         users.spawn(async move {
             let answered = client.send(&prepared).await;
             client.close().await;
-            answered.ok().map(|exchange| exchange.wall())
+            match answered {
+                Ok(exchange)
+                    if message::check_tool_answer(&exchange.body, exchange.id, None).is_ok()
+                        && is_about(exchange.body.len(), wanted) =>
+                {
+                    AtOnce::Answered(nanoseconds(exchange.wall()))
+                }
+                Err(error) if error.kind == ErrorKind::Timeout => AtOnce::Hangs,
+                Ok(_) | Err(_) => AtOnce::Refused,
+            }
         });
     }
-    let all: Option<Vec<Duration>> = users.join_all().await.into_iter().collect();
-    all?.into_iter().max().map(nanoseconds)
+    let worst = users.join_all().await.into_iter().max();
+    worst.unwrap_or(AtOnce::Refused)
+}
+
+fn is_about(bytes: usize, wanted: f64) -> bool {
+    (wanted / ABOUT..wanted * ABOUT).contains(&(bytes as f64))
 }
 
 /// One client does not read its answer for a while, and another makes cheap requests meanwhile (over

@@ -134,7 +134,17 @@ fn capped(
         return env;
     }
     let option = format!("--max-old-space-size={}", bytes >> 20);
-    let options = env.remove(NODE_OPTIONS).map_or_else(
+    // Without a word in `env` the server inherits what is set where mcpgate was started.
+    let inherited = || {
+        entry
+            .cx()
+            .variable(NODE_OPTIONS)
+            .filter(|it| !it.is_empty())
+    };
+    let given = env
+        .remove(NODE_OPTIONS)
+        .or_else(|| inherited().map(Secret::new));
+    let options = given.map_or_else(
         || Secret::new(option.clone()),
         |given| given.followed_by(&format!(" {option}")),
     );
