@@ -102,10 +102,6 @@ pub(super) fn run(arguments: Arguments) -> Result<u8, Error> {
         forced_over: objections,
     });
     files::save(&path, &baseline)?;
-    if let Some(results) = history {
-        let usual = || history::beside(&path);
-        history::record(&update.history.unwrap_or_else(usual), &results)?;
-    }
     let jobs = match baseline.jobs.len() {
         1 => String::new(),
         jobs => format!(", of {jobs} jobs"),
@@ -114,5 +110,9 @@ pub(super) fn run(arguments: Arguments) -> Result<u8, Error> {
         "{} is the new baseline{jobs}: commit it\n",
         path.display()
     ))?;
+    if let Some(results) = history {
+        let usual = || history::beside(&path);
+        history::record(&update.history.unwrap_or_else(usual), &results)?;
+    }
     Ok(exit_code::OK)
 }

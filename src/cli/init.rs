@@ -136,6 +136,11 @@ pub(super) async fn run(arguments: Arguments) -> Result<u8, Error> {
         true => true,
         false => !arguments.yes && place.may_be_offered() && ask(&mut run, &place.path).await?,
     };
+    // It may have come while the tools were tried or the question was read.
+    refuse_existing(&arguments.config, arguments.force)?;
+    if wants_workflow {
+        refuse_existing(&place.path, arguments.force)?;
+    }
     store::write_atomic(&arguments.config, text.as_bytes())?;
     let mut written = Written {
         files: vec![(

@@ -65,7 +65,8 @@ pub(super) async fn run(arguments: Arguments) -> Result<u8, Error> {
     session.run.progress.finish();
     let results = &session.arm.results;
     let judgement = gate::judge_alone(results, &loaded.config.gate);
-    let mut code = compare::ended(early.as_ref(), &judgement);
+    let code = compare::ended(early.as_ref(), &judgement);
+    let mut delivered = Ok(code);
     if results.jobs.iter().any(|job| !job.rounds.is_empty()) {
         let report = Report {
             candidate: results,
@@ -79,12 +80,14 @@ pub(super) async fn run(arguments: Arguments) -> Result<u8, Error> {
                 ..Context::default()
             },
         };
-        code = printing.deliver(&report, Kind::Run, code)?;
+        delivered = printing.deliver(&report, Kind::Run, code);
     }
+    // Also where a report could not be written: nothing else adds this run.
     if record && early.is_none() {
-        let usual = || history::beside(&compare::usual_or_named(None, &loaded));
+        let usual = || history::beside(&baseline);
         history::record(&named.unwrap_or_else(usual), results)?;
     }
+    let code = delivered?;
     match early {
         Some(error) => Err(error),
         None => Ok(code),

@@ -54,6 +54,13 @@ pub(super) fn run(arguments: &Arguments) -> Result<u8, Error> {
     let loaded = files::load_config(arguments.config.as_deref())?;
     let usual = || recorded::beside(&compare::usual_or_named(None, &loaded));
     let path = arguments.history.clone().unwrap_or_else(usual);
+    let whole = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    if arguments.plot.as_deref().map(whole) == Some(whole(&path)) {
+        return Err(Error::Usage(format!(
+            "--plot {}: that is the history itself: give the plot a file of its own",
+            path.display()
+        )));
+    }
     let history = read(&path)?;
     if let Some(scenario) = &arguments.scenario {
         check(scenario, &history, &path)?;

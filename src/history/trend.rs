@@ -139,7 +139,7 @@ pub(super) fn weighed(metric: Metric, value: f64) -> f64 {
 /// Works out every series of `entries`, which stand in order of their time, oldest first.
 #[must_use]
 pub fn trend(entries: &[Entry], policy: &GateConfig) -> Trend {
-    trend_of(entries, policy, &|_| true)
+    trend_of(entries, policy, (&|_| true, true))
 }
 
 /// What has grown worse by little at a time, so that no single run regressed, up to and with the
@@ -153,9 +153,9 @@ pub fn slow_drifts(entries: &[Entry], now: &Entry, policy: &GateConfig) -> Vec<S
         .cloned()
         .collect();
     with_now.push(now.clone());
-    let trend = trend_of(&with_now, policy, &|series| {
-        series.is_current && series.decides
-    });
+    // Its changes are not asked for, and a search for them takes long.
+    let wanted = |series: &Series| series.is_current && series.decides;
+    let trend = trend_of(&with_now, policy, (&wanted, false));
     let mut drifts: Vec<SlowDrift> = trend
         .series
         .into_iter()
@@ -166,7 +166,11 @@ pub fn slow_drifts(entries: &[Entry], now: &Entry, policy: &GateConfig) -> Vec<S
     drifts
 }
 
-fn trend_of(entries: &[Entry], policy: &GateConfig, wanted: &dyn Fn(&Series) -> bool) -> Trend {
+fn trend_of(
+    entries: &[Entry],
+    policy: &GateConfig,
+    (wanted, with_changes): (&dyn Fn(&Series) -> bool, bool),
+) -> Trend {
     let classes = Classes::of(entries);
     let machine_changes = classes
         .of
@@ -187,7 +191,9 @@ fn trend_of(entries: &[Entry], policy: &GateConfig, wanted: &dyn Fn(&Series) -> 
     // The error is shared by all that could speak of a drift.
     let deciding = series.iter().filter(|s| s.decides && s.is_current).count();
     for series in &mut series {
-        find_changes(series, policy);
+        if with_changes {
+            find_changes(series, policy);
+        }
         series.drift = drift::find(series, policy, deciding);
         if let Some(drift) = &series.drift {
             // It is what cuts within it would tell, and tells it better.

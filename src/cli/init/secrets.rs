@@ -4,18 +4,22 @@ use crate::error::Error;
 
 /// Whether a variable's name says that its value is nobody's business.
 fn is_secret_name(name: &str) -> bool {
-    const WORDS: [&str; 8] = [
+    const WORDS: [&str; 10] = [
         "TOKEN",
         "SECRET",
-        "PASSW",
+        "PASS",
+        "PWD",
         "KEY",
         "CREDENTIAL",
         "AUTH",
         "DSN",
         "PRIVATE",
+        "COOKIE",
     ];
     let name = name.to_uppercase();
-    WORDS.iter().any(|word| name.contains(word))
+    // Where a shell stands, and who writes commits, are no secrets.
+    let is_known = name == "PWD" || name == "OLDPWD" || name.starts_with("GIT_AUTHOR_");
+    !is_known && (name.ends_with("_PAT") || WORDS.iter().any(|word| name.contains(word)))
 }
 
 /// The variables whose values are secrets, as far as names and values tell.

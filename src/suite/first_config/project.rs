@@ -28,6 +28,10 @@ pub enum Build {
     },
 }
 
+/// Why a tool that takes over an activated environment is not trusted to build another commit.
+const OWN_ENVIRONMENT: &str = "inside an activated environment it would install there, for both \
+                               commits: set its option for an environment in the project";
+
 impl Build {
     fn unknown(why: impl Into<String>) -> Self {
         Self::Unknown {
@@ -202,6 +206,18 @@ impl Project<'_> {
                 "package.json belongs to a workspace whose root is elsewhere",
             );
         }
+        let is_script = matches!(program, Some("npm" | "pnpm" | "yarn" | "bun"));
+        let is_file_of_ours = |word: &String| {
+            const ENDINGS: [&str; 6] = [".js", ".mjs", ".cjs", ".ts", ".mts", ".tsx"];
+            !word.starts_with('/') && ENDINGS.iter().any(|ending| word.ends_with(ending))
+        };
+        if !is_script && !command.iter().any(is_file_of_ours) {
+            return Build::perhaps(
+                build,
+                "the command names no file of this folder: a program that is installed elsewhere is the \
+                 same for both commits",
+            );
+        }
         Build::Known(build)
     }
 
@@ -216,9 +232,11 @@ impl Project<'_> {
         let runs = command.get(1).map(String::as_str) == Some("run");
         match last_part(program) {
             "uv" if runs && project.is_some() => return Build::Known(uv.to_owned()),
-            "poetry" if runs => return Build::Known("poetry install".to_owned()),
+            "poetry" if runs => {
+                return Build::perhaps("poetry install".to_owned(), OWN_ENVIRONMENT);
+            }
             "pdm" if runs => return Build::Known("pdm install".to_owned()),
-            "pipenv" if runs => return Build::Known("pipenv sync".to_owned()),
+            "pipenv" if runs => return Build::perhaps("pipenv sync".to_owned(), OWN_ENVIRONMENT),
             "uvx" => {
                 return Build::unknown(
                     "uvx runs a published package, which is the same for both commits; `uv run` \
