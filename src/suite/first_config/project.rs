@@ -211,7 +211,10 @@ impl Project<'_> {
             const ENDINGS: [&str; 6] = [".js", ".mjs", ".cjs", ".ts", ".mts", ".tsx"];
             !word.starts_with('/') && ENDINGS.iter().any(|ending| word.ends_with(ending))
         };
-        if !is_script && !command.iter().any(is_file_of_ours) {
+        let is_program_of_ours = command
+            .first()
+            .is_some_and(|program| program.contains('/') && !program.starts_with('/'));
+        if !is_script && !is_program_of_ours && !command.iter().any(is_file_of_ours) {
             return Build::perhaps(
                 build,
                 "the command names no file of this folder: a program that is installed elsewhere is the \
