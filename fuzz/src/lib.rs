@@ -4,6 +4,10 @@
 
 #[path = "../../src/mcp/elicitation.rs"]
 pub mod elicitation;
+#[path = "../../src/mcp/http1/framing.rs"]
+pub mod framing;
+#[path = "../../src/mcp/http1/head.rs"]
+pub mod head;
 #[path = "../../src/mcp/lines.rs"]
 pub mod lines;
 #[path = "../../src/mcp/message.rs"]

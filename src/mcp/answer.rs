@@ -6,15 +6,14 @@
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, header::CONTENT_TYPE};
-use http_body_util::BodyExt;
-use hyper::body::Incoming as IncomingBody;
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use tokio::time::{Duration, Instant, timeout};
 
 use super::{
     Limits,
     client::Exchange,
     http::{HttpAnswer, HttpConnection, reset},
+    http1::{Body, Connection, Response},
     http_target::HttpTarget,
     message::{self, Incoming},
     outcome::{CallError, ErrorKind, Strays, excerpt},
@@ -30,6 +29,8 @@ pub(super) const ASIDE_PATIENCE: Duration = Duration::from_secs(30);
 const ERROR_BODY_BYTES: usize = 64 << 10;
 /// How much may follow an answer in its event stream before the connection is given up.
 const REST_BYTES: usize = 1 << 20;
+/// The most room that is made for a body by what its server says of its length.
+const MOST_RESERVED_BYTES: usize = 16 << 20;
 /// The header by which a broken stream is asked for again.
 pub(super) const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 /// How long to wait before a broken stream is asked for again, where the server does not say.
@@ -37,67 +38,71 @@ pub(super) const RESUME_AFTER: Duration = Duration::from_secs(1);
 /// Requests that a server may make of us during one call; further ones are not answered.
 const REPLIES_PER_CALL: usize = 16;
 
-/// Reads what is left of a body, so that the connection can be used again.
-pub(super) async fn drained(body: IncomingBody) -> bool {
+/// Reads what is left of a body, and gives its connection, if that can be used again.
+pub(super) async fn drained(body: Body) -> Option<Box<Connection>> {
     read_on(body, ERROR_BODY_BYTES, |_| {}).await
 }
 
-/// Whether the rest of a body came to its end, within bounds.
-async fn read_on(mut body: IncomingBody, most: usize, mut take: impl FnMut(&[u8])) -> bool {
+/// The connection, if the rest of a body came to its end, within bounds.
+async fn read_on(
+    mut body: Body,
+    most: usize,
+    mut take: impl FnMut(&[u8]),
+) -> Option<Box<Connection>> {
+    if body.has_ended() {
+        return body.finish();
+    }
     let mut left = most;
     let reading = async {
-        while let Some(frame) = body.frame().await {
-            let Ok(frame) = frame else { return false };
-            let bytes = frame.data_ref().map_or(&[][..], Bytes::as_ref);
-            let Some(rest) = left.checked_sub(bytes.len()) else {
-                return false;
-            };
-            left = rest;
-            take(bytes);
+        while let Some((bytes, _)) = body.chunk().await.ok()? {
+            left = left.checked_sub(bytes.len())?;
+            take(&bytes);
         }
-        true
+        Some(())
     };
-    timeout(DRAIN, reading).await.unwrap_or(false)
-}
-
-/// Whether these are the headers of an event stream.
-pub(super) fn is_event_stream(headers: &HeaderMap) -> bool {
-    headers
-        .get(CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .is_some_and(|value| {
-            value
-                .trim_start()
-                .get(..17)
-                .is_some_and(|start| start.eq_ignore_ascii_case("text/event-stream"))
-        })
+    timeout(DRAIN, reading).await.ok()??;
+    body.finish()
 }
 
 /// What is left to be read after an answer.
 #[derive(Debug)]
 pub(super) enum Left {
     /// Nothing: the connection can be used again.
+    Connection(Box<Connection>),
+    /// Nothing, and the connection has ended or is to be given up.
     Nothing,
     /// The rest of the event stream.
     Stream(Rest),
-    /// More than is worth reading.
-    TooMuch,
 }
 
 /// What follows the answer in its event stream.
 #[derive(Debug)]
 pub(super) struct Rest {
     id: u64,
-    body: IncomingBody,
+    body: Body,
     parser: SseParser,
     /// Events that came together with the answer.
     events: Vec<Vec<u8>>,
 }
 
 impl Rest {
+    /// What is left to be read: nothing, where the stream's end came together with the answer, as
+    /// most servers send it.
+    fn left(mut self) -> Left {
+        while let Ok(Some(bytes)) = self.body.at_hand() {
+            self.parser
+                .feed(&bytes, |event| self.events.push(event.data));
+        }
+        if self.body.has_ended() && self.events.is_empty() {
+            self.body.finish().map_or(Left::Nothing, Left::Connection)
+        } else {
+            Left::Stream(self)
+        }
+    }
+
     /// Reads it to its end, so that the connection can be used again, and counts answers in it:
     /// the one that was asked for has come.
-    pub(super) async fn drained(mut self, strays: &mut Strays) -> bool {
+    pub(super) async fn drained(mut self, strays: &mut Strays) -> Option<Box<Connection>> {
         for event in &self.events {
             count_answer(self.id, event, strays);
         }
@@ -177,16 +182,13 @@ impl AnswerReader<'_> {
     /// with an unsuccessful status the start is enough.
     pub(super) async fn read(
         &self,
-        response: Response<IncomingBody>,
-        sent: Instant,
-        first_byte: Instant,
+        mut response: Response,
+        (sent, first_byte): (Instant, Instant),
     ) -> Result<Read, CallError> {
-        let (head, body) = response.into_parts();
-        let is_stream = is_event_stream(&head.headers);
-        let is_success = head.status.is_success();
-        let (body, last_byte, left) = if is_success && is_stream {
-            match self.read_stream(body).await? {
-                Streamed::Answer(body, last_byte, rest) => (body, last_byte, Left::Stream(rest)),
+        let is_success = response.status().is_success();
+        let (body, last_byte, left) = if is_success && response.head.is_event_stream() {
+            match self.read_stream(response.body).await? {
+                Streamed::Answer(body, last_byte, left) => (body, last_byte, left),
                 Streamed::Broken(resume) => return Ok(Read::Broken(resume)),
             }
         } else {
@@ -195,17 +197,16 @@ impl AnswerReader<'_> {
             } else {
                 ERROR_BODY_BYTES
             };
-            let (body, last_byte, is_whole) = up_to(body, limit, first_byte).await?;
-            match (is_whole, is_success) {
-                (true, _) => (body, last_byte, Left::Nothing),
-                (false, false) => (body, last_byte, Left::TooMuch),
-                (false, true) => return Err(too_large(limit)),
+            let (body, last_byte, is_whole) = up_to(&mut response.body, limit, first_byte).await?;
+            if !is_whole && is_success {
+                return Err(too_large(limit));
             }
+            let open = response.body.finish();
+            (body, last_byte, open.map_or(Left::Nothing, Left::Connection))
         };
         Ok(Read::Whole(
             HttpAnswer {
-                status: head.status,
-                headers: head.headers,
+                head: response.head,
                 exchange: Exchange {
                     id: self.id,
                     sent,
@@ -218,26 +219,25 @@ impl AnswerReader<'_> {
         ))
     }
 
-    async fn read_stream(&self, mut body: IncomingBody) -> Result<Streamed, CallError> {
+    async fn read_stream(&self, mut body: Body) -> Result<Streamed, CallError> {
         let mut parser = SseParser::new();
         let mut received = 0_usize;
         let mut replies = 0;
-        while let Some(frame) = body.frame().await {
-            let at = Instant::now();
-            let frame = match (frame, Resume::of(&parser)) {
-                (Ok(frame), _) => frame,
-                (Err(_), Some(resume)) => return Ok(Streamed::Broken(resume)),
-                (Err(error), None) => return Err(reset(&error)),
-            };
-            let Some(bytes) = frame.data_ref() else {
-                continue;
+        loop {
+            let (bytes, at) = match body.chunk().await {
+                Ok(Some(chunk)) => chunk,
+                Ok(None) => break,
+                Err(error) => {
+                    let resume = Resume::of(&parser).ok_or_else(|| reset(&error))?;
+                    return Ok(Streamed::Broken(resume));
+                }
             };
             received = received.saturating_add(bytes.len());
             if received > self.limits.message_bytes {
                 return Err(too_large(self.limits.message_bytes));
             }
             let mut events = Vec::new();
-            parser.feed(bytes, |event| events.push(event.data));
+            parser.feed(&bytes, |event| events.push(event.data));
             let mut events = events.into_iter();
             while let Some(data) = events.next() {
                 match message::classify(&data) {
@@ -261,7 +261,7 @@ impl AnswerReader<'_> {
                             parser,
                             events: events.collect(),
                         };
-                        return Ok(Streamed::Answer(Bytes::from(data), at, rest));
+                        return Ok(Streamed::Answer(Bytes::from(data), at, rest.left()));
                     }
                 }
             }
@@ -280,7 +280,7 @@ impl AnswerReader<'_> {
 
 /// What an event stream gave.
 enum Streamed {
-    Answer(Bytes, Instant, Rest),
+    Answer(Bytes, Instant, Left),
     Broken(Resume),
 }
 
@@ -313,44 +313,36 @@ pub(super) fn too_large(limit: usize) -> CallError {
 
 /// A body, cut at `limit`; when its last byte came; and whether it is whole.
 pub(super) async fn up_to(
-    mut body: IncomingBody,
+    body: &mut Body,
     limit: usize,
     first_byte: Instant,
 ) -> Result<(Bytes, Instant, bool), CallError> {
-    let mut is_whole = true;
     let mut last_byte = first_byte;
-    let mut first: Option<Bytes> = None;
-    let mut more = BytesMut::new();
-    while let Some(frame) = body.frame().await {
-        let at = Instant::now();
-        let frame = frame.map_err(|e| reset(&e))?;
-        let Ok(mut bytes) = frame.into_data() else {
-            continue;
-        };
+    let mut first = Bytes::new();
+    let mut all = BytesMut::new();
+    while let Some((mut bytes, at)) = body.chunk().await.map_err(|e| reset(&e))? {
         last_byte = at;
-        let held = first.as_ref().map_or(0, Bytes::len) + more.len();
-        if bytes.len() > limit - held {
+        let held = first.len().max(all.len());
+        let is_too_much = bytes.len() > limit - held;
+        if is_too_much {
             bytes.truncate(limit - held);
-            is_whole = false;
         }
-        if first.is_none() {
-            first = Some(bytes);
+        if held == 0 {
+            first = bytes;
         } else {
-            more.extend_from_slice(&bytes);
+            if all.is_empty() {
+                let left = body.bytes_left().and_then(|left| usize::try_from(left).ok());
+                let room = held + bytes.len() + left.unwrap_or(held);
+                all.reserve(room.min(limit).min(MOST_RESERVED_BYTES));
+                all.extend_from_slice(&first);
+            }
+            all.extend_from_slice(&bytes);
         }
-        if !is_whole {
-            break;
+        if is_too_much {
+            let body = if all.is_empty() { first } else { all.freeze() };
+            return Ok((body, last_byte, false));
         }
     }
-    let body = match first {
-        None => Bytes::new(),
-        Some(first) if more.is_empty() => first,
-        Some(first) => {
-            let mut all = BytesMut::with_capacity(first.len() + more.len());
-            all.extend_from_slice(&first);
-            all.extend_from_slice(&more);
-            all.freeze()
-        }
-    };
-    Ok((body, last_byte, is_whole))
+    let body = if all.is_empty() { first } else { all.freeze() };
+    Ok((body, last_byte, true))
 }

@@ -478,7 +478,7 @@ impl Client {
         prepared: &Prepared,
     ) -> Result<Identity, CallError> {
         let answer = self.answer_to(prepared).await?;
-        let session = answer.headers.get(SESSION_ID).cloned();
+        let session = answer.head.get(&SESSION_ID);
         let exchange = answer.successful()?;
         let (identity, revision) = message::read_initialize(&exchange.body, prepared.id)?;
         self.revision = revision;

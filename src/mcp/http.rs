@@ -7,23 +7,21 @@ use std::{pin::pin, sync::Arc};
 
 use bytes::Bytes;
 use http::{
-    HeaderMap, HeaderValue, Method, Request, Response, StatusCode,
+    HeaderMap, HeaderValue, Method, StatusCode,
     header::{ACCEPT, CONTENT_TYPE, LOCATION},
 };
-use http_body_util::Full;
-use hyper::{body::Incoming, client::conn::http1::SendRequest};
 use tokio::{
     task::yield_now,
-    time::{Duration, Instant, sleep, timeout},
+    time::{Duration, sleep, timeout},
 };
 
 use super::{
     Limits,
     answer::{
-        AnswerReader, LAST_EVENT_ID, Left, Read, Resume, drained, ended_early, is_event_stream,
-        too_large, up_to,
+        AnswerReader, LAST_EVENT_ID, Left, Read, Resume, drained, ended_early, too_large, up_to,
     },
     client::Exchange,
+    http1::{Connection, Failed, Request, Response, head::Head},
     http_target::{Ending, HttpTarget},
     message::{self, RpcError},
     outcome::{CallError, ErrorKind, Strays, excerpt, excerpt_bytes},
@@ -45,10 +43,8 @@ const MOST_RESUMPTIONS: u32 = 100;
 /// An answer as it came, whatever its status.
 #[derive(Debug)]
 pub struct HttpAnswer {
-    /// The HTTP status.
-    pub status: StatusCode,
-    /// The answer's headers.
-    pub headers: HeaderMap,
+    /// Its HTTP status and headers.
+    pub head: Head,
     /// The answer and its times.
     pub exchange: Exchange,
 }
@@ -57,8 +53,7 @@ impl HttpAnswer {
     /// An answer that came without a status and headers of its own.
     pub(super) fn without_http(exchange: Exchange) -> Self {
         Self {
-            status: StatusCode::OK,
-            headers: HeaderMap::new(),
+            head: Head::default(),
             exchange,
         }
     }
@@ -68,19 +63,19 @@ impl HttpAnswer {
     /// # Errors
     /// `http-STATUS` with what the server said.
     pub fn successful(self) -> Result<Exchange, CallError> {
-        if self.status.is_success() {
+        let status = self.head.status();
+        if status.is_success() {
             return Ok(self.exchange);
         }
-        let elsewhere = self.headers.get(LOCATION).and_then(|l| l.to_str().ok());
-        if let Some(elsewhere) = elsewhere
-            && self.status.is_redirection()
+        if status.is_redirection()
+            && let Some(elsewhere) = self.head.get(&LOCATION)
+            && let Ok(elsewhere) = elsewhere.to_str()
         {
             return Err(CallError::new(
-                ErrorKind::Http(self.status.as_u16()),
+                ErrorKind::Http(status.as_u16()),
                 format!(
-                    "HTTP {}: it redirects to {}; give the URL that it redirects to, since \
+                    "HTTP {status}: it redirects to {}; give the URL that it redirects to, since \
                      redirects are not followed",
-                    self.status,
                     excerpt(elsewhere)
                 ),
             ));
@@ -92,11 +87,11 @@ impl HttpAnswer {
             .map_or_else(|| excerpt_bytes(body), RpcError::in_words);
         let versions = error.map(|error| error.versions()).unwrap_or_default();
         Err(CallError::new(
-            ErrorKind::Http(self.status.as_u16()),
+            ErrorKind::Http(status.as_u16()),
             if said.is_empty() {
-                format!("HTTP {}", self.status)
+                format!("HTTP {status}")
             } else {
-                format!("HTTP {}: {said}", self.status)
+                format!("HTTP {status}: {said}")
             },
         )
         .speaking(versions))
@@ -107,7 +102,8 @@ impl HttpAnswer {
 #[derive(Debug)]
 pub struct HttpConnection {
     target: Arc<HttpTarget>,
-    sender: Option<SendRequest<Full<Bytes>>>,
+    /// Absent where it is not open, or an answer on it is not yet read.
+    open: Option<Box<Connection>>,
     /// What the last answer left to be read, before the next request and outside its time.
     left: Left,
     limits: Limits,
@@ -121,7 +117,7 @@ impl HttpConnection {
     pub fn new(target: Arc<HttpTarget>, limits: Limits) -> Self {
         Self {
             target,
-            sender: None,
+            open: None,
             left: Left::Nothing,
             limits,
             strays: Strays::default(),
@@ -158,13 +154,8 @@ impl HttpConnection {
 
     /// Reads what the last answer left, or gives the connection up.
     async fn settle(&mut self) {
-        let is_settled = match std::mem::replace(&mut self.left, Left::Nothing) {
-            Left::Nothing => true,
-            Left::Stream(rest) => rest.drained(&mut self.strays).await,
-            Left::TooMuch => false,
-        };
-        if !is_settled {
-            self.sender = None;
+        if let Left::Stream(rest) = std::mem::replace(&mut self.left, Left::Nothing) {
+            self.open = rest.drained(&mut self.strays).await;
         }
     }
 
@@ -175,43 +166,36 @@ impl HttpConnection {
     /// `refused`, `reset` or `timeout`.
     pub async fn ensure_open(&mut self, patience: Duration) -> Result<(), CallError> {
         self.settle().await;
-        let kept = self.sender.take();
-        let opening = async {
-            if let Some(mut sender) = kept {
-                // Lets the runtime see whether the server has closed it.
-                yield_now().await;
-                if sender.ready().await.is_ok() {
-                    return Ok(sender);
-                }
+        if let Some(open) = &mut self.open {
+            // Lets the runtime see whether the server has closed it.
+            yield_now().await;
+            if open.is_usable() {
+                return Ok(());
             }
-            self.target.connect(self.ending).await
-        };
+            self.open = None;
+        }
+        let opening = self.target.connect(self.ending);
         let opened = timeout(patience, opening)
             .await
             .map_err(|_| timed_out("connection", patience))??;
-        self.sender = Some(opened);
+        self.open = Some(opened);
         Ok(())
     }
 
     /// Reads what the last answer left; whether the connection can then be used as it is.
     pub(super) async fn stays_open(&mut self) -> bool {
         self.settle().await;
-        self.sender.as_ref().is_some_and(SendRequest::is_ready)
+        self.open.is_some()
     }
 
     /// The open connection, without a look at the network if it was made ready before.
-    async fn open(
-        &mut self,
-        patience: Duration,
-    ) -> Result<&mut SendRequest<Full<Bytes>>, CallError> {
-        let is_ready = self.sender.as_ref().is_some_and(SendRequest::is_ready)
-            && matches!(self.left, Left::Nothing);
-        if !is_ready {
+    async fn taken(&mut self, patience: Duration) -> Result<Box<Connection>, CallError> {
+        if self.open.is_none() || !matches!(self.left, Left::Nothing) {
             // Seldom, so it takes no room in the future of every call.
             Box::pin(self.ensure_open(patience)).await?;
         }
-        self.sender
-            .as_mut()
+        self.open
+            .take()
             .ok_or_else(|| CallError::new(ErrorKind::Closed, "the connection is not open"))
     }
 
@@ -231,7 +215,6 @@ impl HttpConnection {
         is_resumable: bool,
         patience: Duration,
     ) -> Result<HttpAnswer, CallError> {
-        let request = self.request(Method::POST, body, headers);
         let target = Arc::clone(&self.target);
         let reader = AnswerReader {
             id,
@@ -244,11 +227,12 @@ impl HttpConnection {
             // Pinned before it is given to the time-out, which would copy it otherwise; and one
             // time-out for all of it, since each costs every call.
             let exchange = pin!(async {
-                let (mut response, sent) = self.head(request, patience).await?;
-                let first_byte = Instant::now();
+                let request = (&Method::POST, &body[..], headers);
+                let mut response = self.head(request, patience).await?;
+                let times = (response.sent, response.first_byte);
                 has_begun = true;
                 for _ in 0..=MOST_RESUMPTIONS {
-                    let resume = match reader.read(response, sent, first_byte).await? {
+                    let resume = match reader.read(response, times).await? {
                         Read::Whole(answer, left) => return Ok((answer, left)),
                         Read::Broken(resume) if is_resumable => resume,
                         Read::Broken(_) => break,
@@ -260,17 +244,12 @@ impl HttpConnection {
             timeout(patience, exchange).await
         };
         let what = if has_begun { "whole answer" } else { "answer" };
-        let read = read.unwrap_or_else(|_| Err(timed_out(what, patience)));
-        match read {
-            Ok((answer, left)) => {
-                self.left = left;
-                Ok(answer)
-            }
-            Err(error) => {
-                self.sender = None;
-                Err(error)
-            }
+        let (answer, left) = read.unwrap_or_else(|_| Err(timed_out(what, patience)))?;
+        match left {
+            Left::Connection(open) => self.open = Some(open),
+            left => self.left = left,
         }
+        Ok(answer)
     }
 
     /// Asks for the rest of a stream that ended before the answer under `id`.
@@ -280,7 +259,7 @@ impl HttpConnection {
         resume: Resume,
         headers: &HeaderMap,
         patience: Duration,
-    ) -> Result<Response<Incoming>, CallError> {
+    ) -> Result<Response, CallError> {
         sleep(resume.after).await;
         let mut headers = headers.clone();
         headers.insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
@@ -288,7 +267,7 @@ impl HttpConnection {
         headers.insert(LAST_EVENT_ID, resume.last_event_id);
         let response = self.get(&headers, patience).await?;
         let status = response.status();
-        if status.is_success() && is_event_stream(response.headers()) {
+        if status.is_success() && response.head.is_event_stream() {
             return Ok(response);
         }
         let error = ended_early(id);
@@ -312,12 +291,9 @@ impl HttpConnection {
         headers: &HeaderMap,
         patience: Duration,
     ) -> Result<StatusCode, CallError> {
-        let request = self.request(method, body, headers);
-        let (response, _) = self.begin(request, patience).await?;
+        let response = self.begin((&method, &body, headers), patience).await?;
         let status = response.status();
-        if !drained(response.into_body()).await {
-            self.sender = None;
-        }
+        self.open = drained(response.body).await;
         Ok(status)
     }
 
@@ -329,11 +305,9 @@ impl HttpConnection {
         headers: &HeaderMap,
         (patience, meanwhile): (Duration, impl Future<Output = T>),
     ) -> (T, bool) {
-        let request = self.request(Method::POST, body, headers);
-        let begun = self.begin(request, patience).await;
-        let first_byte = Instant::now();
+        let begun = self.begin((&Method::POST, &body, headers), patience).await;
         let done = meanwhile.await;
-        let Ok((response, sent)) = begun else {
+        let Ok(response) = begun else {
             return (done, false);
         };
         let target = Arc::clone(&self.target);
@@ -343,8 +317,8 @@ impl HttpConnection {
             headers,
             limits: self.limits,
         };
-        let read = timeout(patience, reader.read(response, sent, first_byte)).await;
-        self.sender = None;
+        let times = (response.sent, response.first_byte);
+        let read = timeout(patience, reader.read(response, times)).await;
         let is_whole = match read {
             Ok(Ok(Read::Whole(answer, _))) => answer.successful().is_ok(),
             _ => false,
@@ -363,13 +337,15 @@ impl HttpConnection {
         headers: &HeaderMap,
         patience: Duration,
     ) -> Result<(StatusCode, Bytes), CallError> {
-        let request = self.request(method, body, headers);
         let limit = self.limits.message_bytes;
         let exchange = async {
-            let (response, _) = self.begin(request, patience).await?;
+            let mut response = self.begin((&method, &body, headers), patience).await?;
             let status = response.status();
-            match up_to(response.into_body(), limit, Instant::now()).await? {
-                (body, _, true) => Ok((status, body)),
+            match up_to(&mut response.body, limit, response.first_byte).await? {
+                (read, _, true) => {
+                    self.open = response.body.finish();
+                    Ok((status, read))
+                }
                 (_, _, false) => Err(too_large(limit)),
             }
         };
@@ -386,63 +362,52 @@ impl HttpConnection {
         &mut self,
         headers: &HeaderMap,
         patience: Duration,
-    ) -> Result<Response<Incoming>, CallError> {
-        let request = self.request(Method::GET, Bytes::new(), headers);
-        self.begin(request, patience)
-            .await
-            .map(|(response, _)| response)
+    ) -> Result<Response, CallError> {
+        self.begin((&Method::GET, &[], headers), patience).await
     }
 
-    /// Sends a request and waits for the head of what comes; and when the request was handed over.
+    /// Sends a request and waits for the head of what comes.
     ///
     /// A request of which no byte was written, since the server had closed the kept connection, is
     /// sent once more on a new one, by a new clock: the server never saw it. One that was written
     /// is not: it may have been acted on, and is counted as `reset`.
     async fn begin(
         &mut self,
-        request: Request<Full<Bytes>>,
+        request: Asked<'_>,
         patience: Duration,
-    ) -> Result<(Response<Incoming>, Instant), CallError> {
-        match timeout(patience, self.head(request, patience)).await {
-            Ok(begun) => begun,
-            Err(_) => {
-                self.sender = None;
-                Err(timed_out("answer", patience))
-            }
-        }
+    ) -> Result<Response, CallError> {
+        timeout(patience, self.head(request, patience))
+            .await
+            .unwrap_or_else(|_| Err(timed_out("answer", patience)))
     }
 
     /// [`Self::begin`] without a bound on the waiting for the head.
     async fn head(
         &mut self,
-        mut request: Request<Full<Bytes>>,
+        (method, body, headers): Asked<'_>,
         patience: Duration,
-    ) -> Result<(Response<Incoming>, Instant), CallError> {
+    ) -> Result<Response, CallError> {
+        let target = Arc::clone(&self.target);
+        let request = Request {
+            method,
+            target: target.path(),
+            headers,
+            body,
+        };
         let mut is_repeated = false;
         loop {
-            let sender = self.open(patience).await?;
-            let sent = Instant::now();
-            let (error, unsent) = match sender.try_send_request(request).await {
-                Ok(response) => return Ok((response, sent)),
-                Err(mut failed) => (reset(failed.error()), failed.take_message()),
-            };
-            self.sender = None;
-            match unsent {
-                Some(again) if !is_repeated => request = again,
-                _ => return Err(error),
+            let open = self.taken(patience).await?;
+            match open.ask(request).await {
+                Ok(response) => return Ok(response),
+                Err(Failed { is_unsent, .. }) if is_unsent && !is_repeated => is_repeated = true,
+                Err(Failed { error, .. }) => return Err(reset(&error)),
             }
-            is_repeated = true;
         }
     }
-
-    fn request(&self, method: Method, body: Bytes, headers: &HeaderMap) -> Request<Full<Bytes>> {
-        let mut request = Request::new(Full::new(body));
-        *request.method_mut() = method;
-        *request.uri_mut() = self.target.path().clone();
-        *request.headers_mut() = headers.clone();
-        request
-    }
 }
+
+/// Method, body and headers of a request.
+type Asked<'a> = (&'a Method, &'a [u8], &'a HeaderMap);
 
 pub(super) fn timed_out(what: &str, patience: Duration) -> CallError {
     CallError::new(

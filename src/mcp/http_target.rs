@@ -5,23 +5,18 @@ use std::{
     path::Path,
 };
 
-use bytes::Bytes;
 use http::{
     HeaderMap, HeaderValue, Uri,
     header::{ACCEPT, CONTENT_TYPE, HOST, USER_AGENT},
 };
-use http_body_util::Full;
-use hyper::client::conn::http1::{Builder, SendRequest};
-use hyper_util::rt::TokioIo;
 use tokio::{
-    io::{AsyncRead, AsyncWrite},
     net::{TcpStream, lookup_host},
     sync::OnceCell,
 };
 
 use super::{
-    abrupt::Abrupt,
     http::reset,
+    http1::{Connection, Stream},
     outcome::{CallError, ErrorKind, excerpt},
     tls::Tls,
 };
@@ -157,10 +152,7 @@ impl HttpTarget {
     }
 
     /// A new connection, ready for a request.
-    pub(super) async fn connect(
-        &self,
-        ending: Ending,
-    ) -> Result<SendRequest<Full<Bytes>>, CallError> {
+    pub(super) async fn connect(&self, ending: Ending) -> Result<Box<Connection>, CallError> {
         #[cfg(test)]
         if let Some(server) = &self.in_memory {
             return self.speak(server.connect()?).await;
@@ -185,21 +177,16 @@ impl HttpTarget {
         })?;
         stream.set_nodelay(true).map_err(|e| reset(&e))?;
         if ending == Ending::Reset {
-            return self
-                .speak(Abrupt::new(stream).map_err(|e| reset(&e))?)
-                .await;
+            stream.set_zero_linger().map_err(|e| reset(&e))?;
         }
         self.speak(stream).await
     }
 
-    async fn speak(
-        &self,
-        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    ) -> Result<SendRequest<Full<Bytes>>, CallError> {
-        match &self.tls {
-            Some(tls) => speak(tls.over(stream).await?).await,
-            None => speak(stream).await,
-        }
+    async fn speak(&self, stream: impl Stream + 'static) -> Result<Box<Connection>, CallError> {
+        Ok(match &self.tls {
+            Some(tls) => Connection::new(tls.over(stream).await?),
+            None => Connection::new(stream),
+        })
     }
 }
 
@@ -208,7 +195,8 @@ impl HttpTarget {
 pub(super) enum Ending {
     /// It is closed.
     Close,
-    /// It is cut off (RST), as by the end of a client's machine or by a proxy.
+    /// It is cut off (RST) and nothing is said before, as by the end of a client's machine or by a
+    /// proxy.
     Reset,
 }
 
@@ -221,19 +209,6 @@ pub fn loopback(host: &str) -> Option<IpAddr> {
         host.trim_matches(['[', ']']).parse::<IpAddr>().ok()?
     };
     ip.is_loopback().then_some(ip)
-}
-
-async fn speak(
-    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-) -> Result<SendRequest<Full<Bytes>>, CallError> {
-    // Head and body of a request are small, and cheaper copied together than written as two parts.
-    let (sender, connection) = Builder::new()
-        .writev(false)
-        .handshake(TokioIo::new(stream))
-        .await
-        .map_err(|e| reset(&e))?;
-    tokio::spawn(connection);
-    Ok(sender)
 }
 
 /// Servers without a socket, for tests under a paused clock.

@@ -6,13 +6,10 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use http::{
     HeaderMap, HeaderValue, Method,
     header::{ACCEPT, CONTENT_TYPE},
 };
-use http_body_util::BodyExt as _;
-use hyper::body::Incoming as IncomingBody;
 use tokio::{
     sync::oneshot,
     task::JoinHandle,
@@ -21,8 +18,9 @@ use tokio::{
 
 use super::{
     Limits,
-    answer::{ASIDE_PATIENCE, LAST_EVENT_ID, RESUME_AFTER, Resume, drained, is_event_stream},
+    answer::{ASIDE_PATIENCE, LAST_EVENT_ID, RESUME_AFTER, Resume, drained},
     http::HttpConnection,
+    http1::Body,
     http_target::HttpTarget,
     message::{self, Incoming},
     request,
@@ -89,15 +87,15 @@ impl Listener {
             let Ok(response) = self.stream.get(&headers, HEAD_PATIENCE).await else {
                 return;
             };
-            if !response.status().is_success() || !is_event_stream(response.headers()) {
-                drained(response.into_body()).await;
+            if !response.status().is_success() || !response.head.is_event_stream() {
+                drained(response.body).await;
                 return;
             }
             if let Some(opened) = self.opened.take() {
                 let _ = opened.send(());
             }
             let mut parser = SseParser::new();
-            if !self.read(response.into_body(), &mut parser).await {
+            if !self.read(response.body, &mut parser).await {
                 return;
             }
             let pause = match Resume::of(&parser) {
@@ -112,11 +110,10 @@ impl Listener {
     }
 
     /// Answers what is asked until the stream ends; whether it is to be opened again.
-    async fn read(&mut self, mut body: IncomingBody, parser: &mut SseParser) -> bool {
-        while let Some(Ok(frame)) = body.frame().await {
-            let bytes = frame.data_ref().map_or(&[][..], Bytes::as_ref);
+    async fn read(&mut self, mut body: Body, parser: &mut SseParser) -> bool {
+        while let Ok(Some((bytes, _))) = body.chunk().await {
             let mut replies = Vec::new();
-            parser.feed(bytes, |event| {
+            parser.feed(&bytes, |event| {
                 if let Ok(Incoming::Request { id, method, params }) = message::classify(&event.data)
                 {
                     let elicitation = self.limits.elicitation;

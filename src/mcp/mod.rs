@@ -29,7 +29,6 @@
 //! A timed call is prepared before the clock starts and checked after it has stopped:
 //! [`client::Client::prepare_call`], [`client::Client::send`], [`message::check_tool_answer`].
 
-mod abrupt;
 mod answer;
 pub mod client;
 pub mod client_assertion;
@@ -41,6 +40,7 @@ mod elicitation_tests;
 pub mod handshake;
 mod header_text;
 pub mod http;
+pub mod http1;
 pub mod http_target;
 #[cfg(test)]
 mod http_tests;

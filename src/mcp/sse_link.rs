@@ -8,11 +8,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{
-    HeaderMap, HeaderValue, Method, Response,
+    HeaderMap, HeaderValue, Method,
     header::{ACCEPT, CONTENT_TYPE},
 };
-use http_body_util::BodyExt as _;
-use hyper::body::Incoming;
 use tokio::{
     sync::{mpsc, oneshot},
     task::JoinHandle,
@@ -21,9 +19,10 @@ use tokio::{
 
 use super::{
     Limits,
-    answer::{drained, is_event_stream},
+    answer::drained,
     client::Exchange,
     http::{HttpConnection, reset, timed_out},
+    http1::Body,
     http_target::HttpTarget,
     outcome::{CallError, ErrorKind, Strays, excerpt, excerpt_bytes},
     request,
@@ -125,8 +124,8 @@ impl SseLink {
         let mut stream = HttpConnection::new(Arc::clone(&self.target), self.limits);
         let response = stream.get(&headers, patience).await?;
         let status = response.status();
-        if !status.is_success() || !is_event_stream(response.headers()) {
-            drained(response.into_body()).await;
+        if !status.is_success() || !response.head.is_event_stream() {
+            drained(response.body).await;
             let kind = if status.is_success() {
                 ErrorKind::Malformed
             } else {
@@ -142,9 +141,8 @@ impl SseLink {
             router: Arc::clone(&self.router),
             told: Some(told),
             limit: self.limits.message_bytes,
-            stream,
         };
-        self.tasks.push(tokio::spawn(reader.read(response)));
+        self.tasks.push(tokio::spawn(reader.read(response.body)));
         let reference = endpoint.await.map_err(|_| {
             self.router
                 .down()
@@ -256,31 +254,25 @@ struct Reader {
     /// Told where to post, once.
     told: Option<oneshot::Sender<String>>,
     limit: usize,
-    /// Kept, since its end would be the stream's.
-    stream: HttpConnection,
 }
 
 impl Reader {
-    async fn read(mut self, response: Response<Incoming>) {
-        let end = self.read_events(response.into_body()).await;
-        drop(self.stream);
+    async fn read(mut self, body: Body) {
+        let end = self.read_events(body).await;
         self.router.fail_all(&end);
     }
 
-    async fn read_events(&mut self, mut body: Incoming) -> CallError {
+    async fn read_events(&mut self, mut body: Body) -> CallError {
         let mut parser = SseParser::new();
         let mut first_byte = None;
-        while let Some(frame) = body.frame().await {
-            let now = Instant::now();
-            let frame = match frame {
-                Ok(frame) => frame,
+        loop {
+            let (bytes, now) = match body.chunk().await {
+                Ok(Some(chunk)) => chunk,
+                Ok(None) => break,
                 Err(error) => return reset(&error),
             };
-            let Some(bytes) = frame.data_ref() else {
-                continue;
-            };
             let mut events = Vec::new();
-            parser.feed(bytes, |event| events.push(event));
+            parser.feed(&bytes, |event| events.push(event));
             for event in events {
                 let first_byte = first_byte.take().unwrap_or(now);
                 if let Err(error) = self.take(event, first_byte, now) {

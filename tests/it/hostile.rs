@@ -83,11 +83,11 @@ const OVER_STDIO: &[Row] = &[
 const OVER_HTTP: &[Row] = &[
     row(
         "endless_headers",
-        "…; first error: reset: the connection broke (message head is too large)",
+        "…; first error: reset: the connection broke (the head of its answer is too large)",
     ),
     row(
         "endless_header",
-        "…; first error: reset: the connection broke (message head is too large)",
+        "…; first error: reset: the connection broke (the head of its answer is too large)",
     ),
     row("endless_continue", TIMEOUT),
     row("endless_events", TOO_LARGE),
@@ -128,11 +128,11 @@ const OVER_HTTP: &[Row] = &[
     ),
     row(
         "no_http",
-        "…; first error: reset: the connection broke (invalid HTTP version…",
+        "…; first error: reset: the connection broke (the head of its answer is no HTTP: invalid HTTP version…",
     ),
     row(
         "bad_chunks",
-        "…; first error: reset: the connection broke (error reading a body…",
+        "…; first error: reset: the connection broke (a chunk of its answer…",
     ),
     row(
         "endless_error",

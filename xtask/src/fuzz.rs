@@ -8,7 +8,7 @@ use std::{fs, path::Path, process::Command};
 
 use crate::{Failure, prerequisites, shell};
 
-const TARGETS: [&str; 3] = ["sse", "lines", "message"];
+const TARGETS: [&str; 4] = ["sse", "lines", "message", "http1"];
 
 /// What lets libFuzzer see which paths an input takes.
 const FLAGS: &str = "--cfg fuzzing -Cpasses=sancov-module \
