@@ -13,8 +13,8 @@ use super::{
     Limits,
     client::Exchange,
     http::{HttpAnswer, HttpConnection, reset},
-    http1::{Body, Connection, Response},
     http_target::HttpTarget,
+    http1::{Body, Connection, Response},
     message::{self, Incoming},
     outcome::{CallError, ErrorKind, Strays, excerpt},
     request,
@@ -202,7 +202,11 @@ impl AnswerReader<'_> {
                 return Err(too_large(limit));
             }
             let open = response.body.finish();
-            (body, last_byte, open.map_or(Left::Nothing, Left::Connection))
+            (
+                body,
+                last_byte,
+                open.map_or(Left::Nothing, Left::Connection),
+            )
         };
         Ok(Read::Whole(
             HttpAnswer {
@@ -240,8 +244,13 @@ impl AnswerReader<'_> {
             parser.feed(&bytes, |event| events.push(event.data));
             let mut events = events.into_iter();
             while let Some(data) = events.next() {
-                match message::classify(&data) {
-                    Ok(Incoming::Request { id, method, params }) => {
+                let asked = if message::may_ask(&data) {
+                    message::classify(&data).ok()
+                } else {
+                    None
+                };
+                match asked {
+                    Some(Incoming::Request { id, method, params }) => {
                         replies += 1;
                         if replies <= REPLIES_PER_CALL {
                             let elicitation = self.limits.elicitation;
@@ -253,8 +262,8 @@ impl AnswerReader<'_> {
                             ));
                         }
                     }
-                    Ok(Incoming::Notification) => {}
-                    Ok(Incoming::Answer(_) | Incoming::ForeignAnswer(_)) | Err(_) => {
+                    Some(Incoming::Notification) => {}
+                    Some(Incoming::Answer(_) | Incoming::ForeignAnswer(_)) | None => {
                         let rest = Rest {
                             id: self.id,
                             body,
@@ -331,7 +340,9 @@ pub(super) async fn up_to(
             first = bytes;
         } else {
             if all.is_empty() {
-                let left = body.bytes_left().and_then(|left| usize::try_from(left).ok());
+                let left = body
+                    .bytes_left()
+                    .and_then(|left| usize::try_from(left).ok());
                 let room = held + bytes.len() + left.unwrap_or(held);
                 all.reserve(room.min(limit).min(MOST_RESERVED_BYTES));
                 all.extend_from_slice(&first);

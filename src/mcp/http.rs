@@ -21,8 +21,8 @@ use super::{
         AnswerReader, LAST_EVENT_ID, Left, Read, Resume, drained, ended_early, too_large, up_to,
     },
     client::Exchange,
-    http1::{Connection, Failed, Request, Response, head::Head},
     http_target::{Ending, HttpTarget},
+    http1::{Connection, Failed, Request, Response, head::Head},
     message::{self, RpcError},
     outcome::{CallError, ErrorKind, Strays, excerpt, excerpt_bytes},
 };

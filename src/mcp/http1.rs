@@ -118,10 +118,7 @@ impl Connection {
 
     /// Sends a request and waits for the head of its answer; informational ones (1xx) are passed
     /// over. The connection comes back from the answer's body.
-    pub(super) async fn ask(
-        mut self: Box<Self>,
-        request: Request<'_>,
-    ) -> Result<Response, Failed> {
+    pub(super) async fn ask(mut self: Box<Self>, request: Request<'_>) -> Result<Response, Failed> {
         if !self.is_usable() {
             return Err(Failed {
                 error: closed("before it was asked"),

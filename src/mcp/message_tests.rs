@@ -152,6 +152,21 @@ fn server_requests_are_answered_or_refused_under_their_own_id() {
 
 proptest! {
     #[test]
+    fn the_cheap_look_misses_nothing_that_asks(
+        members in proptest::collection::vec(prop_oneof![
+            Just(r#""id":7"#), Just(r#""method":"ping""#), Just("\"method\"\n : \"ping\""),
+            Just(r#""\u006dethod":"ping""#), Just(r#""result":{}"#), Just(r#""params":{"a":"\\u"}"#),
+        ], 0..4),
+    ) {
+        let message = format!("{{{}}}", members.join(",")).into_bytes();
+        let asks = matches!(
+            classify(&message),
+            Ok(Incoming::Request { .. } | Incoming::Notification)
+        );
+        prop_assert!(may_ask(&message) || !asks);
+    }
+
+    #[test]
     fn no_bytes_make_the_readers_panic(body in proptest::collection::vec(any::<u8>(), 0..300), id in any::<u64>()) {
         let _ = classify(&body);
         let _ = check_tool_answer(&body, id, Some("x"));
@@ -159,6 +174,23 @@ proptest! {
         let _ = read_initialize(&body, id);
         let _ = read_discover(&body, id);
         let _ = rpc_error(&body);
+    }
+}
+
+#[test]
+fn the_cheap_look_passes_over_answers() {
+    for (message, may) in [
+        (
+            r#"{"id":7,"result":{"content":[{"type":"text","text":"method\n"}]}}"#,
+            false,
+        ),
+        (
+            r#"{"id":7,"result":{"content":[{"type":"text","text":"\"method\""}]}}"#,
+            false,
+        ),
+        (r#"{"id":7,"result":{"method":"x"}}"#, true),
+    ] {
+        assert_eq!(may_ask(message.as_bytes()), may, "{message}");
     }
 }
 

@@ -73,10 +73,15 @@ impl SseParser {
                 self.line.extend_from_slice(rest);
                 return;
             };
-            self.line.extend_from_slice(&rest[..end]);
             self.after_cr = rest[end] == b'\r';
-            rest = &rest[end + 1..];
-            let line = std::mem::take(&mut self.line);
+            let (last, behind) = (&rest[..end], &rest[end + 1..]);
+            rest = behind;
+            if self.line.is_empty() {
+                self.take_line(last, &mut dispatch);
+                continue;
+            }
+            let mut line = std::mem::take(&mut self.line);
+            line.extend_from_slice(last);
             self.take_line(&line, &mut dispatch);
             self.line = line;
             self.line.clear();

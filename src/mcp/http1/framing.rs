@@ -18,17 +18,23 @@ pub struct Decoder(State);
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum State {
     /// So many bytes.
-    Length { left: u64 },
+    Length {
+        left: u64,
+    },
     /// All that comes.
     UntilTheEnd,
     /// The line with a chunk's size.
     Size,
     /// The bytes of a chunk.
-    Chunk { left: u64 },
+    Chunk {
+        left: u64,
+    },
     /// The line end after a chunk.
     AfterChunk,
     /// What may follow the last chunk, up to an empty line.
-    Trailer { read: usize },
+    Trailer {
+        read: usize,
+    },
     Ended,
 }
 
@@ -187,27 +193,71 @@ mod tests {
         (body, input.to_vec(), Ok(decoder.has_ended()))
     }
 
+    type Row = (
+        Decoder,
+        &'static str,
+        &'static str,
+        &'static str,
+        Result<bool, &'static str>,
+    );
+
     #[test]
     fn bodies_end_where_they_should() {
         let size = "a chunk of its answer has no valid size";
         let long = "a chunk of its answer is longer than it says";
-        let table: [(Decoder, &str, &str, &str, Result<bool, &str>); 17] = [
+        let table: [Row; 17] = [
             (Decoder::of_length(0), "next", "", "next", Ok(true)),
             (Decoder::of_length(3), "abcnext", "abc", "next", Ok(true)),
             (Decoder::of_length(9), "abc", "abc", "", Ok(false)),
             (Decoder::of_length(u64::MAX), "abc", "abc", "", Ok(false)),
             (Decoder::until_the_end(), "abc", "abc", "", Ok(false)),
-            (Decoder::chunked(), "3\r\nabc\r\n0\r\n\r\nnext", "abc", "next", Ok(true)),
-            (Decoder::chunked(), "A;x=\"y\"\r\n0123456789\r\n00\r\n\r\n", "0123456789", "", Ok(true)),
-            (Decoder::chunked(), "1\r\na\r\n1\r\nb\r\n0\r\nt: v\r\nu: w\r\n\r\n", "ab", "", Ok(true)),
+            (
+                Decoder::chunked(),
+                "3\r\nabc\r\n0\r\n\r\nnext",
+                "abc",
+                "next",
+                Ok(true),
+            ),
+            (
+                Decoder::chunked(),
+                "A;x=\"y\"\r\n0123456789\r\n00\r\n\r\n",
+                "0123456789",
+                "",
+                Ok(true),
+            ),
+            (
+                Decoder::chunked(),
+                "1\r\na\r\n1\r\nb\r\n0\r\nt: v\r\nu: w\r\n\r\n",
+                "ab",
+                "",
+                Ok(true),
+            ),
             (Decoder::chunked(), "3\r\nab", "ab", "", Ok(false)),
             (Decoder::chunked(), "3\r\nabc\r", "abc", "\r", Ok(false)),
-            (Decoder::chunked(), "3\r\nabc\r\n0\r\n", "abc", "", Ok(false)),
+            (
+                Decoder::chunked(),
+                "3\r\nabc\r\n0\r\n",
+                "abc",
+                "",
+                Ok(false),
+            ),
             (Decoder::chunked(), "\r\n", "", "", Err(size)),
             (Decoder::chunked(), "x\r\n", "", "", Err(size)),
             (Decoder::chunked(), "-1\r\n", "", "", Err(size)),
-            (Decoder::chunked(), "fffffffffffffffff\r\n", "", "", Err(size)),
-            (Decoder::chunked(), "ffffffffffffffff\r\nabc", "abc", "", Ok(false)),
+            (
+                Decoder::chunked(),
+                "fffffffffffffffff\r\n",
+                "",
+                "",
+                Err(size),
+            ),
+            (
+                Decoder::chunked(),
+                "ffffffffffffffff\r\nabc",
+                "abc",
+                "",
+                Ok(false),
+            ),
             (Decoder::chunked(), "3\r\nabcd\r\n", "abc", "", Err(long)),
         ];
         for (decoder, text, body, left, ended) in table {
@@ -222,7 +272,10 @@ mod tests {
         let lines = format!("0\r\n{}", "t: v\r\n".repeat(MOST_TRAILER_BYTES / 6 + 1));
         for (text, words) in [
             (endless("3;"), "a chunk of its answer has no valid size"),
-            (endless("0\r\n"), "what follows the body of its answer is too large"),
+            (
+                endless("0\r\n"),
+                "what follows the body of its answer is too large",
+            ),
             (lines, "what follows the body of its answer is too large"),
         ] {
             let (_, _, ended) = decoded(&Decoder::chunked(), &[text.as_bytes()]);

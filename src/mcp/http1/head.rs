@@ -146,8 +146,13 @@ impl Rest {
             } else if is(&header::CONTENT_TYPE) {
                 is_event_stream = names_event_stream(field.value);
             } else if is(&header::CONNECTION) {
-                let mut words = field.value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
-                says_close |= words.clone().any(|word| word.eq_ignore_ascii_case(b"close"));
+                let mut words = field
+                    .value
+                    .split(|byte| *byte == b',')
+                    .map(<[u8]>::trim_ascii);
+                says_close |= words
+                    .clone()
+                    .any(|word| word.eq_ignore_ascii_case(b"close"));
                 says_keep |= words.any(|word| word.eq_ignore_ascii_case(b"keep-alive"));
             }
         }
@@ -155,7 +160,10 @@ impl Rest {
             || status == StatusCode::NO_CONTENT
             || status == StatusCode::NOT_MODIFIED;
         let is_chunked = |value: &[u8]| {
-            let last = value.rsplit(|byte| *byte == b',').next().unwrap_or_default();
+            let last = value
+                .rsplit(|byte| *byte == b',')
+                .next()
+                .unwrap_or_default();
             last.trim_ascii().eq_ignore_ascii_case(b"chunked")
         };
         let decoder = match (encoding, length) {
@@ -208,7 +216,11 @@ mod tests {
                         parsed.head.status().as_u16(),
                         parsed.decoder,
                         if parsed.is_reusable { "kept" } else { "closed" },
-                        if parsed.head.is_event_stream() { "stream" } else { "body" },
+                        if parsed.head.is_event_stream() {
+                            "stream"
+                        } else {
+                            "body"
+                        },
                     );
                     return (words, [&input[..], &rest].concat());
                 }
@@ -222,31 +234,89 @@ mod tests {
     fn heads_say_where_their_bodies_end() {
         let length = "invalid content-length in its answer";
         for (head, expected) in [
-            ("HTTP/1.1 200 OK\r\ncontent-length: 5\r\n", "200 Decoder(Length { left: 5 }) kept body None"),
-            ("HTTP/1.1 200\r\nContent-Length: 5\r\ncontent-length: 5\r\n", "200 Decoder(Length { left: 5 }) kept body None"),
-            ("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n", "200 Decoder(Ended) kept body None"),
-            ("HTTP/1.1 200 OK\r\n", "200 Decoder(UntilTheEnd) kept body None"),
-            ("HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, Chunked\r\n", "200 Decoder(Size) kept body None"),
-            ("HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n", "200 Decoder(UntilTheEnd) kept body None"),
-            ("HTTP/1.1 200 OK\r\ncontent-length: 5\r\ntransfer-encoding: chunked\r\n", "200 Decoder(Size) closed body None"),
-            ("HTTP/1.1 202 Accepted\r\ncontent-length: 0\r\nConnection: x, Close\r\n", "202 Decoder(Ended) closed body None"),
-            ("HTTP/1.0 200 OK\r\ncontent-length: 0\r\n", "200 Decoder(Ended) closed body None"),
-            ("HTTP/1.0 200 OK\r\ncontent-length: 0\r\nconnection: Keep-Alive\r\n", "200 Decoder(Ended) kept body None"),
-            ("HTTP/1.1 204 No Content\r\n", "204 Decoder(Ended) kept body None"),
-            ("HTTP/1.1 304 Not Modified\r\ncontent-length: 9\r\n", "304 Decoder(Ended) kept body None"),
-            ("HTTP/1.1 100 Continue\r\n", "100 Decoder(Ended) kept body None"),
-            ("HTTP/1.1 200 OK\r\ncontent-type: Text/Event-Stream; charset=utf-8\r\ncontent-length: 1\r\n",
-             "200 Decoder(Length { left: 1 }) kept stream Some(\"Text/Event-Stream; charset=utf-8\")"),
-            ("HTTP/1.1 200 OK\r\ncontent-type: text/event\r\ncontent-length: 1\r\n",
-             "200 Decoder(Length { left: 1 }) kept body Some(\"text/event\")"),
-            ("HTTP/1.1 200 OK\r\ncontent-length: 5\r\ncontent-length: 6\r\n", length),
+            (
+                "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n",
+                "200 Decoder(Length { left: 5 }) kept body None",
+            ),
+            (
+                "HTTP/1.1 200\r\nContent-Length: 5\r\ncontent-length: 5\r\n",
+                "200 Decoder(Length { left: 5 }) kept body None",
+            ),
+            (
+                "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n",
+                "200 Decoder(Ended) kept body None",
+            ),
+            (
+                "HTTP/1.1 200 OK\r\n",
+                "200 Decoder(UntilTheEnd) kept body None",
+            ),
+            (
+                "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, Chunked\r\n",
+                "200 Decoder(Size) kept body None",
+            ),
+            (
+                "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n",
+                "200 Decoder(UntilTheEnd) kept body None",
+            ),
+            (
+                "HTTP/1.1 200 OK\r\ncontent-length: 5\r\ntransfer-encoding: chunked\r\n",
+                "200 Decoder(Size) closed body None",
+            ),
+            (
+                "HTTP/1.1 202 Accepted\r\ncontent-length: 0\r\nConnection: x, Close\r\n",
+                "202 Decoder(Ended) closed body None",
+            ),
+            (
+                "HTTP/1.0 200 OK\r\ncontent-length: 0\r\n",
+                "200 Decoder(Ended) closed body None",
+            ),
+            (
+                "HTTP/1.0 200 OK\r\ncontent-length: 0\r\nconnection: Keep-Alive\r\n",
+                "200 Decoder(Ended) kept body None",
+            ),
+            (
+                "HTTP/1.1 204 No Content\r\n",
+                "204 Decoder(Ended) kept body None",
+            ),
+            (
+                "HTTP/1.1 304 Not Modified\r\ncontent-length: 9\r\n",
+                "304 Decoder(Ended) kept body None",
+            ),
+            (
+                "HTTP/1.1 100 Continue\r\n",
+                "100 Decoder(Ended) kept body None",
+            ),
+            (
+                "HTTP/1.1 200 OK\r\ncontent-type: Text/Event-Stream; charset=utf-8\r\ncontent-length: 1\r\n",
+                "200 Decoder(Length { left: 1 }) kept stream Some(\"Text/Event-Stream; charset=utf-8\")",
+            ),
+            (
+                "HTTP/1.1 200 OK\r\ncontent-type: text/event\r\ncontent-length: 1\r\n",
+                "200 Decoder(Length { left: 1 }) kept body Some(\"text/event\")",
+            ),
+            (
+                "HTTP/1.1 200 OK\r\ncontent-length: 5\r\ncontent-length: 6\r\n",
+                length,
+            ),
             ("HTTP/1.1 200 OK\r\ncontent-length: 5, 5\r\n", length),
             ("HTTP/1.1 200 OK\r\ncontent-length: +5\r\n", length),
             ("HTTP/1.1 200 OK\r\ncontent-length: \r\n", length),
-            ("HTTP/1.1 200 OK\r\ncontent-length: 99999999999999999999\r\n", length),
-            ("HTTP/2 200\r\n", "the head of its answer is no HTTP: invalid HTTP version"),
-            ("hello\r\n", "the head of its answer is no HTTP: invalid HTTP version"),
-            ("HTTP/1.1 99 No\r\n", "the head of its answer is no HTTP: invalid response status"),
+            (
+                "HTTP/1.1 200 OK\r\ncontent-length: 99999999999999999999\r\n",
+                length,
+            ),
+            (
+                "HTTP/2 200\r\n",
+                "the head of its answer is no HTTP: invalid HTTP version",
+            ),
+            (
+                "hello\r\n",
+                "the head of its answer is no HTTP: invalid HTTP version",
+            ),
+            (
+                "HTTP/1.1 99 No\r\n",
+                "the head of its answer is no HTTP: invalid response status",
+            ),
         ] {
             let text = format!("{head}\r\nafter");
             let (words, left) = parsed(&[text.as_bytes()]);
@@ -259,7 +329,10 @@ mod tests {
     #[test]
     fn the_first_field_of_a_name_is_found() {
         let text = b"HTTP/1.1 307 Elsewhere\r\nLOCATION: /a\r\nlocation: /b\r\n\r\n";
-        let head = parse(&mut BytesMut::from(&text[..]), &mut 0).unwrap().unwrap().head;
+        let head = parse(&mut BytesMut::from(&text[..]), &mut 0)
+            .unwrap()
+            .unwrap()
+            .head;
         assert_eq!(head.get(&LOCATION).unwrap(), "/a");
         assert_eq!(head.get(&CONTENT_TYPE), None);
         assert_eq!(Head::default().get(&LOCATION), None);
@@ -274,7 +347,10 @@ mod tests {
         ] {
             assert_eq!(parsed(&[text.as_bytes()]).0, too_large);
         }
-        let fields = format!("HTTP/1.1 200 OK\r\n{}\r\n", "a: b\r\n".repeat(MOST_FIELDS + 1));
+        let fields = format!(
+            "HTTP/1.1 200 OK\r\n{}\r\n",
+            "a: b\r\n".repeat(MOST_FIELDS + 1)
+        );
         assert_eq!(parsed(&[fields.as_bytes()]).0, too_large);
     }
 
