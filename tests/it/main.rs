@@ -15,6 +15,7 @@ mod faults;
 mod first_steps;
 mod formats;
 mod github;
+mod guides;
 mod harness;
 mod history;
 mod hostile;

@@ -222,7 +222,7 @@ fn names(line: &str, name: &str) -> bool {
 
 #[test]
 fn lock_files_hold_no_download_address() {
-    for tests in ["servers", "github", "browser"] {
+    for tests in ["servers", "github", "browser", "guides"] {
         let path = format!("tests/{tests}/npm/package-lock.json");
         assert!(!read(Path::new(&path)).contains("\"resolved\""), "{path}");
     }
