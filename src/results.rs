@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 mod calibration;
+pub mod histogram;
 mod load;
 mod machine;
 mod memory;
@@ -16,6 +17,7 @@ mod probes;
 mod turn;
 
 pub use calibration::{CalibratedFigure, Calibration, Control};
+pub use histogram::Histogram;
 pub use load::{ExecutorName, LoadRecord, LoadSample, StageRecord, StageSample};
 pub use machine::{Environment, are_as_fast};
 pub use memory::{ProcessMemory, TreeMemory};
@@ -395,6 +397,12 @@ pub struct Sample {
     /// Wall time less scheduler wait, of successful sequential calls.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub adjusted: Option<Latency>,
+    /// How `wall` is spread over the calls: for pictures, never compared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wall_histogram_ns: Option<Histogram>,
+    /// The same of `adjusted`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub adjusted_histogram_ns: Option<Histogram>,
     /// From the request's start to the answer's first byte.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first_byte: Option<Latency>,
@@ -434,21 +442,17 @@ impl Sample {
 
     /// Makes every time in it `factor` times as long, as if each answer had taken that much longer.
     pub fn slow_down(&mut self, factor: f64) {
-        let slower = |ns: &mut u64| {
-            #[expect(
-                clippy::cast_possible_truncation,
-                clippy::cast_sign_loss,
-                reason = "saturates, and a time that long is wrong anyway"
-            )]
-            let longer = (*ns as f64 * factor.max(0.0)).round() as u64;
-            *ns = longer;
-        };
+        let slower = |ns: &mut u64| *ns = times(*ns, factor);
         let latencies = [&mut self.wall, &mut self.adjusted, &mut self.first_byte];
         for latency in latencies.into_iter().flatten() {
             slower(&mut latency.p50_ns);
             latency.p95_ns.iter_mut().for_each(slower);
             latency.p99_ns.iter_mut().for_each(slower);
             slower(&mut latency.max_ns);
+        }
+        let histograms = [&mut self.wall_histogram_ns, &mut self.adjusted_histogram_ns];
+        for histogram in histograms.into_iter().flatten() {
+            *histogram = histogram.scaled(factor);
         }
         slower(&mut self.duration_ns);
         self.cpu_per_call_ns.iter_mut().for_each(slower);
@@ -463,6 +467,16 @@ impl Sample {
             f64::from(self.successes) * 1e9 / self.duration_ns as f64
         }
     }
+}
+
+/// A time that is `factor` times as long.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "saturates, and a time that long is wrong anyway"
+)]
+fn times(ns: u64, factor: f64) -> u64 {
+    (ns as f64 * factor.max(0.0)).round() as u64
 }
 
 /// Quantiles of one sample of latencies.

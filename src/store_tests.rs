@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::results::{
-    Acceptance, Environment, Job, Latency, Measure, Phase, Round, Sample, ScenarioKind,
+    Acceptance, Environment, Histogram, Job, Latency, Measure, Phase, Round, Sample, ScenarioKind,
     ScenarioRecord, ServerRecord, Sessions, Soak, SoakSample, SuiteRecord, Transport,
 };
 
@@ -28,6 +28,8 @@ fn sample(p50_ns: u64) -> Sample {
         first_byte: None,
         cpu_per_call_ns: Some(700_000),
         delayed_last_bytes: 0,
+        wall_histogram_ns: Histogram::of([p50_ns, p50_ns.saturating_mul(3)]),
+        adjusted_histogram_ns: None,
         slow_calls: Vec::new(),
         client_cpu_ns: None,
     }
@@ -150,6 +152,30 @@ fn the_text_can_be_read_in_review() {
     more.jobs[0].rounds.push(round);
     let longer = to_stable_text(&more);
     assert_eq!(longer.lines().count(), text.lines().count() + 1);
+}
+
+/// A histogram stands on the line of its round, and a file without one is as good.
+#[test]
+fn histograms_are_optional_and_bounded() {
+    let kept = results("echo", 0.5, None, 2_100_000);
+    let text = to_stable_text(&kept);
+    let histogram = "\"wall_histogram_ns\": \"544 1 -47 1\"";
+    let lines = text.lines().filter(|line| line.contains(histogram));
+    let rounds: usize = kept.jobs.iter().map(|job| job.rounds.len()).sum();
+    assert_eq!(lines.count(), rounds, "{text}");
+    let older = text.replace(&format!(", {histogram}"), "");
+    assert!(!older.contains("histogram"), "{older}");
+    let older = parse_results(older.as_bytes()).unwrap();
+    let sample = &older.jobs[0].rounds[0].scenarios["echo/sequential"];
+    assert_eq!(sample.wall_histogram_ns, None);
+    assert_eq!(
+        sample.wall,
+        kept.jobs[0].rounds[0].scenarios["echo/sequential"].wall
+    );
+    for hostile in ["544 1 -2000 1", "544 4294967295 1", "", "544 1\\u0000"] {
+        let text = text.replace("544 1 -47 1", hostile);
+        assert!(problem(text.as_bytes()).contains("not a histogram"));
+    }
 }
 
 #[test]

@@ -154,6 +154,8 @@ impl<'a> Machine<'a> {
                 successes: record.calls,
                 errors: BTreeMap::new(),
                 delayed_last_bytes: 0,
+                wall_histogram_ns: None,
+                adjusted_histogram_ns: None,
                 slow_calls: Vec::new(),
                 client_cpu_ns: None,
                 duration_ns: if is_alone { ns(1e9) } else { tail_figure * 10 },

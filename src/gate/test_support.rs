@@ -324,6 +324,8 @@ fn round(index: u32, phase: Phase, spread: f64) -> Round {
             first_byte: None,
             cpu_per_call_ns: Some(ns(v(level * 0.6 * MS, i + 1, spread))),
             delayed_last_bytes: 0,
+            wall_histogram_ns: None,
+            adjusted_histogram_ns: None,
             slow_calls: Vec::new(),
             client_cpu_ns: None,
         };

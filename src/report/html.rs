@@ -10,12 +10,14 @@
 //! | `page.css` | all that is seen: colours for light and dark, print, narrow windows |
 //! | `plot.rs` | a plot as inline SVG |
 //! | `figures.rs` | which plots show what |
+//! | `calls.rs` | how single calls are spread |
 //! | `scenarios.rs` | each scenario with its plots |
 //! | `tables.rs` | tables |
 //! | `calibration.rs` | the page of a calibration |
 //! | `environment.rs` | where it was measured, and how to do it again |
 
 mod calibration;
+mod calls;
 mod environment;
 mod figures;
 mod plot;
@@ -468,8 +470,8 @@ fn method() -> Markup {
                 }
             }
             p {
-                "The curves show distributions over rounds: how many of them had at most that figure. Where the two do not overlap, the difference is plain; where they cross, it is not. The results file keeps four quantiles of the calls of each round, not each call: "
-                code { "--samples FILE" } " keeps those."
+                "The curves of p50 and p95 show distributions over rounds, which are what is compared: how many of them had at most that figure. Where the two do not overlap, the difference is plain; where they cross, it is not. The curves of calls show all calls of those rounds, from histograms whose buckets are 1.6 to 3.1 % wide; they decide nothing. "
+                code { "--samples FILE" } " keeps each call."
             }
         }
     }

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::results::{
-    ExecutorName, Latency, LoadRecord, LoadSample, Results, Sample, ScenarioKind, ScenarioRecord,
-    Sessions, StageRecord, StageSample,
+    ExecutorName, Histogram, Latency, LoadRecord, LoadSample, Results, Sample, ScenarioKind,
+    ScenarioRecord, Sessions, StageRecord, StageSample,
 };
 
 const MS: u64 = 1_000_000;
@@ -105,6 +105,8 @@ fn load((calls, successes): (u32, u32), duration_ns: u64, most_in_flight: u32) -
             first_byte: Some(latency(9 * MS)),
             cpu_per_call_ns: None,
             delayed_last_bytes: 0,
+            wall_histogram_ns: Histogram::of((0..u64::from(successes)).map(|n| 9 * MS + n * 2_000)),
+            adjusted_histogram_ns: None,
             slow_calls: Vec::new(),
             client_cpu_ns: Some(duration_ns / 10),
         },

@@ -168,6 +168,8 @@ fn sample(kind: ScenarioKind) -> Sample {
         first_byte: Some(latency(wall * 8 / 10)),
         cpu_per_call_ns: Some(1_200_000),
         delayed_last_bytes: 0,
+        wall_histogram_ns: None,
+        adjusted_histogram_ns: None,
         slow_calls: Vec::new(),
         client_cpu_ns: None,
     }

@@ -10,7 +10,7 @@ use crate::{
         client::Exchange,
         outcome::{CallError, ErrorKind, Strays},
     },
-    results::{ErrorSample, Latency, Phase, Sample, TIMEOUTS_IN_A_ROW},
+    results::{ErrorSample, Histogram, Latency, Phase, Sample, TIMEOUTS_IN_A_ROW},
     stats::{Summary, quantile},
 };
 
@@ -211,7 +211,10 @@ impl Collector {
     #[must_use]
     pub fn into_sample(mut self) -> Sample {
         let duration = self.duration();
-        let is_complete = self.adjusted_ns.len() == self.wall_ns.len();
+        // Those of some calls only would be of another sample.
+        if self.adjusted_ns.len() != self.wall_ns.len() {
+            self.adjusted_ns.clear();
+        }
         Sample {
             calls: self.calls,
             successes: self.successes(),
@@ -223,12 +226,10 @@ impl Collector {
             delayed_last_bytes: self.delayed_last_bytes,
             slow_calls: slow_calls(&self.wall_ns, &self.begins_ns),
             client_cpu_ns: self.client_cpu_ns,
+            wall_histogram_ns: Histogram::of(self.wall_ns.iter().copied()),
+            adjusted_histogram_ns: Histogram::of(self.adjusted_ns.iter().copied()),
             wall: latency(&mut self.wall_ns),
-            adjusted: if is_complete {
-                latency(&mut self.adjusted_ns)
-            } else {
-                None
-            },
+            adjusted: latency(&mut self.adjusted_ns),
             first_byte: latency(&mut self.first_byte_ns),
             errors: self.errors,
         }
@@ -314,6 +315,29 @@ mod tests {
         assert_eq!(sample.cpu_per_call_ns, Some(30));
         assert_eq!(sample.client_cpu_ns, Some(6));
         assert_eq!(sample.wall.unwrap().max_ns, 30_000_000);
+    }
+
+    #[test]
+    fn adjusted_latencies_of_some_calls_only_are_let_go() {
+        let collected = |adjusted_ns: &[u64]| {
+            let mut collector = Collector::default();
+            let now = Instant::now();
+            for ms in [3, 2] {
+                collector.success_lasting(now, now + Duration::from_millis(ms));
+            }
+            collector.adjusted(adjusted_ns.to_vec());
+            collector.into_sample()
+        };
+        let all = collected(&[1_500_000, 2_500_000]);
+        assert_eq!(all.wall_histogram_ns, Histogram::of([2_000_000, 3_000_000]));
+        assert_eq!(
+            all.adjusted_histogram_ns,
+            Histogram::of([1_500_000, 2_500_000])
+        );
+        assert_eq!(all.adjusted.unwrap().max_ns, 2_500_000);
+        let some = collected(&[1_500_000]);
+        assert_eq!((some.adjusted, some.adjusted_histogram_ns), (None, None));
+        assert_eq!(some.wall_histogram_ns, all.wall_histogram_ns);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Latencies in four bytes each, for loads of many calls.
 //!
-//! Every latency is kept, not counted in the buckets of a histogram: at up to a million calls a
+//! Every latency is kept while its load runs, not counted in the buckets of a histogram: at up to a million calls a
 //! load the samples themselves are no larger than a histogram of three digits for each stage, every
 //! quantile is a latency that was seen, and two of them can be merged without loss. A latency is
 //! rounded to 24 significant bits, 60 parts in a thousand million; the largest is kept exactly.

@@ -106,6 +106,13 @@ pub(crate) fn scale_times(sample: &mut Sample, percent: u64) {
         latency.p95_ns.iter_mut().for_each(scale);
         latency.p99_ns.iter_mut().for_each(scale);
     }
+    let histograms = [
+        &mut sample.wall_histogram_ns,
+        &mut sample.adjusted_histogram_ns,
+    ];
+    for histogram in histograms.into_iter().flatten() {
+        *histogram = histogram.scaled(percent as f64 / 100.0);
+    }
     scale(&mut sample.duration_ns);
     sample.cpu_per_call_ns.iter_mut().for_each(scale);
 }

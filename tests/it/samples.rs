@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use mcpgate::stats::summarize;
+use mcpgate::{results::Histogram, stats::summarize};
 use rustix::process::Signal;
 use serde::Deserialize;
 
@@ -49,6 +49,13 @@ fn the_figures_of_the_results_are_those_of_the_samples() {
         }
         let pairs = line.first_byte_ns.iter().zip(&line.wall_ns);
         assert!(pairs.into_iter().all(|(first, last)| first <= last));
+        for (single, kept) in [
+            (&line.wall_ns, &sample.wall_histogram_ns),
+            (&line.adjusted_ns, &sample.adjusted_histogram_ns),
+        ] {
+            assert_eq!(&Histogram::of(single.iter().copied()), kept);
+        }
+        assert!(sample.wall_histogram_ns.is_some());
         for (single, kept) in [
             (&mut line.wall_ns, sample.wall),
             (&mut line.first_byte_ns, sample.first_byte),

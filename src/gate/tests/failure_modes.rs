@@ -192,6 +192,8 @@ fn ramp(levels: [(u32, u32, u64); 3]) -> Fixture {
         adjusted: None,
         first_byte: None,
         delayed_last_bytes: 0,
+        wall_histogram_ns: None,
+        adjusted_histogram_ns: None,
         slow_calls: Vec::new(),
         cpu_per_call_ns: None,
         client_cpu_ns: None,

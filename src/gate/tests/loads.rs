@@ -31,6 +31,8 @@ fn with_load(failed: u32) -> Fixture {
                 first_byte: None,
                 cpu_per_call_ns: None,
                 delayed_last_bytes: 0,
+                wall_histogram_ns: None,
+                adjusted_histogram_ns: None,
                 slow_calls: Vec::new(),
                 client_cpu_ns: None,
             };

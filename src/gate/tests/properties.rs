@@ -14,7 +14,7 @@ use crate::{
         },
         undecided_scenarios,
     },
-    results::{Job, Latency, Measure, Phase, Round, Sample, Soak, SoakSample},
+    results::{Histogram, Job, Latency, Measure, Phase, Round, Sample, Soak, SoakSample},
     suite::{Floors, InconclusivePolicy},
 };
 
@@ -85,6 +85,8 @@ fn anything() -> impl Strategy<Value = Results> {
                 first_byte: None,
                 cpu_per_call_ns,
                 delayed_last_bytes: successes,
+                wall_histogram_ns: Histogram::of([0, duration_ns]),
+                adjusted_histogram_ns: None,
                 slow_calls: vec![(calls, u64::MAX), (0, 0)],
                 client_cpu_ns: cpu_per_call_ns,
             },
@@ -431,6 +433,26 @@ proptest! {
             format!("{:?}", judged(&a, &b)),
             format!("{:?}", judged(&a, &b))
         );
+    }
+
+    #[test]
+    fn histograms_decide_nothing(
+        a in scattered(8, 0.2), b in scattered(8, 0.2), calls in prop::collection::vec(any::<u64>(), 0..20),
+    ) {
+        let with = |results: &Results| {
+            let mut results = results.clone();
+            for round in results.jobs.iter_mut().flat_map(|job| &mut job.rounds) {
+                for sample in round.scenarios.values_mut() {
+                    sample.wall_histogram_ns = Histogram::of(calls.iter().copied());
+                    sample.adjusted_histogram_ns = Histogram::of(calls.iter().map(|ns| ns / 2));
+                }
+            }
+            results
+        };
+        let without = judged(&a, &b);
+        prop_assert_eq!(&judged(&with(&a), &with(&b)), &without);
+        prop_assert_eq!(&judged(&a, &with(&b)), &without);
+        prop_assert_eq!(so_far(&with(&a), &with(&b)), so_far(&a, &b));
     }
 
     #[test]

@@ -1,13 +1,12 @@
-//! Which plots show what: from results to [`Plot`]s. Nothing is drawn that is not in the files:
-//! a round keeps the quantiles of its calls, not each of them.
+//! Which plots show what: from results to [`Plot`]s. Nothing is drawn that is not in the files.
 
 use super::plot::{Axis, Dash, Mark, Plot, Point, Quantity, Side, distribution, thinned};
 use crate::{
     gate::Unit,
     report::{figure, line::Line, run_model::median},
     results::{
-        Latency, LoadRecord, LoadSample, Phase, Results, Round, Sample, ScenarioRecord, Soak,
-        SoakSample, StageSample,
+        LoadRecord, LoadSample, Phase, Results, Round, Sample, ScenarioRecord, Soak, SoakSample,
+        StageSample,
     },
 };
 
@@ -37,7 +36,7 @@ type Figure<'f> = &'f dyn Fn(&Round) -> Option<u64>;
 
 impl<'a> Sides<'a> {
     /// Each side with its name, the base first.
-    fn each(self) -> impl Iterator<Item = (Side, &'a Results)> {
+    pub(super) fn each(self) -> impl Iterator<Item = (Side, &'a Results)> {
         let base = self.base.map(|base| (Side::Base, base));
         base.into_iter().chain([(Side::Now, self.now)])
     }
@@ -119,53 +118,8 @@ impl<'a> Sides<'a> {
         .collect()
     }
 
-    /// What is known of the distribution of single calls: four quantiles, each as the median over
-    /// rounds with their range.
-    fn calls(self, scenario: &ScenarioRecord) -> Option<Plot> {
-        const QUANTILES: [&str; 4] = ["p50", "p95", "p99", "max"];
-        let quantiles: [fn(&Latency) -> Option<u64>; 4] = [
-            |l| Some(l.p50_ns),
-            |l| l.p95_ns,
-            |l| l.p99_ns,
-            |l| Some(l.max_ns),
-        ];
-        let mut marks = Vec::new();
-        let mut values = Vec::new();
-        let mut said = Vec::new();
-        for (side, results) in self.each() {
-            let off = self.beside(side);
-            let (mut middles, mut ranges, mut texts) = (Vec::new(), Vec::new(), Vec::new());
-            for (row, (quantile, name)) in (1_u32..).zip(quantiles.into_iter().zip(QUANTILES)) {
-                let of_rounds: Vec<f64> = rounds(results)
-                    .filter_map(|round| round.scenarios.get(&scenario.name)?.wall.as_ref())
-                    .filter_map(|wall| Some(quantile(wall)? as f64))
-                    .collect();
-                let Some(middle) = median(of_rounds.iter().copied()) else {
-                    continue;
-                };
-                let (low, high) = range(&of_rounds);
-                let y = f64::from(row) - off;
-                middles.push((middle, y));
-                ranges.push(((low, y), (high, y)));
-                values.extend([low, high]);
-                texts.push(format!("{name} {}", time(middle)));
-            }
-            said.push(self.sentence(side, texts));
-            marks.push(Mark::Bars(side, ranges));
-            marks.push(Mark::Line(side, middles.clone(), Dash::Solid));
-            marks.push(Mark::Dots(side, middles));
-        }
-        (!values.is_empty()).then(|| Plot {
-            caption: "Calls of a round: quantiles, wall",
-            description: joined(said),
-            x: Axis::of("latency", Quantity::Time, values, true),
-            y: Axis::names("of the calls of a round", &QUANTILES),
-            marks,
-        })
-    }
-
     /// How far a side stands from the middle of what both share, so that neither hides the other.
-    fn beside(self, side: Side) -> f64 {
+    pub(super) fn beside(self, side: Side) -> f64 {
         match (self.base, side) {
             (None, _) => 0.0,
             (_, Side::Base) => -0.14,
@@ -390,7 +344,7 @@ impl<'a> Sides<'a> {
         })
     }
 
-    /// The plots of a load: latency against load where that changes, memory against calls.
+    /// The plots of a load: its calls, latency against load where that changes, memory against calls.
     pub(super) fn of_load(self, scenario: &ScenarioRecord) -> Vec<Plot> {
         let sides = self.with(scenario);
         let loads: Vec<(Side, &LoadSample)> = sides
@@ -404,10 +358,14 @@ impl<'a> Sides<'a> {
             .load
             .as_ref()
             .and_then(|record| sides.latency(record, &loads));
-        latency
-            .into_iter()
-            .chain(sides.memory_of_loads(&loads))
-            .collect()
+        [
+            sides.calls_of_load(&loads),
+            latency,
+            sides.memory_of_loads(&loads),
+        ]
+        .into_iter()
+        .flatten()
+        .collect()
     }
 
     /// Latency at each level of load; where stages only change it, across the levels
@@ -509,7 +467,7 @@ impl<'a> Sides<'a> {
     }
 
     /// `baseline: …` where there are two sides.
-    fn sentence(self, side: Side, parts: impl IntoIterator<Item = String>) -> Line {
+    pub(super) fn sentence(self, side: Side, parts: impl IntoIterator<Item = String>) -> Line {
         let parts: Vec<String> = parts.into_iter().collect();
         let parts = parts.join(", ");
         Line::own(match (self.base, side) {
@@ -529,7 +487,7 @@ struct Order<'a> {
 }
 
 /// The latest rounds of all jobs, in the order measured.
-fn rounds(results: &Results) -> impl Iterator<Item = &Round> {
+pub(super) fn rounds(results: &Results) -> impl Iterator<Item = &Round> {
     let all: usize = results.jobs.iter().map(|job| job.rounds.len()).sum();
     let rounds = results.jobs.iter().flat_map(|job| &job.rounds);
     rounds.skip(all.saturating_sub(MOST_ROUNDS))
@@ -547,13 +505,13 @@ fn slope_line(sample: &SoakSample, points: &[Point]) -> Option<Vec<Point>> {
 }
 
 /// Smallest and largest; nought of nothing.
-fn range(values: &[f64]) -> (f64, f64) {
+pub(super) fn range(values: &[f64]) -> (f64, f64) {
     let low = values.iter().copied().fold(f64::INFINITY, f64::min);
     let high = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     if low <= high { (low, high) } else { (0.0, 0.0) }
 }
 
-fn time(ns: f64) -> String {
+pub(super) fn time(ns: f64) -> String {
     figure::figure(ns, Unit::Nanoseconds)
 }
 
@@ -565,6 +523,6 @@ const fn axis_name(quantity: Quantity) -> &'static str {
     }
 }
 
-fn joined(lines: Vec<Line>) -> Line {
+pub(super) fn joined(lines: Vec<Line>) -> Line {
     crate::report::line::separated("; ", lines)
 }

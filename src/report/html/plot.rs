@@ -17,6 +17,8 @@ const BOTTOM: f64 = HEIGHT - 34.0;
 
 /// A line of more points than this is thinned: more cannot be told apart at this size.
 const MOST_POINTS: usize = 120;
+/// Ticks for which an axis by factors has room.
+const MOST_LOG_TICKS: usize = 7;
 
 /// Whose figures a mark shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,6 +68,8 @@ pub(super) enum Dash {
 pub(super) struct Axis {
     low: f64,
     high: f64,
+    /// Whether equal distances are equal factors.
+    is_log: bool,
     ticks: Vec<(f64, String)>,
     name: String,
 }
@@ -150,11 +154,60 @@ impl Axis {
         Self {
             low,
             high,
+            is_log: false,
             ticks,
             name: match unit {
                 "" => name.to_owned(),
                 unit => format!("{name}, {unit}"),
             },
+        }
+    }
+
+    /// An axis of times, in nanoseconds from 1 to more than a `u64` holds: by factors where they are of different sizes, since
+    /// the slowest calls would else leave no room to the others.
+    pub(super) fn of_times(name: &str, ns: impl IntoIterator<Item = f64>) -> Self {
+        let values: Vec<f64> = ns.into_iter().filter(|ns| *ns >= 1.0).collect();
+        let low = values.iter().copied().fold(f64::INFINITY, f64::min);
+        let high = values.iter().copied().fold(0.0, f64::max).min(1e20);
+        // So that one of 1, 2 and 5 lies between them, and often two.
+        if high < low * 4.0 {
+            return Self::of(name, Quantity::Time, values, false);
+        }
+        let air = (high / low).powf(0.03);
+        let (low, high) = (low / air, high * air);
+        let (size, unit) = Quantity::Time.unit((low * high).sqrt());
+        let (least, most) = (low.log10().floor(), high.log10().ceil());
+        let of_each_power = |factors: &[f64]| -> Vec<f64> {
+            let powers = (0_u8..24).map(|power| least + f64::from(power));
+            powers
+                .take_while(|power| *power <= most)
+                .flat_map(|power| {
+                    factors
+                        .iter()
+                        .map(move |factor| factor * 10_f64.powf(power))
+                })
+                .filter(|tick| (low..=high).contains(tick))
+                .collect()
+        };
+        let mut ticks = of_each_power(&[1.0, 2.0, 5.0]);
+        if ticks.len() > MOST_LOG_TICKS {
+            ticks = of_each_power(&[1.0]);
+            let every = ticks.len().div_ceil(MOST_LOG_TICKS);
+            ticks = ticks.into_iter().step_by(every).collect();
+        }
+        let label = |tick: f64| {
+            if (1e-3..1e6).contains(&tick) {
+                label(tick, decimals(tick))
+            } else {
+                format!("{tick:.0e}")
+            }
+        };
+        Self {
+            low,
+            high,
+            is_log: true,
+            ticks: ticks.into_iter().map(|t| (t, label(t / size))).collect(),
+            name: format!("{name}, {unit}, by factors"),
         }
     }
 
@@ -164,6 +217,7 @@ impl Axis {
         Self {
             low: 0.0,
             high: 1.03,
+            is_log: false,
             ticks: ticks.map(|t| (t, format!("{:.0} %", t * 100.0))).into(),
             name: name.to_owned(),
         }
@@ -174,6 +228,7 @@ impl Axis {
         Self {
             low: 0.5,
             high: names.len() as f64 + 0.5,
+            is_log: false,
             ticks: (1_u32..)
                 .zip(names)
                 .map(|(at, name)| (f64::from(at), (*name).to_owned()))
@@ -184,7 +239,12 @@ impl Axis {
 
     /// Where on the way from one end to the other a value lies, from 0 to 1.
     fn share(&self, value: f64) -> f64 {
-        ((value - self.low) / (self.high - self.low)).clamp(0.0, 1.0)
+        let share = if self.is_log {
+            (value / self.low).max(0.0).ln() / (self.high / self.low).ln()
+        } else {
+            (value - self.low) / (self.high - self.low)
+        };
+        share.clamp(0.0, 1.0)
     }
 }
 
@@ -423,6 +483,38 @@ mod tests {
     }
 
     #[test]
+    fn times_of_different_sizes_stand_by_factors() {
+        let table: [(&[f64], &str, &str); 7] = [
+            (&[2.0e6, 4.0e6], "t, ms", "2.0 2.5 3.0 3.5 4.0"),
+            (&[2.0e6, 8.1e6], "t, ms, by factors", "2 5"),
+            (&[0.31e6, 12e6], "t, ms, by factors", "0.5 1 2 5 10"),
+            (&[90e3, 700e3], "t, µs, by factors", "100 200 500"),
+            (
+                &[80e3, 30e9],
+                "t, ms, by factors",
+                "0.1 1 10 100 1000 10000",
+            ),
+            (
+                &[1.0, 1.8e19],
+                "t, s, by factors",
+                "1e-9 1e-6 0.001 1 1000 1e6 1e9",
+            ),
+            (&[], "t, ns", "0.0 0.5 1.0"),
+        ];
+        for (values, name, ticks) in table {
+            let axis = Axis::of_times("t", values.iter().copied());
+            let labels: Vec<&str> = axis.ticks.iter().map(|(_, label)| label.as_str()).collect();
+            assert_eq!(
+                (axis.name.as_str(), labels.join(" ").as_str()),
+                (name, ticks),
+                "{values:?}"
+            );
+        }
+        let axis = Axis::of_times("t", [1e6, 100e6]);
+        assert!((axis.share(10e6) - 0.5).abs() < 1e-9);
+    }
+
+    #[test]
     fn a_distribution_has_a_step_at_each_value() {
         assert_eq!(distribution(&[]), []);
         assert_eq!(
@@ -474,8 +566,11 @@ mod tests {
             values in proptest::collection::vec(any::<f64>(), 0..50),
             from_nought in any::<bool>(),
         ) {
-            for quantity in [Quantity::Time, Quantity::Size, Quantity::Count, Quantity::Number] {
-                let axis = Axis::of("t", quantity, values.iter().copied(), from_nought);
+            let quantities = [Quantity::Time, Quantity::Size, Quantity::Count, Quantity::Number];
+            let axes = quantities
+                .map(|quantity| Axis::of("t", quantity, values.iter().copied(), from_nought));
+            let by_factors = Axis::of_times("t", values.iter().copied());
+            for axis in axes.into_iter().chain([by_factors]) {
                 prop_assert!(axis.ticks.len() <= 10);
                 for value in values.iter().copied().chain(axis.ticks.iter().map(|tick| tick.0)) {
                     let share = axis.share(value);

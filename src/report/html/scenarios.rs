@@ -127,6 +127,11 @@ pub(super) fn parts(report: &Report<'_>) -> Vec<Part> {
             (tables::scrolling("figures of each scenario", &table))
             (tables::scenario_legend())
             (legend(report, Some(["wall", "adjusted"])))
+            @if let Some(who) = sides.without_histograms() {
+                p.quiet {
+                    "The results of " (who) " hold no histograms of calls, as an older mcpgate wrote them; so the quantiles of each round are drawn instead."
+                }
+            }
             (of_kind(Kind::Repeated))
         },
     )];
@@ -135,7 +140,7 @@ pub(super) fn parts(report: &Report<'_>) -> Vec<Part> {
         parts.push(part("memory", "Memory growth", content));
     }
     if has(Kind::Load) {
-        let content = html! { (tables::load_legend()) (legend(report, Some(["p50", "p95"]))) (of_kind(Kind::Load)) };
+        let content = html! { (tables::load_legend()) (legend(report, Some(["p50, or all calls", "p95"]))) (of_kind(Kind::Load)) };
         parts.push(part("loads", "Loads", content));
     }
     parts

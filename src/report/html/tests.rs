@@ -14,7 +14,7 @@ use crate::{
         test_results::results,
         test_support::{self as made, Fixture, HOSTILE},
     },
-    results::{Latency, Phase, Results},
+    results::{Histogram, Latency, Phase, Results},
 };
 
 /// All elements that a page may hold.
@@ -266,9 +266,25 @@ fn varied(mut results: Results, factor: u64) -> Results {
                     max_ns: more(latency.max_ns),
                 };
             }
+            sample.wall_histogram_ns = sample.wall.and_then(|wall| calls(wall, round.index));
+            sample.adjusted_histogram_ns = sample.adjusted.and_then(|adj| calls(adj, round.index));
         }
     }
     results
+}
+
+/// A hundred calls of which the latency's quantiles could be, in no two rounds the same.
+fn calls(of: Latency, round: u32) -> Option<Histogram> {
+    let p95_ns = of.p95_ns.unwrap_or(of.p50_ns);
+    let between = |from: u64, to: u64, n: u64, parts: u64| from + (to - from) * n / parts;
+    Histogram::of((1..=100_u64).map(|n| {
+        let ns = match n {
+            1..=50 => between(of.p50_ns * 3 / 4, of.p50_ns, n, 50),
+            51..=95 => between(of.p50_ns, p95_ns, n - 50, 45),
+            _ => between(p95_ns, of.max_ns, n - 95, 5),
+        };
+        ns - ns / 1_000 * (n * u64::from(round + 1) * 37 % 40)
+    }))
 }
 
 #[test]
@@ -362,6 +378,48 @@ fn figures_that_cannot_be_drawn_harm_no_page() {
     fixture.base = None;
     check(&html(&fixture.report())).unwrap();
     check(&run_html(&fixture.report())).unwrap();
+}
+
+/// Where one side keeps no histograms the page draws what both have, and says so.
+#[test]
+fn files_of_before_are_drawn_by_their_quantiles() {
+    const OLDER: &str = "hold no histograms of calls";
+    let whole = whole();
+    let page = outline(&html(&whole.report()));
+    assert!(!page.contains(OLDER), "{page}");
+    assert!(page.contains("figure: Calls of all rounds"), "{page}");
+    let without = |results: &Results| {
+        let mut results = results.clone();
+        for round in results.jobs.iter_mut().flat_map(|job| &mut job.rounds) {
+            for sample in round.scenarios.values_mut() {
+                sample.wall_histogram_ns = None;
+                sample.adjusted_histogram_ns = None;
+            }
+        }
+        results
+    };
+    let older_base = whole.base.as_ref().map(without);
+    let older_now = without(&whole.candidate);
+    for (base, now, who) in [
+        (older_base.clone(), whole.candidate.clone(), "the baseline"),
+        (whole.base.clone(), older_now.clone(), "this run"),
+        (older_base, older_now.clone(), "the baseline and this run"),
+        (None, older_now, "this run"),
+    ] {
+        let fixture = Fixture {
+            base,
+            candidate: now,
+            ..self::whole()
+        };
+        let page = outline(&html(&fixture.report()));
+        let said = format!("The results of {who} {OLDER}");
+        assert!(page.contains(&said), "{said}: {page}");
+        assert!(!page.contains("figure: Calls of all rounds"), "{page}");
+        assert!(
+            page.contains("figure: Calls of a round: quantiles"),
+            "{page}"
+        );
+    }
 }
 
 #[test]

@@ -186,6 +186,10 @@ async fn the_open_model_hides_no_wait() {
     assert_eq!(sample.whole.successes, 2_000);
     assert_eq!((sample.dropped, sample.interrupted), (0, 0));
     assert_eq!(milliseconds(&sample), [0, 500, 900, 1_000]);
+    let histogram = sample.whole.wall_histogram_ns.as_ref().unwrap();
+    assert_eq!(histogram.total(), 2_000);
+    let p95 = histogram.quantile_ns(950);
+    assert!((500_000_000..516_000_000).contains(&p95), "{p95}");
     // One more is due at the very moment at which the server goes on.
     assert!((200..=201).contains(&sample.most_in_flight));
     assert_eq!(sample.send_lag.unwrap().max_ns, 0);
