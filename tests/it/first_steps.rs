@@ -441,6 +441,54 @@ fn a_good_project_has_no_problem_and_each_planted_one_is_named() {
 }
 
 #[test]
+fn the_folder_of_the_configuration_is_the_projects_whatever_the_command() {
+    let project = good(&[]);
+    let configuration = project.read("mcpgate.toml");
+    let baseline = project.read(BASELINE);
+    // The project is a clone of its own in a folder, and mcpgate is asked from above it.
+    let project = Project::new()
+        .file("sub/gate.toml", &configuration)
+        .file("sub/baselines/perf-baseline.json", &baseline);
+    project
+        .run_other("git", &["init", "--quiet", "sub"])
+        .code(0);
+    for words in [
+        &["add", "--all"][..],
+        &[
+            "-c",
+            "user.name=t",
+            "-c",
+            "user.email=t@localhost",
+            "commit",
+            "--quiet",
+            "-m",
+            "One",
+        ],
+    ] {
+        project
+            .run_other("git", &[&["-C", "sub"], words].concat())
+            .code(0);
+    }
+    for server in [&[][..], &SERVER] {
+        let outcome = project
+            .run(&[&["doctor", "--config", "sub/gate.toml"], server].concat())
+            .code(0)
+            .stdout_has("perf-baseline.json can be read")
+            .stdout_has("sub/baselines/perf-baseline.json can be written")
+            .stdout_has("  ok      git              at commit ");
+        assert!(!outcome.stdout.contains("git does not know"), "{outcome}");
+    }
+    // Also where the baseline is named from the folder of the caller.
+    let named = ["doctor", "--config", "sub/gate.toml", "--baseline"];
+    let here = project.path("sub/baselines/../baselines/perf-baseline.json");
+    let here = here.display().to_string();
+    let outcome = project
+        .run(&[&named[..], &[here.as_str()]].concat())
+        .code(0);
+    assert!(!outcome.stdout.contains("git does not know"), "{outcome}");
+}
+
+#[test]
 fn what_a_clone_and_a_workflow_lack_is_told() {
     let project = Project::new()
         .env("GITHUB_ACTIONS", "true")
