@@ -142,7 +142,7 @@ pub fn written(written: &Written, style: TextStyle) -> String {
         page.hanging("", "  ", &format!("{wrote} {}: {what}", escape::path(file)));
     }
     for note in &written.notes {
-        page.hanging("", "  ", note);
+        page.hanging("", "  ", &escape::prose(note));
     }
     if !written.next.is_empty() {
         page.heading(BOLD, "Next");

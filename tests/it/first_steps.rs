@@ -204,6 +204,15 @@ fn without_a_command_the_projects_files_suggest_one() {
         .run(&["init"])
         .code(2)
         .stderr_has("mcpgate init -- node dist/index.js    (`bin` in package.json)");
+    // Nothing that cannot be seen reaches the screen.
+    let outcome = Project::new()
+        .file("package.json", "{\"bin\": \"a\u{202e}sj.b\u{200b}\"}")
+        .run(&["init"])
+        .code(2);
+    assert!(
+        outcome.stderr.contains("such as:") && !outcome.stderr.contains(['\u{202e}', '\u{200b}']),
+        "{outcome}"
+    );
 }
 
 /// A program that is the reference server by another name.
