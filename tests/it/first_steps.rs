@@ -193,6 +193,32 @@ fn values_of_the_environment_are_neither_written_nor_shown() {
 }
 
 #[test]
+fn a_revision_is_spoken_and_written() {
+    let project = Project::new();
+    let given = ["--yes", "--protocol", "2025-06-18"];
+    project
+        .run(&init(&given, &SERVER))
+        .code(0)
+        .stdout_has("stdio, protocol 2025-06-18");
+    let server = written(&project).server.expect("a server");
+    assert_eq!(server.protocol.as_deref(), Some("2025-06-18"));
+    // Without it, the server is asked.
+    project
+        .run(&init(&["--yes", "--force"], &SERVER))
+        .code(0)
+        .stdout_has("stdio, protocol 2026-07-28");
+    assert_eq!(written(&project).server.expect("a server").protocol, None);
+    project
+        .run(&init(&["--protocol", "2025-06-19"], &SERVER))
+        .code(2)
+        .stderr_has("2025-06-18");
+    project
+        .run(&init(&["--header", "X-Tenant: a"], &SERVER))
+        .code(2)
+        .stderr_has("--url");
+}
+
+#[test]
 fn without_a_command_the_projects_files_suggest_one() {
     let package = r#"{"bin": {"notes": "./dist/index.js"}}"#;
     Project::new()

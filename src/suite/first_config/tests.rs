@@ -109,6 +109,9 @@ fn a_file_for_a_server_of_every_kind_of_tool() {
         server: "notes 1.2.0, stdio, protocol 2025-11-25",
         command: &command,
         url: None,
+        headers: &BTreeMap::new(),
+        protocol: None,
+        kept: None,
         build: &known("npm ci && npm run build"),
         tools: &entries,
     });
@@ -138,6 +141,9 @@ fn a_file_for_a_server_that_was_started_by_its_user() {
         server: "x, streamable HTTP, protocol 2026-07-28",
         command: &[],
         url: Some("http://127.0.0.1:3000/mcp"),
+        headers: &BTreeMap::new(),
+        protocol: None,
+        kept: None,
         build: &Project {
             files: &BTreeSet::new(),
             read: &|_| None,
@@ -447,7 +453,7 @@ proptest! {
             true => known(&build),
             false => Build::Unknown { why: build.clone(), perhaps: Some("x".to_owned()) },
         };
-        let facts = Facts { server: &server, command: &command, url: None, build: &build, tools: &entries };
+        let facts = Facts { server: &server, command: &command, url: None, headers: &BTreeMap::new(), protocol: None, kept: None, build: &build, tools: &entries };
         let file = text(&facts);
         let config = match config::parse("mcpgate.toml", &file, outside()) {
             Ok(config) => config,
