@@ -1,5 +1,7 @@
 //! The history as text for a terminal or a log.
 
+use textwrap::core::display_width as width;
+
 use super::{
     TextStyle,
     layout::{self, Align, BOLD, DIM, Page},
@@ -10,6 +12,10 @@ use crate::gate::Verdict;
 
 /// Columns of a sparkline on 80 columns, and where there is more room.
 const SPARKS: (usize, usize) = (14, 40);
+/// A shorter one tells nothing.
+const FEWEST_SPARKS: usize = 4;
+/// Columns before a row.
+const INDENT: usize = 4;
 /// From this width on there is more room.
 const WIDE: u16 = 110;
 
@@ -50,21 +56,24 @@ pub fn trend_text(report: &TrendReport<'_>, style: TextStyle) -> String {
 
 fn rows(page: &mut Page, machine: &MachineRows<'_>, sparks: usize) {
     page.heading(BOLD, &machine.machine.plain());
-    let cells: Vec<Vec<String>> = machine
-        .rows
-        .iter()
-        .map(|row| {
+    let cells = |sparks: usize| -> Vec<Vec<String>> {
+        let rows = machine.rows.iter().map(|row| {
             let values: Vec<f64> = row.series.points.iter().map(|p| p.value).collect();
+            let line = match sparks {
+                0 => String::new(),
+                sparks => sparkline(&values, sparks),
+            };
             vec![
                 row.metric.to_owned(),
                 row.first.clone(),
                 "->".to_owned(),
                 row.now.clone(),
                 row.change.clone(),
-                sparkline(&values, sparks),
+                line,
             ]
-        })
-        .collect();
+        });
+        rows.collect()
+    };
     let align = [
         Align::Left,
         Align::Right,
@@ -73,18 +82,27 @@ fn rows(page: &mut Page, machine: &MachineRows<'_>, sparks: usize) {
         Align::Right,
         Align::Left,
     ];
+    // A line that the terminal breaks is no line: the sparkline has what the figures leave.
+    let sparks = page.columns().map_or(sparks, |columns| {
+        let bare = layout::columns(&cells(1), None, &align);
+        let taken = bare.iter().map(|line| width(line.trim_end())).max();
+        let left = columns.saturating_sub(INDENT + taken.unwrap_or_default()) + 1;
+        Some(left.min(sparks))
+            .filter(|left| *left >= FEWEST_SPARKS)
+            .unwrap_or_default()
+    });
     let mut last = None;
     for (row, line) in machine
         .rows
         .iter()
-        .zip(layout::columns(&cells, None, &align))
+        .zip(layout::columns(&cells(sparks), None, &align))
     {
         if last != Some(row.scenario) {
             let name = Line::of_name(row.scenario).plain();
             page.raw(&format!("  {}", page.paint(BOLD, &name)));
             last = Some(row.scenario);
         }
-        page.raw(&format!("    {line}"));
+        page.raw(&format!("{:INDENT$}{line}", ""));
         for note in &row.notes {
             tell(page, note);
         }
