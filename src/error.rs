@@ -16,6 +16,28 @@ pub mod exit_code {
     pub const INCONCLUSIVE: u8 = 4;
     /// A report could not be delivered though it was required.
     pub const NOT_DELIVERED: u8 = 5;
+
+    /// Each with its meaning, as the documents and `mcpgate --help` have it.
+    pub const ALL: [(u8, &str); 6] = [
+        (OK, "pass or improved"),
+        (
+            REGRESSED,
+            "regressed, a budget broken, or a scenario that failed or vanished",
+        ),
+        (USAGE, "usage, configuration or baseline file"),
+        (
+            NOT_MEASURED,
+            "could not measure: the server did not start, was lost, or nothing ran",
+        ),
+        (
+            INCONCLUSIVE,
+            "inconclusive, only with `inconclusive = \"fail\"` in `[gate]`",
+        ),
+        (
+            NOT_DELIVERED,
+            "a report or results file could not be written",
+        ),
+    ];
 }
 
 /// Everything that ends a verb early. The text says what happened, where, and what to do next.

@@ -111,10 +111,15 @@ pub(super) async fn run(arguments: Arguments) -> Result<u8, Error> {
         command: arguments.command.clone(),
         ..Measuring::default()
     };
-    let (checks, configured) = configuration(&measuring);
+    let (checks, configured) = configuration(&measuring, arguments.baseline.as_deref());
     findings.area("Configuration", checks);
-    if let Some((loaded, server)) = configured {
-        let path = compare::usual_or_named(arguments.baseline.as_deref(), &loaded);
+    if let Some(Configured {
+        loaded,
+        server,
+        folder,
+        baseline: path,
+    }) = configured
+    {
         let (mut checks, stored) = baseline(&path);
         let met = server::meet(&measuring, &loaded, &server, stored.as_ref()).await?;
         findings.cannot_measure = met.cannot_measure;
@@ -123,7 +128,6 @@ pub(super) async fn run(arguments: Arguments) -> Result<u8, Error> {
             checks.extend(same_suite(stored, results));
         }
         findings.area("Baseline", checks);
-        let folder = loaded.folder.clone().unwrap_or_else(|| PathBuf::from("."));
         findings.area(
             "Files and git",
             place::files(&folder, &path, stored.is_some(), server.build.is_some()).await,
@@ -235,8 +239,21 @@ fn load(cores: u32) -> Option<Check> {
     })
 }
 
+/// A configuration that can be read.
+struct Configured {
+    loaded: Loaded,
+    server: ServerConfig,
+    /// Where its file is, whatever the server's working directory.
+    folder: PathBuf,
+    /// The baseline named, else the one beside its file.
+    baseline: PathBuf,
+}
+
 /// The configuration and its server, where it can be read.
-fn configuration(measuring: &Measuring) -> (Vec<Check>, Option<(Loaded, ServerConfig)>) {
+fn configuration(
+    measuring: &Measuring,
+    named_baseline: Option<&Path>,
+) -> (Vec<Check>, Option<Configured>) {
     let path = measuring
         .config
         .clone()
@@ -281,6 +298,9 @@ fn configuration(measuring: &Measuring) -> (Vec<Check>, Option<(Loaded, ServerCo
             ));
         }
     }
+    // A command of the command line has its folder from there.
+    let folder = loaded.folder.clone().unwrap_or_else(|| PathBuf::from("."));
+    let baseline = compare::usual_or_named(named_baseline, &loaded);
     match measure::merge(measuring, &mut loaded) {
         Ok(server) => {
             if server.command.is_some() && server.build.is_none() {
@@ -291,7 +311,13 @@ fn configuration(measuring: &Measuring) -> (Vec<Check>, Option<(Loaded, ServerCo
                      are judged by the baseline alone",
                 ));
             }
-            (checks, Some((loaded, server)))
+            let configured = Configured {
+                loaded,
+                server,
+                folder,
+                baseline,
+            };
+            (checks, Some(configured))
         }
         Err(error) => {
             checks.push(problem("server", error.to_string(), ""));

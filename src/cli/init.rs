@@ -1,6 +1,7 @@
 //! `mcpgate init`: a first configuration, from a running server.
 
 mod meet;
+mod named;
 mod secrets;
 mod workflow;
 
@@ -9,10 +10,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use clap::Args;
+use clap::{Args, builder::PossibleValuesParser};
 
 use self::{
     meet::{PATIENCE, meet},
+    named::Named,
     workflow::{WorkflowPlace, ask},
 };
 use super::{
@@ -27,7 +29,7 @@ use crate::{
     report::{self, Written},
     store,
     suite::{
-        ServerConfig, config,
+        PROTOCOL_REVISIONS, config,
         first_config::{self, Entry, Facts, Project, State},
     },
 };
@@ -46,13 +48,21 @@ pub(super) struct Arguments {
     /// that you started.
     #[arg(long, value_name = "URL")]
     url: Option<String>,
+    /// Header that an HTTP server is sent, as 'Name: value'; may be given several times. `${NAME}` in the
+    /// value stands for a variable of the environment, and is written as it stands.
+    #[arg(long = "header", value_name = "HEADER", requires = "url")]
+    headers: Vec<String>,
+    /// Revision of the protocol to speak; without it, the server is asked.
+    #[arg(long, value_name = "REVISION", value_parser = PossibleValuesParser::new(PROTOCOL_REVISIONS))]
+    protocol: Option<String>,
     /// Write a GitHub workflow as well, which measures each pull request.
     #[arg(long)]
     workflow: bool,
     /// Ask nothing; the workflow is written only with --workflow.
     #[arg(short, long)]
     yes: bool,
-    /// Write over files that are there.
+    /// Write over files that are there. Without a command and a URL, the [server] of the configuration
+    /// that is there is asked, and kept; the rest of it is not.
     #[arg(long)]
     force: bool,
     /// Command of the server, after `--`.
@@ -65,7 +75,9 @@ Examples:
   mcpgate init -- node dist/index.js
   mcpgate init -- uv run my-server
   mcpgate init --url 'http://127.0.0.1:{port}/mcp' -- node dist/index.js --port '{port}'
-  mcpgate init --url http://127.0.0.1:3000/mcp";
+  mcpgate init --url http://127.0.0.1:3000/mcp
+  mcpgate init --url https://example.com/mcp --header 'Authorization: Bearer ${MCP_TOKEN}'
+  mcpgate init --force    # asks the [server] of mcpgate.toml, such as one with OAuth, and keeps it";
 
 pub(super) async fn run(arguments: Arguments) -> Result<u8, Error> {
     let folder = files::folder_of(&arguments.config);
@@ -81,28 +93,23 @@ pub(super) async fn run(arguments: Arguments) -> Result<u8, Error> {
         files: &files,
         read: &read,
     };
-    if arguments.command.is_empty() && arguments.url.is_none() {
-        return Err(Error::Usage(no_server(&project)));
-    }
     let variables = environment::variables();
-    let words = arguments.command.iter().chain(&arguments.url);
-    let words: Vec<&str> = words.map(String::as_str).collect();
-    secrets::refuse(&words, &variables)?;
-    let server = ServerConfig {
-        command: Some(relative(arguments.command.clone(), &git_folder))
-            .filter(|command| !command.is_empty()),
-        url: arguments.url.clone(),
-        ..ServerConfig::default()
+    let named = match Named::of(&arguments, &git_folder, &variables)? {
+        Some(named) => named,
+        None => return Err(Error::Usage(no_server(&project))),
     };
-    let mask = Mask::of_values(secrets::hidden(&variables));
-    let unwritten = Mask::of_values(secrets::secret(&variables));
     let mut loaded = Loaded::without_file();
     loaded.folder.clone_from(&folder);
-    loaded.config.server = Some(server);
+    loaded.config.server = Some(named.server.clone());
+    let given = loaded.config.secrets();
+    let mask = Mask::of_values(secrets::hidden(&variables).chain(given.iter().copied()));
+    let unwritten = Mask::of_values(secrets::secret(&variables).chain(given.iter().copied()));
     let measuring = Measuring::default();
     let server = measure::merge(&measuring, &mut loaded)?;
     let mut run = measure::begin(&measuring, PATIENCE)?;
-    let met = meet(&mut run, &server, &loaded, (&mask, &unwritten)).await?;
+    let met = meet(&mut run, &server, &loaded, (&mask, &unwritten))
+        .await
+        .map_err(|error| named.explained(error))?;
     run.progress.finish();
 
     let build = project.build(server.command.as_deref().unwrap_or_default());
@@ -110,6 +117,9 @@ pub(super) async fn run(arguments: Arguments) -> Result<u8, Error> {
         server: &met.server,
         command: server.command.as_deref().unwrap_or_default(),
         url: server.url.as_deref(),
+        headers: &named.headers,
+        protocol: server.protocol.as_deref(),
+        kept: named.kept.as_ref(),
         build: &build,
         tools: &met.entries,
     };
@@ -118,7 +128,10 @@ pub(super) async fn run(arguments: Arguments) -> Result<u8, Error> {
     config::parse(
         &arguments.config.display().to_string(),
         &text,
-        config::Outside::NOTHING,
+        config::Outside {
+            variable: &environment::variable,
+            ..config::Outside::NOTHING
+        },
     )
     .map_err(|mistakes| Error::Config {
         rendered: format!(

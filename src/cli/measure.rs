@@ -110,6 +110,22 @@ pub(super) fn merge(measuring: &Measuring, loaded: &mut Loaded) -> Result<Server
     Ok(server)
 }
 
+/// What is run before the server.
+pub(super) fn hooks(server: &ServerConfig, folder: Option<&Path>) -> Hooks {
+    Hooks {
+        setup: server.setup.clone(),
+        reset: server.reset.clone(),
+        cwd: working_directory(server, folder),
+        env: pairs(&server.env),
+        ..Hooks::default()
+    }
+}
+
+/// The revision that is fixed.
+pub(super) fn pinned(server: &ServerConfig) -> Option<Revision> {
+    server.protocol.as_deref().and_then(Revision::parse)
+}
+
 pub(super) fn target(
     server: &ServerConfig,
     folder: Option<&Path>,
@@ -321,14 +337,8 @@ pub(super) async fn probe_arm(
     let folder = loaded.folder.as_deref();
     let target = target(server, folder, measuring.pid)?;
     let mask = Mask::of(&loaded.config).and(target.tokens.clone());
-    let hooks = Hooks {
-        setup: server.setup.clone(),
-        reset: server.reset.clone(),
-        cwd: working_directory(server, folder),
-        env: pairs(&server.env),
-        ..Hooks::default()
-    };
-    let pinned = server.protocol.as_deref().and_then(Revision::parse);
+    let hooks = hooks(server, folder);
+    let pinned = pinned(server);
     let max_time = loaded.config.suite.max_time;
     let probing = async {
         hooks.setup().await?;

@@ -22,6 +22,7 @@ mod mask;
 mod measure;
 mod options;
 mod progress;
+pub mod reference;
 mod report;
 mod run;
 mod samples;
@@ -55,7 +56,7 @@ Exit codes:
   1  regressed, a budget broken, or a scenario that failed or vanished
   2  usage, configuration or baseline file
   3  could not measure: the server did not start, was lost, or nothing ran
-  4  inconclusive, only with `inconclusive = \"fail\"` in [gate]
+  4  inconclusive, only with `inconclusive = \"fail\"` in `[gate]`
   5  a report or results file could not be written";
 
 #[derive(Debug, Subcommand)]
@@ -144,6 +145,15 @@ fn on_one_thread(work: impl Future<Output = Result<u8, Error>>) -> Result<u8, Er
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory as _;
+
+    #[test]
+    fn the_help_has_every_exit_code() {
+        let listed: String = crate::error::exit_code::ALL
+            .iter()
+            .map(|(code, meaning)| format!("\n  {code}  {meaning}"))
+            .collect();
+        assert_eq!(super::EXIT_CODES, format!("Exit codes:{listed}"));
+    }
 
     #[test]
     fn the_command_line_is_well_formed() {

@@ -69,6 +69,21 @@ pub fn renewal(
     }
 }
 
+/// Whether what an earlier run proposed still waits: a baseline that was accepted since, be it this
+/// very one, has settled it.
+#[must_use]
+pub fn still_waits(proposed: &Results, baseline: Option<&Results>) -> bool {
+    let Some(baseline) = baseline else {
+        return true;
+    };
+    let at = |of: &Results| Some(of.accepted.as_ref()?.at.clone());
+    match (at(proposed), at(baseline)) {
+        // Both are RFC 3339 in UTC, to the second.
+        (Some(proposed), Some(baseline)) => proposed > baseline,
+        _ => proposed != baseline,
+    }
+}
+
 /// Changes that no second run has to confirm: somebody reviewed them, or the old figures can no
 /// longer be compared with.
 fn certain_changes(judgement: &Judgement, baseline: &Results, results: &Results) -> Vec<String> {

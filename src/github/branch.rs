@@ -1,4 +1,4 @@
-//! A proposed baseline: a file on a branch of our own, and a pull request for it.
+//! What is proposed: files on a branch of our own, and a pull request for it.
 
 use std::fmt;
 
@@ -11,10 +11,8 @@ pub struct Proposal<'a> {
     pub branch: &'a str,
     /// The commit that it begins at: the one that was measured.
     pub from_sha: &'a str,
-    /// The file, from the repository's root.
-    pub path: &'a str,
-    /// Its content.
-    pub content: &'a [u8],
+    /// The files: path from the repository's root, and content.
+    pub files: &'a [(&'a str, &'a [u8])],
     /// Of the commit and the pull request, in one line.
     pub title: &'a str,
     /// Text of the pull request.
@@ -23,45 +21,27 @@ pub struct Proposal<'a> {
     pub into: &'a str,
 }
 
-/// Puts the file on the branch, which then holds nothing else that the measured commit does not.
+/// Puts the files on the branch, which then holds nothing else that the measured commit does not.
 ///
-/// Every request may be repeated: the branch is set, not moved, and the file is replaced where it
-/// still is what was found.
+/// The branch goes from one commit with files to the next: GitHub closes a pull request whose branch
+/// holds for a moment nothing that its base does not. Every request may be repeated.
 ///
 /// # Errors
 /// What GitHub refused, or what remained unclear.
 pub async fn write(api: &Api, proposal: &Proposal<'_>) -> Result<(), Failure> {
-    match api.branch(proposal.branch).await? {
-        Some(sha) if sha == proposal.from_sha => {}
-        Some(_) => api.set_branch(proposal.branch, proposal.from_sha).await?,
-        None => match api.make_branch(proposal.branch, proposal.from_sha).await {
-            Ok(()) => {}
-            // Perhaps made all the same.
-            Err(failure) => match api.branch(proposal.branch).await? {
-                Some(_) => api.set_branch(proposal.branch, proposal.from_sha).await?,
-                None => return Err(failure),
-            },
-        },
+    let commit = api
+        .commit(proposal.from_sha, proposal.files, proposal.title)
+        .await?;
+    if api.branch(proposal.branch).await?.is_some() {
+        return api.set_branch(proposal.branch, &commit).await;
     }
-    let there = api.blob(proposal.branch, proposal.path).await?;
-    let put = api
-        .put_file(
-            (proposal.branch, proposal.path),
-            proposal.content,
-            proposal.title,
-            there.as_deref(),
-        )
-        .await;
-    match put {
-        Err(Failure::Unclear(said)) => {
-            let found = api.file(proposal.branch, proposal.path).await?;
-            if found.as_deref() == Some(proposal.content) {
-                Ok(())
-            } else {
-                Err(Failure::Unclear(said))
-            }
-        }
-        other => other,
+    match api.make_branch(proposal.branch, &commit).await {
+        Ok(()) => Ok(()),
+        // Perhaps made all the same.
+        Err(failure) => match api.branch(proposal.branch).await? {
+            Some(_) => api.set_branch(proposal.branch, &commit).await,
+            None => Err(failure),
+        },
     }
 }
 

@@ -106,38 +106,39 @@ impl Api {
             .map(|_| ())
     }
 
-    /// The name of a file's content on a branch; `None` if it has none there.
+    /// Makes a commit on top of `parent` in which `files` (path and content) are as given and all else
+    /// is as it was, and gives its name. No branch leads to it yet.
     ///
     /// # Errors
-    /// Any other failure.
-    pub async fn blob(&self, branch: &str, path: &str) -> Result<Option<String>, Failure> {
-        let place = format!("contents/{}?ref={}", escaped(path), escaped(branch));
-        match self.get::<Value>(&self.in_repository(&place)).await {
-            Ok(found) => sha_at(&found, "/sha").map(Some),
-            Err(Failure::NotFound(_)) => Ok(None),
-            Err(failure) => Err(failure),
+    /// Any failure. Everything is named by its content, so that all of it may be repeated.
+    pub async fn commit(
+        &self,
+        parent: &str,
+        files: &[(&str, &[u8])],
+        message: &str,
+    ) -> Result<String, Failure> {
+        let place = self.in_repository(&format!("git/commits/{}", escaped(parent)));
+        let found: Value = self.get(&place).await?;
+        let base_tree = sha_at(&found, "/tree/sha")?;
+        let mut entries = Vec::new();
+        for (path, content) in files {
+            let body = json!({ "content": BASE64_STANDARD.encode(content), "encoding": "base64" });
+            let blob = self.made("git/blobs", &body).await?;
+            entries.push(json!({ "path": path, "mode": "100644", "type": "blob", "sha": blob }));
         }
+        let tree = json!({ "base_tree": base_tree, "tree": entries });
+        let tree = self.made("git/trees", &tree).await?;
+        let commit = json!({ "message": message, "tree": tree, "parents": [parent] });
+        self.made("git/commits", &commit).await
     }
 
-    /// Commits a file to a branch, where it is `there` now (see [`Api::blob`]).
-    ///
-    /// # Errors
-    /// Any failure; refused if it is something else there by now.
-    pub async fn put_file(
-        &self,
-        (branch, path): (&str, &str),
-        content: &[u8],
-        message: &str,
-        there: Option<&str>,
-    ) -> Result<(), Failure> {
-        let mut body = json!({
-            "message": message, "branch": branch, "content": BASE64_STANDARD.encode(content),
-        });
-        if let Some(there) = there {
-            body["sha"] = Value::from(there);
-        }
-        let place = format!("contents/{}", escaped(path));
-        self.once("PUT", &place, &body).map(|_| ())
+    /// Makes an object of git, and gives its name.
+    async fn made(&self, place: &str, body: &Value) -> Result<String, Failure> {
+        let place = self.in_repository(place);
+        let made = self
+            .repeatedly(|| self.send("POST", &place, JSON, Some(body)))
+            .await?;
+        sha_at(&parsed(&made)?, "/sha")
     }
 
     /// Opens a pull request, and gives its page.

@@ -22,7 +22,7 @@ const WINDOW: usize = 30;
 const FEWEST: usize = 8;
 /// Fewer runs than this on the way are a step.
 const FEWEST_ON_THE_WAY: usize = 4;
-/// Error of the test for a trend, shared by all series that are tested.
+/// Error of the test for a trend, shared by all series of a family that are tested (Bonferroni).
 const ALPHA: f64 = 0.05;
 /// Runs on each side of a place whose medians tell how much changes there.
 const BESIDE: usize = 3;
@@ -74,7 +74,13 @@ impl SlowDrift {
     }
 }
 
-/// The drift at the end of a series, if there is one; `tested` series share the error.
+/// Whether the test is made of a series, as its length alone tells: what a value says must not choose
+/// who shares the error.
+pub(super) fn is_tested(series: &Series) -> bool {
+    series.points.len() >= FEWEST
+}
+
+/// The drift at the end of a series, if there is one; `tested` series of its family share the error.
 ///
 /// Theil-Sen's line through the runs since the bend where a level and a line fit best together (least
 /// absolute residuals) tells how much, and Mann and Kendall's test over the whole window whether. What

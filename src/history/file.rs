@@ -139,27 +139,46 @@ pub enum Added {
 /// many, the oldest go, and with them those that say nothing.
 #[must_use]
 pub fn added(existing: &[u8], entry: &Entry) -> Added {
+    all_added(existing, std::slice::from_ref(entry))
+}
+
+/// The same of several runs, oldest first, each of which may be there already.
+#[must_use]
+pub fn all_added(existing: &[u8], entries: &[Entry]) -> Added {
     let history = read(existing);
-    if history.entries.iter().any(|known| known.is_same_run(entry)) {
+    let mut new: Vec<&Entry> = Vec::new();
+    for entry in entries {
+        let mut known = history.entries.iter().chain(new.iter().copied());
+        if !known.any(|known| known.is_same_run(entry)) {
+            new.push(entry);
+        }
+    }
+    if new.is_empty() {
         return Added::Nothing;
     }
-    let line = entry.to_line();
+    let lines: String = new.iter().map(|entry| entry.to_line()).collect();
     let count = existing
         .split(|&byte| byte == b'\n')
         .filter(|line| !line.trim_ascii().is_empty())
         .count();
-    if count < MOST_LINES && existing.len() + line.len() < MOST_BYTES {
+    if count + new.len() <= MOST_LINES && existing.len() + lines.len() < MOST_BYTES {
         // A last line without its break was cut off, and must not take this one with it.
         let lead = match existing.last() {
             None | Some(b'\n') => "",
             Some(_) => "\n",
         };
-        return Added::Behind(format!("{lead}{line}").into_bytes());
+        return Added::Behind(format!("{lead}{lines}").into_bytes());
     }
+    let joined = [existing, b"\n", lines.as_bytes()].concat();
     let mut kept: Vec<String> = Vec::new();
-    let mut room = MOST_BYTES.saturating_sub(line.len() + 1);
-    let newest = history.entries.iter().rev().map(Entry::to_line);
-    for line in newest.take(MOST_LINES - 1) {
+    let mut room = MOST_BYTES.saturating_sub(1);
+    for line in read(&joined)
+        .entries
+        .iter()
+        .rev()
+        .map(Entry::to_line)
+        .take(MOST_LINES)
+    {
         let Some(left) = room.checked_sub(line.len()) else {
             break;
         };
@@ -167,7 +186,6 @@ pub fn added(existing: &[u8], entry: &Entry) -> Added {
         kept.push(line);
     }
     kept.reverse();
-    kept.push(line);
     Added::Instead(kept.concat().into_bytes())
 }
 

@@ -100,16 +100,20 @@ fn a_run_is_added_once_and_behind_what_was_cut_off() {
     assert_eq!(history.faults.len(), 1);
 }
 
-#[test]
-fn a_full_file_keeps_the_newest_runs() {
-    let entries: Vec<Entry> = (0..MOST_LINES + 7)
+fn a_minute_each(count: usize) -> Vec<Entry> {
+    (0..count)
         .map(|number| {
             let mut entry = run(0);
             entry.seed = number as u64;
             entry.at = format!("2026-01-01T{:02}:{:02}:00Z", number / 60, number % 60);
             entry
         })
-        .collect();
+        .collect()
+}
+
+#[test]
+fn a_full_file_keeps_the_newest_runs() {
+    let entries = a_minute_each(MOST_LINES + 7);
     // In whatever order they stand.
     let mut shuffled = entries[..MOST_LINES + 6].to_vec();
     shuffled.reverse();
@@ -146,4 +150,25 @@ proptest! {
         prop_assert!(history.entries.len() <= 2);
         let _ = added(&mixed, &run(3));
     }
+}
+
+#[test]
+fn several_runs_join_a_file_each_once_and_the_oldest_go() {
+    let all = a_minute_each(MOST_LINES + 4);
+    let file = text(&all[2..4]);
+    let Added::Behind(more) = all_added(file.as_bytes(), &all[0..5]) else {
+        panic!("room");
+    };
+    let file = [file.into_bytes(), more].concat();
+    assert_eq!(read(&file).entries, all[0..5]);
+    assert_eq!(all_added(&file, &all[0..5]), Added::Nothing);
+    let twice = [all[5].clone(), all[5].clone()];
+    assert_eq!(all_added(&file, &twice), all_added(&file, &twice[..1]));
+
+    // What a full file dropped does not come back by way of a branch that has it still.
+    let full = text(&all[4..]);
+    let Added::Instead(bytes) = all_added(full.as_bytes(), &all[0..4]) else {
+        panic!("full");
+    };
+    assert_eq!(read(&bytes).entries, all[4..]);
 }

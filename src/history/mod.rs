@@ -18,6 +18,6 @@ mod trend;
 
 pub use drift::SlowDrift;
 pub use entry::{Entry, Figures, METRICS, Machine, SCHEMA_VERSION, entries_of};
-pub use file::{Added, Fault, History, MOST_BYTES, MOST_LINES, added, read};
+pub use file::{Added, Fault, History, MOST_BYTES, MOST_LINES, added, all_added, read};
 pub use ground::machine_in_words;
 pub use trend::{Change, MachineChange, Point, Segment, Series, Trend, slow_drifts, trend};

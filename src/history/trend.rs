@@ -188,13 +188,23 @@ fn trend_of(
         .collect();
     let mut series = collect(entries, &classes, policy);
     series.retain(|series| wanted(series));
-    // The error is shared by all that could speak of a drift.
-    let deciding = series.iter().filter(|s| s.decides && s.is_current).count();
+    // Each family shares an error of its own: those of which reports speak, whether or not others are
+    // looked at besides, so that all verbs say the same of them; and all others.
+    let is_spoken_of = |series: &Series| series.decides && series.is_current;
+    let tested = series.iter().filter(|series| drift::is_tested(series));
+    let (spoken_of, others): (Vec<&Series>, Vec<&Series>) =
+        tested.partition(|series| is_spoken_of(series));
+    let (spoken_of, others) = (spoken_of.len(), others.len());
     for series in &mut series {
         if with_changes {
             find_changes(series, policy);
         }
-        series.drift = drift::find(series, policy, deciding);
+        let family = if is_spoken_of(series) {
+            spoken_of
+        } else {
+            others
+        };
+        series.drift = drift::find(series, policy, family);
         if let Some(drift) = &series.drift {
             // It is what cuts within it would tell, and tells it better.
             let bend = drift.since_index;

@@ -394,3 +394,64 @@ fn hostile_figures_are_no_panic() {
     }
     assert_eq!(trend(&[], &policy()), Trend::default());
 }
+
+#[test]
+fn the_series_of_a_family_that_are_tested_share_the_error() {
+    // Eight runs that rise: a p of 0.0008, below 5 % alone, and above 5 % shared by 81.
+    let rising: Vec<f64> = (0..8).map(|n| 12.0 * 1.06_f64.powi(n)).collect();
+    let flat = |entry: Entry, are_shown_only: bool| {
+        let mut entry = (0..80).fold(entry, |entry, n| with_p50(entry, &format!("flat{n}"), 5.0));
+        for (name, figures) in &mut entry.scenarios {
+            figures.report_only = are_shown_only && name.starts_with("flat");
+        }
+        entry
+    };
+    for (what, since, are_shown_only, is_told) in [
+        ("nothing beside", 8, false, true),
+        ("80 that decide", 0, false, false),
+        ("80 that are shown only", 0, true, true),
+        ("80 that are too short to be tested", 1, false, true),
+    ] {
+        let entries: Vec<Entry> = (0..)
+            .zip(runs(&rising))
+            .map(|(n, entry)| match n >= since {
+                true => flat(entry, are_shown_only),
+                false => entry,
+            })
+            .collect();
+        let trend = trend(&entries, &policy());
+        let found = series(&trend, "search/sequential", P50)[0].drift.clone();
+        assert_eq!(found.is_some(), is_told, "{what}");
+        // A comparison says the same.
+        let (now, before) = entries.split_last().unwrap();
+        let drifts = slow_drifts(before, now, &policy());
+        assert_eq!(drifts, found.into_iter().collect::<Vec<_>>(), "{what}");
+    }
+    // What is shown only is tested as well, and shares the error with its kind.
+    let shown: Vec<Entry> = runs(&rising)
+        .into_iter()
+        .map(|mut entry| {
+            let name = "search/sequential";
+            entry.scenarios.get_mut(name).unwrap().report_only = true;
+            entry
+        })
+        .collect();
+    let is_told = |entries: &[Entry]| {
+        let trend = trend(entries, &policy());
+        series(&trend, "search/sequential", P50)[0].drift.is_some()
+    };
+    assert!(is_told(&shown));
+    let among: Vec<Entry> = shown
+        .into_iter()
+        .map(|entry| {
+            let mut entry = flat(entry, true);
+            entry
+                .scenarios
+                .get_mut("search/sequential")
+                .unwrap()
+                .report_only = true;
+            entry
+        })
+        .collect();
+    assert!(!is_told(&among));
+}

@@ -142,19 +142,24 @@ fn render(bytes: &[u8], cut: bool, environment: &[(String, String)]) -> String {
         .join("\n")
 }
 
-/// Text that cannot steer a terminal or reorder what is around it: control characters and marks
-/// that change direction are escaped as `\u{…}`, a tab becomes a space.
+/// Text that cannot steer a terminal or reorder what is around it, nor pass for another: control
+/// characters, marks that change direction and those without a width are escaped as `\u{…}`, a tab
+/// becomes a space.
 #[must_use]
 pub fn printable(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for character in text.chars() {
         match character {
             '\t' => shown.push(' '),
-            '\u{200e}'
-            | '\u{200f}'
-            | '\u{061c}'
-            | '\u{202a}'..='\u{202e}'
-            | '\u{2066}'..='\u{2069}' => {
+            '\u{ad}'
+            | '\u{61c}'
+            | '\u{180e}'
+            | '\u{200b}'..='\u{200f}'
+            | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{feff}'
+            | '\u{fff9}'..='\u{fffb}'
+            | '\u{e0000}'..='\u{e007f}' => {
                 shown.extend(character.escape_unicode());
             }
             _ if character.is_control() => shown.extend(character.escape_unicode()),
@@ -202,6 +207,14 @@ mod tests {
         \u{202e}right to left tab
         end
         ");
+    }
+
+    #[test]
+    fn what_cannot_be_seen_is_shown() {
+        assert_eq!(
+            printable("a\u{200b}b\u{202e}c\u{2060}d\u{feff}e\u{e0041}\tf\u{7}é"),
+            "a\\u{200b}b\\u{202e}c\\u{2060}d\\u{feff}e\\u{e0041} f\\u{7}é"
+        );
     }
 
     #[test]

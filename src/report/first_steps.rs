@@ -142,14 +142,19 @@ pub fn written(written: &Written, style: TextStyle) -> String {
         page.hanging("", "  ", &format!("{wrote} {}: {what}", escape::path(file)));
     }
     for note in &written.notes {
-        page.hanging("", "  ", note);
+        page.hanging("", "  ", &escape::prose(note));
     }
     if !written.next.is_empty() {
         page.heading(BOLD, "Next");
         let longest = written.next.iter().map(|(command, _)| width(command)).max();
         for (command, what) in &written.next {
-            let command = pad(command, longest.unwrap_or_default());
-            page.hanging(&format!("  {command}  "), "      ", what);
+            let lead = format!("  {}  ", pad(command, longest.unwrap_or_default()));
+            // Under itself, where that leaves room enough.
+            let indent = match page.columns() {
+                Some(columns) if width(&lead) > columns / 2 => 6,
+                _ => width(&lead),
+            };
+            page.hanging(&lead, &" ".repeat(indent), what);
         }
     }
     page.finish()

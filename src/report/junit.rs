@@ -1,7 +1,7 @@
 //! JUnit XML: what CI servers (Jenkins, GitLab, Azure DevOps, CircleCI, Buildkite) show as tests.
 //!
 //! There is no standard. `tests/formats/junit.xsd` says what is written, which the schema of Jenkins' xUnit
-//! plugin accepts, the strictest reader known. (It is why the crate `quick-junit` is not used: the
+//! plugin accepts, the strictest reader known (its rules are in `tests/formats/jenkins-xunit.xsd`). (It is why the crate `quick-junit` is not used: the
 //! `skipped` that it writes at the root is refused there.)
 
 use std::{collections::BTreeMap, io};

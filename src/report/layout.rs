@@ -60,11 +60,13 @@ impl Page {
         self.out.push('\n');
     }
 
-    /// A heading after a blank line.
+    /// A heading after a blank line, wrapped.
     pub(crate) fn heading(&mut self, style: Style, text: &str) {
         self.blank();
-        let painted = self.paint(style, text);
-        self.raw(&painted);
+        for line in self.wrapped("", "  ", text) {
+            let painted = self.paint(style, &line);
+            self.raw(&painted);
+        }
     }
 
     /// A sentence after `lead`, wrapped under itself.

@@ -117,6 +117,31 @@ fn histories_in_every_format() {
 }
 
 #[test]
+fn a_narrow_terminal_breaks_no_line_and_a_plain_one_shows_lines_too() {
+    let trend = history::trend(&usual(), &GateConfig::default());
+    let report = report(&trend, "baselines/history.jsonl");
+    for width in [48, 56, 60, 70, 80] {
+        let text = trend_text(
+            &report,
+            TextStyle {
+                width: Some(width),
+                ..AT_80
+            },
+        );
+        let is_long = |line: &&str| line.chars().count() > usize::from(width);
+        assert_eq!(text.lines().filter(is_long).collect::<Vec<_>>(), [""; 0]);
+        assert!(text.contains('\u{2581}'), "{text}");
+    }
+    let plain = TextStyle {
+        ascii: true,
+        ..AT_80
+    };
+    let text = trend_text(&report, plain);
+    assert!(text.is_ascii() && text.contains("_______#######"), "{text}");
+    assert!(!text.contains("\\u{"), "{text}");
+}
+
+#[test]
 fn a_report_shows_what_is_asked_for() {
     let trend = history::trend(&usual(), &GateConfig::default());
     let mut report = report(&trend, "history.jsonl");

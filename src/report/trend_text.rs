@@ -1,5 +1,7 @@
 //! The history as text for a terminal or a log.
 
+use textwrap::core::display_width as width;
+
 use super::{
     TextStyle,
     layout::{self, Align, BOLD, DIM, Page},
@@ -10,6 +12,11 @@ use crate::gate::Verdict;
 
 /// Columns of a sparkline on 80 columns, and where there is more room.
 const SPARKS: (usize, usize) = (14, 40);
+/// A shorter one tells nothing.
+const FEWEST_SPARKS: usize = 4;
+/// Columns before a row, and between its cells.
+const INDENT: usize = 4;
+const GAP: usize = 2;
 /// From this width on there is more room.
 const WIDE: u16 = 110;
 
@@ -50,22 +57,7 @@ pub fn trend_text(report: &TrendReport<'_>, style: TextStyle) -> String {
 
 fn rows(page: &mut Page, machine: &MachineRows<'_>, sparks: usize) {
     page.heading(BOLD, &machine.machine.plain());
-    let cells: Vec<Vec<String>> = machine
-        .rows
-        .iter()
-        .map(|row| {
-            let values: Vec<f64> = row.series.points.iter().map(|p| p.value).collect();
-            vec![
-                row.metric.to_owned(),
-                row.first.clone(),
-                "->".to_owned(),
-                row.now.clone(),
-                row.change.clone(),
-                sparkline(&values, sparks),
-            ]
-        })
-        .collect();
-    let align = [
+    let all = [
         Align::Left,
         Align::Right,
         Align::Left,
@@ -73,18 +65,46 @@ fn rows(page: &mut Page, machine: &MachineRows<'_>, sparks: usize) {
         Align::Right,
         Align::Left,
     ];
+    // Without the metric from 1 on.
+    let table = |from: usize, sparks: usize| -> Vec<String> {
+        let rows = machine.rows.iter().map(|row| {
+            let values: Vec<f64> = row.series.points.iter().map(|p| p.value).collect();
+            let line = match sparks {
+                0 => String::new(),
+                sparks => sparkline(&values, sparks),
+            };
+            let cells = [row.metric, &row.first, "->", &row.now, &row.change, &line];
+            let cells = cells.into_iter().skip(from).map(str::to_owned);
+            cells.collect()
+        });
+        let rows: Vec<Vec<String>> = rows.collect();
+        layout::columns(&rows, None, all.get(from..).unwrap_or_default())
+    };
+    // What the terminal breaks is no table and no line: figures that do not fit beside their metric go
+    // below it, and the sparkline has what they leave.
+    let room = |from: usize| -> Option<Option<usize>> {
+        let columns = page.columns()?;
+        let bare = table(from, 0);
+        let taken = bare.iter().map(|line| width(line.trim_end())).max();
+        Some(columns.checked_sub(INDENT + GAP * from + taken.unwrap_or_default()))
+    };
+    let from = usize::from(room(0) == Some(None));
+    let sparks = match room(from).map(Option::unwrap_or_default) {
+        Some(room) if room < FEWEST_SPARKS + GAP => 0,
+        Some(room) => sparks.min(room - GAP),
+        None => sparks,
+    };
     let mut last = None;
-    for (row, line) in machine
-        .rows
-        .iter()
-        .zip(layout::columns(&cells, None, &align))
-    {
+    for (row, line) in machine.rows.iter().zip(table(from, sparks)) {
         if last != Some(row.scenario) {
             let name = Line::of_name(row.scenario).plain();
             page.raw(&format!("  {}", page.paint(BOLD, &name)));
             last = Some(row.scenario);
         }
-        page.raw(&format!("    {line}"));
+        if from > 0 {
+            page.raw(&format!("{:INDENT$}{}", "", row.metric));
+        }
+        page.raw(&format!("{:1$}{line}", "", INDENT + GAP * from));
         for note in &row.notes {
             tell(page, note);
         }

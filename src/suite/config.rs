@@ -3,6 +3,7 @@
 mod accept;
 mod expand;
 mod gate;
+pub mod keys;
 mod oauth;
 mod probes;
 mod reader;
@@ -187,6 +188,18 @@ fn read(cx: &Context<'_>, root: &DeTable<'_>) -> Config {
         gate,
         accept,
     }
+}
+
+/// Every key that the readers ask for in this text, with the place of its table.
+#[cfg(test)]
+fn asked(
+    text: &str,
+    outside: Outside<'_>,
+) -> std::collections::BTreeSet<(&'static str, &'static str)> {
+    let (root, _) = DeTable::parse_recoverable(text);
+    let cx = Context::new(text, outside);
+    read(&cx, root.get_ref());
+    cx.asked()
 }
 
 /// `{port}` in a text: replaced by mcpgate with a free port.

@@ -35,6 +35,12 @@ pub struct Facts<'f> {
     pub command: &'f [String],
     /// Where it listens.
     pub url: Option<&'f str>,
+    /// Headers that it is sent, as the file has them: secrets by the names of their variables.
+    pub headers: &'f BTreeMap<String, String>,
+    /// The revision that was asked for.
+    pub protocol: Option<&'f str>,
+    /// A `[server]` that is kept as it is; it stands in place of command, URL, headers and revision.
+    pub kept: Option<&'f toml::Table>,
     /// How it is built.
     pub build: &'f Build,
     /// Its tools, in the order of the file.
@@ -242,6 +248,17 @@ pub fn text(facts: &Facts<'_>) -> String {
 
 fn server(page: &mut Page, facts: &Facts<'_>) {
     page.blank();
+    if let Some(kept) = facts.kept {
+        page.prose("Kept from the file that was here before.");
+        let mut table = kept.clone();
+        if let Build::Known(command) = facts.build {
+            let build = table.entry("build");
+            build.or_insert_with(|| command.clone().into());
+        }
+        let whole = toml::Table::from_iter([("server".to_owned(), table.into())]);
+        page.on(whole.to_string().trim_end());
+        return;
+    }
     page.on("[server]");
     // `${` would name a variable of the environment, which neither of the two may hold.
     let open = |text: &str| text.replace("${", "$${");
@@ -252,8 +269,12 @@ fn server(page: &mut Page, facts: &Facts<'_>) {
     if let Some(url) = facts.url {
         page.assign("url", &open(url));
     }
+    if let Some(protocol) = facts.protocol {
+        page.assign("protocol", protocol);
+    }
     page.prose("Secrets go in from the environment, by name: they are never shown or written.");
     match facts.url {
+        Some(_) if !facts.headers.is_empty() => page.assign("headers", facts.headers),
         Some(_) => page.off("headers = { Authorization = \"Bearer ${MCP_TOKEN}\" }"),
         None => page.off("env = { API_KEY = \"${API_KEY}\" }"),
     }

@@ -1,6 +1,6 @@
 """Reads reports of mcpgate with parsers that are not its own, and prints what they say as JSON.
 
-    python read.py junit SCHEMA FILE
+    python read.py junit FILE SCHEMA...
     python read.py csv FILE
 """
 
@@ -12,8 +12,9 @@ from xml.etree import ElementTree
 import xmlschema
 
 
-def junit(schema, path):
-    xmlschema.XMLSchema(schema).validate(path)
+def junit(path, *schemas):
+    for schema in schemas:
+        xmlschema.XMLSchema(schema).validate(path)
     (suite,) = ElementTree.parse(path).getroot()
     tests = []
     for case in suite.iter("testcase"):

@@ -193,6 +193,32 @@ fn values_of_the_environment_are_neither_written_nor_shown() {
 }
 
 #[test]
+fn a_revision_is_spoken_and_written() {
+    let project = Project::new();
+    let given = ["--yes", "--protocol", "2025-06-18"];
+    project
+        .run(&init(&given, &SERVER))
+        .code(0)
+        .stdout_has("stdio, protocol 2025-06-18");
+    let server = written(&project).server.expect("a server");
+    assert_eq!(server.protocol.as_deref(), Some("2025-06-18"));
+    // Without it, the server is asked.
+    project
+        .run(&init(&["--yes", "--force"], &SERVER))
+        .code(0)
+        .stdout_has("stdio, protocol 2026-07-28");
+    assert_eq!(written(&project).server.expect("a server").protocol, None);
+    project
+        .run(&init(&["--protocol", "2025-06-19"], &SERVER))
+        .code(2)
+        .stderr_has("2025-06-18");
+    project
+        .run(&init(&["--header", "X-Tenant: a"], &SERVER))
+        .code(2)
+        .stderr_has("--url");
+}
+
+#[test]
 fn without_a_command_the_projects_files_suggest_one() {
     let package = r#"{"bin": {"notes": "./dist/index.js"}}"#;
     Project::new()
@@ -204,6 +230,15 @@ fn without_a_command_the_projects_files_suggest_one() {
         .run(&["init"])
         .code(2)
         .stderr_has("mcpgate init -- node dist/index.js    (`bin` in package.json)");
+    // Nothing that cannot be seen reaches the screen.
+    let outcome = Project::new()
+        .file("package.json", "{\"bin\": \"a\u{202e}sj.b\u{200b}\"}")
+        .run(&["init"])
+        .code(2);
+    assert!(
+        outcome.stderr.contains("such as:") && !outcome.stderr.contains(['\u{202e}', '\u{200b}']),
+        "{outcome}"
+    );
 }
 
 /// A program that is the reference server by another name.
@@ -438,6 +473,54 @@ fn a_good_project_has_no_problem_and_each_planted_one_is_named() {
         .run(&["doctor"])
         .code(2)
         .stdout_has("  problem merge base       the clone does not reach back to where HEAD left main; `git fetch --unshallow`");
+}
+
+#[test]
+fn the_folder_of_the_configuration_is_the_projects_whatever_the_command() {
+    let project = good(&[]);
+    let configuration = project.read("mcpgate.toml");
+    let baseline = project.read(BASELINE);
+    // The project is a clone of its own in a folder, and mcpgate is asked from above it.
+    let project = Project::new()
+        .file("sub/gate.toml", &configuration)
+        .file("sub/baselines/perf-baseline.json", &baseline);
+    project
+        .run_other("git", &["init", "--quiet", "sub"])
+        .code(0);
+    for words in [
+        &["add", "--all"][..],
+        &[
+            "-c",
+            "user.name=t",
+            "-c",
+            "user.email=t@localhost",
+            "commit",
+            "--quiet",
+            "-m",
+            "One",
+        ],
+    ] {
+        project
+            .run_other("git", &[&["-C", "sub"], words].concat())
+            .code(0);
+    }
+    for server in [&[][..], &SERVER] {
+        let outcome = project
+            .run(&[&["doctor", "--config", "sub/gate.toml"], server].concat())
+            .code(0)
+            .stdout_has("perf-baseline.json can be read")
+            .stdout_has("sub/baselines/perf-baseline.json can be written")
+            .stdout_has("  ok      git              at commit ");
+        assert!(!outcome.stdout.contains("git does not know"), "{outcome}");
+    }
+    // Also where the baseline is named from the folder of the caller.
+    let named = ["doctor", "--config", "sub/gate.toml", "--baseline"];
+    let here = project.path("sub/baselines/../baselines/perf-baseline.json");
+    let here = here.display().to_string();
+    let outcome = project
+        .run(&[&named[..], &[here.as_str()]].concat())
+        .code(0);
+    assert!(!outcome.stdout.contains("git does not know"), "{outcome}");
 }
 
 #[test]

@@ -80,8 +80,12 @@ struct Test {
 
 #[track_caller]
 fn junit(project: &Project, file: &str) -> Suite {
-    let schema = repository().join("tests/formats/junit.xsd");
-    let suite: Suite = read(project, &["junit", &schema.to_string_lossy(), file]);
+    let schema = |name: &str| {
+        let path = repository().join("tests/formats").join(name);
+        path.to_string_lossy().into_owned()
+    };
+    let (own, jenkins) = (schema("junit.xsd"), schema("jenkins-xunit.xsd"));
+    let suite: Suite = read(project, &["junit", file, &own, &jenkins]);
     let count = |wanted: &str| suite.tests.iter().filter(|t| t.outcome == wanted).count();
     assert_eq!(suite.counts["tests"], suite.tests.len());
     assert_eq!(suite.counts["failures"], count("failure"));

@@ -32,6 +32,7 @@ mod process_care;
 mod readme;
 mod real_servers;
 mod reference;
+mod reference_page;
 mod remote;
 mod rows;
 mod samples;

@@ -256,3 +256,96 @@ fn a_token_that_is_not_given_or_not_taken_is_told_in_words() {
         .stderr_has("earer ***")
         .says_nothing_of(TOKEN);
 }
+
+#[test]
+fn init_sends_a_header_and_writes_the_name_of_its_secret() {
+    let started = Started::new(&[]);
+    let url = format!("http://{}/mcp", guard(&started, TOKEN));
+    let project = Project::new().env("MCP_TOKEN", TOKEN);
+    let init =
+        |header: &str| ["init", "--yes", "--url", &url, "--header", header].map(str::to_owned);
+    let run = |project: &Project, words: &[String]| {
+        project.run(&words.iter().map(String::as_str).collect::<Vec<_>>())
+    };
+    run(&project, &init("Authorization: Bearer ${MCP_TOKEN}"))
+        .code(0)
+        .says_nothing_of(TOKEN);
+    let written = project.read("mcpgate.toml");
+    assert!(
+        written.contains("headers = { Authorization = \"Bearer ${MCP_TOKEN}\" }\n"),
+        "{written}"
+    );
+    // What was written is what a run needs.
+    project
+        .run(&["run", "--suite", "quick", "--rounds", "1", "--tool", "echo"])
+        .code(0)
+        .says_nothing_of(TOKEN);
+
+    let project = Project::new().env("MCP_TOKEN", TOKEN);
+    for (header, said) in [
+        (
+            "Authorization: Bearer the-token",
+            "what Authorization sends is a secret",
+        ),
+        // As where the shell filled the variable in.
+        (
+            "X-Tenant: the-token-that-was-issued",
+            "holds the value of the environment variable MCP_TOKEN",
+        ),
+        ("Authorization: Bearer ${NO_SUCH_TOKEN}", "NO_SUCH_TOKEN"),
+        ("Accept: text/html", "header `Accept` is set by mcpgate"),
+        ("nothing", "there is no `:` behind a name"),
+    ] {
+        run(&project, &init(header))
+            .code(2)
+            .stderr_has(said)
+            .says_nothing_of("the-token");
+    }
+    // Without one, it is told what to do.
+    project
+        .run(&["init", "--yes", "--url", &url])
+        .code(3)
+        .stderr_has("http-403: HTTP 403 Forbidden")
+        .stderr_has(
+            "this server wants to know who asks: --header 'Authorization: Bearer ${MCP_TOKEN}'",
+        )
+        .stderr_has("[server.oauth]");
+    assert!(!project.path("mcpgate.toml").exists());
+}
+
+#[test]
+fn init_keeps_a_server_with_oauth_that_is_configured_already() {
+    let started = Started::new(&[]);
+    let (issuer, _) = issuer();
+    let guard = guard(&started, TOKEN);
+    let before = format!(
+        "[gate]\nbaseline-jobs = 3\n\n[server]\nurl = \"http://{guard}/mcp\"\nprotocol = \"2025-06-18\"\n\n\
+         [server.oauth]\ntoken-url = \"http://{issuer}/token\"\nclient-id = \"ci\"\n\
+         client-secret = \"${{CLIENT_SECRET}}\"\n"
+    );
+    let project = Project::new()
+        .env("CLIENT_SECRET", CLIENT_SECRET)
+        .file("mcpgate.toml", &before);
+    project
+        .run(&["init", "--yes"])
+        .code(2)
+        .stderr_has("mcpgate.toml: it is there already");
+    let outcome = project
+        .run(&["init", "--yes", "--force"])
+        .code(0)
+        .stdout_has("protocol 2025-06-18")
+        .says_nothing_of(TOKEN)
+        .says_nothing_of(CLIENT_SECRET);
+    let written = project.read("mcpgate.toml");
+    for kept in [
+        "protocol = \"2025-06-18\"\n",
+        "[server.oauth]\n",
+        "client-secret = \"${CLIENT_SECRET}\"\n",
+        "name = \"echo\"",
+    ] {
+        assert!(written.contains(kept), "{outcome}\n{written}");
+    }
+    project
+        .run(&["run", "--suite", "quick", "--rounds", "1", "--tool", "echo"])
+        .code(0);
+}

@@ -51,7 +51,10 @@ pub(super) async fn files(
     let short: String = head.chars().take(10).collect();
     checks.push(ok("git", format!("at commit {short}")));
     // Asked from the folder of the configuration.
-    let inside = baseline.strip_prefix(folder).unwrap_or(baseline);
+    let inside = match baseline.strip_prefix(folder) {
+        Ok(inside) => inside.to_owned(),
+        Err(_) => std::path::absolute(baseline).unwrap_or_else(|_| baseline.to_owned()),
+    };
     let inside = inside.display().to_string();
     if git.ignores(&inside).await {
         checks.push(problem(

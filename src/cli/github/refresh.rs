@@ -1,21 +1,22 @@
 //! `mcpgate github refresh`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
 use crate::{
-    cli::options,
+    cli::{history as history_file, options},
     environment,
     error::{Error, exit_code},
-    gate::renewal::{Renewal, renewal},
+    gate::renewal::{Renewal, renewal, still_waits},
     github::{
-        api::Api,
+        api::{Api, Failure},
         branch::{self, Proposal},
         command,
         event::{self, Event},
-        prepared::Folder,
+        prepared::{Folder, Prepared},
     },
+    history::{self, Added},
     report,
     results::{Acceptance, Results},
     store,
@@ -39,6 +40,9 @@ pub(super) struct Arguments {
     /// Leave it at the branch, without a pull request.
     #[arg(long)]
     no_pull_request: bool,
+    /// Add no line to the history.
+    #[arg(long)]
+    no_history: bool,
 }
 
 pub(super) async fn run(arguments: &Arguments) -> Result<u8, Error> {
@@ -87,27 +91,48 @@ pub(super) async fn run(arguments: &Arguments) -> Result<u8, Error> {
         ));
         return Ok(exit_code::OK);
     }
-    let pending = pending(&api, &arguments.branch, &prepared.baseline_path)
+    let history_path = history_file::beside(Path::new(&prepared.baseline_path))
+        .display()
+        .to_string();
+    let paths = (prepared.baseline_path.as_str(), history_path.as_str());
+    let mut waiting = waiting(&api, &arguments.branch, paths)
         .await
         .map_err(unclear)?;
+    waiting.baseline = waiting
+        .baseline
+        .filter(|(_, proposed)| still_waits(proposed, baseline.as_ref()));
     let today = environment::today();
     let decided = renewal(
         baseline.as_ref(),
-        pending.as_ref(),
+        waiting.baseline.as_ref().map(|(_, results)| results),
         &results,
         &policy,
         (&accepted, &today),
     );
+    let history = if arguments.no_history {
+        Lines::default()
+    } else {
+        lines(&folder, &prepared, &waiting.history, &results)?
+    };
+    let place = Place {
+        api: &api,
+        branch: &arguments.branch,
+        from_sha: &prepared.head_sha,
+        paths,
+        into: main,
+    };
     let (reasons, is_certain) = match decided {
         Renewal::Refused(objections) => {
             options::say(&format!(
                 "the baseline stays:\n  - {}",
                 objections.join("\n  - ")
             ));
+            place.keep_lines(&history, &waiting).await;
             return Ok(exit_code::REGRESSED);
         }
         Renewal::Unchanged => {
             options::say("the baseline stays: these results say what it says");
+            place.keep_lines(&history, &waiting).await;
             return Ok(exit_code::OK);
         }
         Renewal::Pending(reasons) => (reasons, false),
@@ -118,19 +143,10 @@ pub(super) async fn run(arguments: &Arguments) -> Result<u8, Error> {
         forced_over: Vec::new(),
     });
     let text = store::to_stable_text(&results);
-    let proposal = Proposal {
-        branch: &arguments.branch,
-        from_sha: &prepared.head_sha,
-        path: &prepared.baseline_path,
-        content: text.as_bytes(),
-        title: TITLE,
-        body: &body(
-            &reasons,
-            &runner.run_page(prepared.run.0),
-            &prepared.head_sha,
-        ),
-        into: main,
-    };
+    let run_page = runner.run_page(prepared.run.0);
+    let body = body(&reasons, &run_page, &prepared.head_sha, &history);
+    let files = place.files(Some(text.as_bytes()), &history);
+    let proposal = place.proposal(&files, &body);
     branch::write(&api, &proposal)
         .await
         .map_err(|failure| unclear(failure.to_string()))?;
@@ -161,24 +177,148 @@ pub(super) async fn run(arguments: &Arguments) -> Result<u8, Error> {
     Ok(exit_code::OK)
 }
 
-/// What an earlier run put on the branch. Something else that lies there is as good as nothing.
-async fn pending(api: &Api, branch: &str, path: &str) -> Result<Option<Results>, String> {
-    let text = |failure: crate::github::api::Failure| failure.to_string();
-    if api.branch(branch).await.map_err(text)?.is_none() {
-        return Ok(None);
-    }
-    let found = api.file(branch, path).await.map_err(text)?;
-    Ok(found.and_then(|bytes| store::parse_results(&bytes).ok()))
+/// What earlier runs put on the branch.
+struct Waiting {
+    /// A baseline that was proposed, or an improvement that was seen once: as it stands there, and
+    /// what it says.
+    baseline: Option<(Vec<u8>, Results)>,
+    /// The history as it stands there.
+    history: Vec<u8>,
 }
 
-fn body(reasons: &[String], run_page: &str, sha: &str) -> String {
+/// Something else that lies there is as good as nothing.
+async fn waiting(
+    api: &Api,
+    branch: &str,
+    (baseline, history): (&str, &str),
+) -> Result<Waiting, String> {
+    let text = |failure: Failure| failure.to_string();
+    if api.branch(branch).await.map_err(text)?.is_none() {
+        return Ok(Waiting {
+            baseline: None,
+            history: Vec::new(),
+        });
+    }
+    let baseline = api.file(branch, baseline).await.map_err(text)?;
+    let history = api.file(branch, history).await.map_err(text)?;
+    Ok(Waiting {
+        baseline: baseline.and_then(|bytes| {
+            let results = store::parse_results(&bytes).ok()?;
+            Some((bytes, results))
+        }),
+        history: history
+            .filter(|bytes| bytes.len() <= history::MOST_BYTES)
+            .unwrap_or_default(),
+    })
+}
+
+/// The history as it is to be.
+#[derive(Default)]
+struct Lines {
+    /// The file: that of the main branch, and the lines that wait; `None` where that has what the main
+    /// branch has.
+    file: Option<Vec<u8>>,
+    /// Lines in it that the main branch does not have.
+    waiting: usize,
+    /// Whether one of them is of this run, and not on the branch yet.
+    is_new: bool,
+}
+
+fn lines(
+    folder: &Folder,
+    prepared: &Prepared,
+    waiting: &[u8],
+    results: &Results,
+) -> Result<Lines, Error> {
+    let of_main = match folder.history(prepared) {
+        Some(path) => store::read_text(&path)?.unwrap_or_default().into_bytes(),
+        None => Vec::new(),
+    };
+    let mut entries = history::read(waiting).entries;
+    let before = entries.len();
+    for entry in history::entries_of(results) {
+        if !entries.iter().any(|known| known.is_same_run(&entry)) {
+            entries.push(entry);
+        }
+    }
+    let known = history::read(&of_main).entries;
+    let missing = |entry: &&history::Entry| !known.iter().any(|known| known.is_same_run(entry));
+    Ok(Lines {
+        waiting: entries.iter().filter(missing).count(),
+        is_new: entries.iter().skip(before).any(|entry| missing(&entry)),
+        file: match history::all_added(&of_main, &entries) {
+            Added::Nothing => None,
+            Added::Behind(bytes) => Some([of_main, bytes].concat()),
+            Added::Instead(bytes) => Some(bytes),
+        },
+    })
+}
+
+/// Where proposals go.
+struct Place<'a> {
+    api: &'a Api,
+    branch: &'a str,
+    from_sha: &'a str,
+    /// Of the baseline and of the history.
+    paths: (&'a str, &'a str),
+    into: &'a str,
+}
+
+impl<'a> Place<'a> {
+    fn files<'b>(&self, baseline: Option<&'b [u8]>, history: &'b Lines) -> Vec<(&'b str, &'b [u8])>
+    where
+        'a: 'b,
+    {
+        let baseline = baseline.map(|content| (self.paths.0, content));
+        let history = history.file.as_deref();
+        let history = history.map(|content| (self.paths.1, content));
+        baseline.into_iter().chain(history).collect()
+    }
+
+    fn proposal<'b>(&self, files: &'b [(&'b str, &'b [u8])], body: &'b str) -> Proposal<'b>
+    where
+        'a: 'b,
+    {
+        Proposal {
+            branch: self.branch,
+            from_sha: self.from_sha,
+            files,
+            title: TITLE,
+            body,
+            into: self.into,
+        }
+    }
+
+    /// Puts the line of a run whose results are no new baseline on the branch, beside what waits there.
+    /// Nothing depends on it, so that a failure is only said.
+    async fn keep_lines(&self, history: &Lines, waiting: &Waiting) {
+        if !history.is_new {
+            return;
+        }
+        let baseline = waiting.baseline.as_ref();
+        let files = self.files(baseline.map(|(bytes, _)| bytes.as_slice()), history);
+        let proposal = self.proposal(&files, "");
+        let (path, branch) = (self.paths.1, self.branch);
+        options::say(&match branch::write(self.api, &proposal).await {
+            Ok(()) => format!("its line for {path} waits on {branch} for the next baseline"),
+            Err(failure) => format!("note: {path} gets no line of this run: {failure}"),
+        });
+    }
+}
+
+fn body(reasons: &[String], run_page: &str, sha: &str, history: &Lines) -> String {
+    let lines = match (&history.file, history.waiting) {
+        (None, _) => String::new(),
+        (Some(_), 1) => "\n\nThe history gets the line of this run.".to_owned(),
+        (Some(_), n) => format!("\n\nThe history gets the lines of {n} runs on this branch."),
+    };
     let reasons: Vec<String> = reasons
         .iter()
         .map(|reason| format!("- {}", report::prose(reason)))
         .collect();
     format!(
         "Measured on `{sha}` by [this run]({run_page}). Why the baseline moves:\n\n{}\n\nThe gate of \
-         this pull request still judges by the baseline before it.\n",
+         this pull request still judges by the baseline before it.{lines}\n",
         reasons.join("\n")
     )
 }

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use crate::{
     cli::{files::Loaded, mask::Mask, measure, progress::Progress, session::Run},
     error::Error,
-    mcp::outcome::ErrorKind,
+    mcp::{outcome::ErrorKind, revision::Revision},
     report::{Tried, TriedTool},
     results::{Skipped, Transport},
     runner::{event::Event, hooks::Hooks, probe, probe::Probe, target::Target},
@@ -110,8 +110,17 @@ pub(super) async fn meet(
 ) -> Result<Met, Error> {
     let mut target = measure::target(server, loaded.folder.as_deref(), None)?;
     target.limits.call_timeout = CALL_PATIENCE;
+    let (mask, secrets) = (
+        &mask.clone().and(target.tokens.clone()),
+        &secrets.clone().and(target.tokens.clone()),
+    );
     let places = Places::of(server, loaded.folder.as_deref());
-    let work = meet_all(&mut run.progress, &target, &places, (mask, secrets));
+    let asked = Asked {
+        target: &target,
+        hooks: measure::hooks(server, loaded.folder.as_deref()),
+        pinned: measure::pinned(server),
+    };
+    let work = meet_all(&mut run.progress, &asked, &places, (mask, secrets));
     match run.interrupts.until(run.deadline.cut(work)).await {
         Some(Some(met)) => met.map_err(|error| mask.error(error)),
         Some(None) => Err(Error::NotMeasured(format!(
@@ -126,20 +135,33 @@ pub(super) fn interrupted() -> Error {
     Error::NotMeasured("interrupted: nothing was written".to_owned())
 }
 
+/// How the server is started and asked.
+struct Asked<'a> {
+    target: &'a Target,
+    hooks: Hooks,
+    pinned: Option<Revision>,
+}
+
+impl Asked<'_> {
+    async fn start(&self) -> Result<Probe, Error> {
+        Ok(probe::probe(self.target, &self.hooks, self.pinned).await?)
+    }
+}
+
 async fn meet_all(
     progress: &mut Progress,
-    target: &Target,
+    asked: &Asked<'_>,
     places: &Places,
     (mask, secrets): (&Mask, &Mask),
 ) -> Result<Met, Error> {
-    let hooks = Hooks::default();
     let began = Instant::now();
-    let mut probe = Some(probe::probe(target, &hooks, None).await?);
+    asked.hooks.setup().await?;
+    let mut probe = Some(asked.start().await?);
     let mut starts = 1;
     let Some(first) = &probe else {
         return Err(interrupted());
     };
-    let server = who(first, target, mask);
+    let server = who(first, asked.target, mask);
     let (tools, rest) = survey(&first.tools, places.seen_from_outside());
     // Some servers take paths from the folder that they were given.
     let (others, _) = survey(&first.tools, places.seen_from_inside());
@@ -167,7 +189,7 @@ async fn meet_all(
         for tool in std::iter::once(&tool).chain(other) {
             if probe.is_none() && starts < MOST_STARTS && began.elapsed() < TRYING {
                 starts += 1;
-                probe = probe::probe(target, &hooks, None).await.ok();
+                probe = asked.start().await.ok();
             }
             let (outcome, state) = match (&mut probe, callable(tool)) {
                 (Some(running), Ok(call)) if began.elapsed() < TRYING => {

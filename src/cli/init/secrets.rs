@@ -45,10 +45,35 @@ pub(super) fn refuse(words: &[&str], variables: &[(String, String)]) -> Result<(
         Some((name, _)) => Err(Error::Usage(format!(
             "the server's command or url holds the value of the environment variable {name}, which \
              would be written into a file: a server that mcpgate starts has the whole environment and \
-             can read {name} there; over HTTP, write headers = {{ … = \"${{{name}}}\" }} into [server] \
-             by hand"
+             can read {name} there; over HTTP, --header 'Authorization: Bearer ${{{name}}}' sends it and \
+             writes its name alone (single quotes keep the shell from filling it in)"
         ))),
     }
+}
+
+/// `Name: value` of `--header`. The value is as the file is to have it: a variable by its name.
+pub(super) fn header(text: &str) -> Result<(String, String), Error> {
+    let refuse = |problem: String| {
+        Err(Error::Usage(format!(
+            "--header: {problem}; write it as --header 'Authorization: Bearer ${{MCP_TOKEN}}', in single \
+             quotes"
+        )))
+    };
+    let Some((name, value)) = text.split_once(':') else {
+        return refuse("there is no `:` behind a name".to_owned());
+    };
+    let (name, value) = (name.trim(), value.trim());
+    if name.parse::<http::HeaderName>().is_err() {
+        return refuse("what stands before `:` is no name of a header".to_owned());
+    }
+    // The value is in no message: it may be the secret.
+    if is_secret_name(name) && !value.contains("${") {
+        return refuse(format!(
+            "what {name} sends is a secret, and would be written into a file that is committed: put it \
+             into a variable of the environment and give its name"
+        ));
+    }
+    Ok((name.to_owned(), value.to_owned()))
 }
 
 /// Values that a server may repeat and nobody is to see.
@@ -100,6 +125,33 @@ mod tests {
             let text = refused.map(|error| error.to_string()).unwrap_or_default();
             assert_eq!(expected.is_some(), !text.is_empty(), "{word}: {text}");
             assert!(text.contains(expected.unwrap_or_default()) && !text.contains("s3cret"));
+        }
+    }
+
+    #[test]
+    fn a_header_is_given_by_the_name_of_its_secret() {
+        for (text, expected) in [
+            (
+                "Authorization: Bearer ${T}",
+                Some(("Authorization", "Bearer ${T}")),
+            ),
+            ("x-tenant:a:b ", Some(("x-tenant", "a:b"))),
+            ("x-empty:", Some(("x-empty", ""))),
+            ("Authorization: Bearer s3cret", None),
+            ("X-Api-Key: s3cret", None),
+            ("Cookie: s3cret", None),
+            ("s3cret", None),
+            ("two words: s3cret", None),
+            (": s3cret", None),
+            ("a\r\nb: s3cret", None),
+        ] {
+            match (header(text), expected) {
+                (Ok(found), Some((name, value))) => {
+                    assert_eq!((found.0.as_str(), found.1.as_str()), (name, value));
+                }
+                (Err(error), None) => assert!(!error.to_string().contains("s3cret"), "{error}"),
+                (found, _) => panic!("{text}: {found:?}"),
+            }
         }
     }
 

@@ -3,9 +3,10 @@
 use super::*;
 use crate::{
     gate::{
-        renewal::{Renewal, renewal},
+        renewal::{Renewal, renewal, still_waits},
         test_support::{Fixture, SEQUENTIAL},
     },
+    results::Acceptance,
     suite::{AcceptedMetric, AcceptedRegression},
 };
 
@@ -104,5 +105,33 @@ fn an_accepted_regression_becomes_the_baseline() {
     assert!(matches!(
         renewed(Some(&base), None, &slower, &all[..1]),
         Renewal::Refused(_)
+    ));
+}
+
+#[test]
+fn a_proposal_waits_until_a_later_baseline_is_accepted() {
+    let accepted = |at: Option<&str>, slower: f64| {
+        let mut results = Fixture::new().slower(SEQUENTIAL, slower).build();
+        results.accepted = at.map(|at| Acceptance {
+            at: at.to_owned(),
+            forced_over: Vec::new(),
+        });
+        results
+    };
+    let (early, late) = (Some("2026-11-01T10:00:00Z"), Some("2026-11-02T10:00:00Z"));
+    let proposed = accepted(late, 0.5);
+    assert!(still_waits(&proposed, None));
+    for (baseline, waits) in [
+        (accepted(early, 1.0), true),
+        (accepted(late, 1.0), false),
+        (proposed.clone(), false),
+        // Of a hand-made baseline it is not known when it was accepted.
+        (accepted(None, 1.0), true),
+    ] {
+        assert_eq!(still_waits(&proposed, Some(&baseline)), waits);
+    }
+    assert!(!still_waits(
+        &accepted(early, 0.5),
+        Some(&accepted(late, 1.0))
     ));
 }

@@ -40,6 +40,8 @@ pub(super) struct Context<'c> {
 struct Found {
     problems: Vec<Diagnostic>,
     masked: Vec<Range<usize>>,
+    #[cfg(test)]
+    asked: Vec<(&'static str, &'static str)>,
 }
 
 impl<'c> Context<'c> {
@@ -85,6 +87,12 @@ impl<'c> Context<'c> {
                 || span.clone(),
                 |at| span.start + at..span.start + at + needle.len(),
             )
+    }
+
+    /// Every key that was asked for, with the place of its table.
+    #[cfg(test)]
+    pub(super) fn asked(&self) -> std::collections::BTreeSet<(&'static str, &'static str)> {
+        self.found.borrow().asked.iter().copied().collect()
     }
 
     /// Mistakes and masked places.
@@ -168,6 +176,11 @@ impl<'c, 't> Table<'c, 't> {
     /// Refuses every key that was not asked for. `planned` are keys that a later version will
     /// know, each with what to do until then.
     pub(super) fn finish(self, planned: &[(&str, &str)]) {
+        #[cfg(test)]
+        {
+            let asked = self.known.iter().map(|key| (self.place, *key));
+            self.cx.found.borrow_mut().asked.extend(asked);
+        }
         for key in self.table.keys() {
             let name = key.get_ref().as_ref();
             if self.known.contains(&name) {

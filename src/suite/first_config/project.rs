@@ -5,6 +5,8 @@ use std::{collections::BTreeSet, path::Path};
 
 use serde_json::Value;
 
+use super::is_visible;
+
 /// The files of a project's folder.
 #[derive(Clone, Copy)]
 pub struct Project<'p> {
@@ -346,6 +348,7 @@ impl Project<'_> {
         }
         let commands = self.files.iter().filter_map(|f| f.strip_prefix("cmd/"));
         commands
+            .filter(|name| is_visible(name))
             .filter_map(|name| shlex::try_quote(name).ok())
             .map(|name| format!("./cmd/{name}"))
             .collect()
@@ -365,7 +368,8 @@ impl Project<'_> {
                 suggestion(command, "go.mod")
             }));
         }
-        out.retain(|suggestion| suggestion.command.chars().all(|c| !c.is_control()));
+        // A command that is not what it looks like is not one to be copied.
+        out.retain(|suggestion| is_visible(&suggestion.command));
         out.truncate(MOST_SUGGESTED);
         out
     }

@@ -109,6 +109,9 @@ fn a_file_for_a_server_of_every_kind_of_tool() {
         server: "notes 1.2.0, stdio, protocol 2025-11-25",
         command: &command,
         url: None,
+        headers: &BTreeMap::new(),
+        protocol: None,
+        kept: None,
         build: &known("npm ci && npm run build"),
         tools: &entries,
     });
@@ -138,6 +141,9 @@ fn a_file_for_a_server_that_was_started_by_its_user() {
         server: "x, streamable HTTP, protocol 2026-07-28",
         command: &[],
         url: Some("http://127.0.0.1:3000/mcp"),
+        headers: &BTreeMap::new(),
+        protocol: None,
+        kept: None,
         build: &Project {
             files: &BTreeSet::new(),
             read: &|_| None,
@@ -287,6 +293,46 @@ fn projects_are_recognised() {
 }
 
 #[test]
+fn what_is_not_what_it_looks_like_is_not_suggested() {
+    for odd in [
+        "a\u{202e}sj.b",
+        "a\u{200b}b",
+        "\u{feff}a",
+        "a\u{2066}b",
+        "a\u{1b}[31mb",
+        "a\nb",
+    ] {
+        let quoted = Value::from(odd).to_string();
+        let bin = format!("{{\"bin\": {{\"x\": {quoted}, \"y\": \"plain.js\"}}}}");
+        let start = Value::from(format!("node {odd}")).to_string();
+        let start = format!("{{\"scripts\": {{\"start\": {start}}}}}");
+        let scripts = format!("[project.scripts]\n{quoted} = \"a:b\"\n");
+        let crate_name = format!("[[bin]]\nname = {quoted}\n");
+        let folder = format!("cmd/{odd}");
+        for (file, text) in [
+            ("package.json", bin.as_str()),
+            ("package.json", &start),
+            ("pyproject.toml", &scripts),
+            ("Cargo.toml", &crate_name),
+            ("go.mod", ""),
+        ] {
+            let names = BTreeSet::from([file.to_owned(), folder.clone()]);
+            let read = |name: &str| (name == file).then(|| text.to_owned());
+            let project = Project {
+                files: &names,
+                read: &read,
+            };
+            let found = project.suggestions();
+            let found: Vec<&str> = found.iter().map(|s| s.command.as_str()).collect();
+            let expected: &[&str] = if text == bin { &["node plain.js"] } else { &[] };
+            assert_eq!(found, expected, "{odd:?} in {file}");
+            let build = format!("{:?}", project.build(&["./bin/server".to_owned()]));
+            assert!(!build.contains("cmd/"), "{build}");
+        }
+    }
+}
+
+#[test]
 fn refusals_in_disguise_are_told() {
     for (answer, expected) in [
         ("Error: Operation failed", true),
@@ -407,7 +453,7 @@ proptest! {
             true => known(&build),
             false => Build::Unknown { why: build.clone(), perhaps: Some("x".to_owned()) },
         };
-        let facts = Facts { server: &server, command: &command, url: None, build: &build, tools: &entries };
+        let facts = Facts { server: &server, command: &command, url: None, headers: &BTreeMap::new(), protocol: None, kept: None, build: &build, tools: &entries };
         let file = text(&facts);
         let config = match config::parse("mcpgate.toml", &file, outside()) {
             Ok(config) => config,

@@ -12,8 +12,10 @@ use wiremock::{Mock, MockServer, Request, ResponseTemplate, matchers::any};
 
 pub(super) const BOT: &str = "github-actions[bot]";
 pub(super) const TOKEN: &str = "token-of-the-test";
+/// In place of a path, for the content of a blob.
+const BLOB: &str = "";
 
-/// What happens instead of a plain answer to the next request of a method.
+/// What happens instead of a plain answer to a request.
 #[derive(Clone)]
 pub(super) enum Accident {
     /// Answered without being carried out.
@@ -34,6 +36,8 @@ pub(super) struct State {
     pub(super) accidents: VecDeque<(&'static str, Accident)>,
     /// `METHOD PATH?QUERY` of each request.
     pub(super) asked: Vec<String>,
+    /// Blobs, trees and commits that were made.
+    objects: u64,
     problems: Vec<String>,
 }
 
@@ -78,8 +82,9 @@ impl Hub {
         self.state().add(author, body);
     }
 
-    pub(super) fn next(&self, method: &'static str, accident: Accident) {
-        self.state().accidents.push_back((method, accident));
+    /// Of the next request that begins so: its method, or method and place.
+    pub(super) fn next(&self, request: &'static str, accident: Accident) {
+        self.state().accidents.push_back((request, accident));
     }
 
     /// The texts of the bot's comments.
@@ -155,11 +160,6 @@ fn header<'a>(request: &'a Request, name: &str) -> &'a str {
         .unwrap_or_default()
 }
 
-/// Stands for the name that git gives to a content.
-fn blob(content: &[u8]) -> String {
-    format!("{:040x}", content.len())
-}
-
 /// The branch of `refs/heads/NAME` or of an address that ends so.
 fn branch(place: &str) -> String {
     let place = place.replace("%2F", "/");
@@ -167,20 +167,42 @@ fn branch(place: &str) -> String {
     name.to_owned()
 }
 
-fn put_file(state: &mut State, place: &str, body: &Value) -> ResponseTemplate {
-    let path = place.trim_start_matches("contents/").replace("%2F", "/");
-    let text = |name: &str| body[name].as_str().unwrap_or_default().to_owned();
-    let branch = text("branch");
-    let content = BASE64_STANDARD.decode(text("content")).expect("base64");
-    let there = state.file(&path, &branch).map(|content| blob(content));
-    if there.unwrap_or_default() != text("sha") {
-        return ResponseTemplate::new(409).set_body_json(json!({ "message": "does not match" }));
+/// Makes an object of git: a blob's content, and a tree's and a commit's files, go by its name.
+fn make_object(state: &mut State, kind: &str, body: &Value) -> ResponseTemplate {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    state.objects += 1;
+    let name = format!("{:040x}", 0xb10b_0000 + state.objects);
+    let copy_of = |state: &State, from: &str| -> Vec<_> {
+        let files = state.files.iter().filter(|(_, at, _)| at == from);
+        files
+            .map(|(path, _, content)| (path.clone(), name.clone(), content.clone()))
+            .collect()
+    };
+    match kind {
+        "blobs" => {
+            assert_eq!(body["encoding"], "base64");
+            let content = BASE64_STANDARD
+                .decode(text(&body["content"]))
+                .expect("base64");
+            state.files.push((BLOB.to_owned(), name.clone(), content));
+        }
+        "trees" => {
+            let mut files = copy_of(state, &text(&body["base_tree"]));
+            for entry in body["tree"].as_array().expect("entries") {
+                let path = text(&entry["path"]);
+                let content = state.file(BLOB, &text(&entry["sha"])).expect("a blob");
+                files.retain(|(of, _, _)| *of != path);
+                files.push((path, name.clone(), content.clone()));
+            }
+            state.files.extend(files);
+        }
+        _ => {
+            let files = copy_of(state, &text(&body["tree"]));
+            state.files.extend(files);
+            state.commits.push(name.clone());
+        }
     }
-    state
-        .files
-        .retain(|(of, at, _)| !(*of == path && *at == branch));
-    state.files.push((path, branch, content));
-    ResponseTemplate::new(200).set_body_json(json!({}))
+    ResponseTemplate::new(201).set_body_json(json!({ "sha": name }))
 }
 
 fn not_found() -> ResponseTemplate {
@@ -199,7 +221,10 @@ fn answer(state: &mut State, request: &Request) -> ResponseTemplate {
     {
         state.problems.push(format!("headers of {method} {path}"));
     }
-    let accident = state.accidents.front().filter(|(of, _)| *of == method);
+    let place = path.trim_start_matches("/repos/acme/server/");
+    let asked = format!("{method} {place}");
+    let accident = state.accidents.front();
+    let accident = accident.filter(|(of, _)| asked.starts_with(of));
     let accident = accident.cloned().map(|(_, accident)| accident);
     if accident.is_some() {
         state.accidents.pop_front();
@@ -286,7 +311,9 @@ fn carried_out(
             state.set_branch(&name, body["sha"].as_str().unwrap_or_default());
             ResponseTemplate::new(201).set_body_json(json!({}))
         }
-        ("PUT", place) => put_file(state, place, &body),
+        ("POST", "git/blobs" | "git/trees" | "git/commits") => {
+            make_object(state, place.trim_start_matches("git/"), &body)
+        }
         ("POST", "pulls") => {
             let number = state.open.len() + 20;
             let page = format!("https://github.test/acme/server/pull/{number}");
@@ -301,14 +328,13 @@ fn carried_out(
                 let path = path.replace("%2F", "/");
                 let at = value("ref").unwrap_or_default();
                 return match state.file(&path, &at) {
-                    Some(content) if header(request, "accept").contains("raw") => {
-                        ResponseTemplate::new(200).set_body_bytes(content.clone())
-                    }
-                    Some(content) => {
-                        ResponseTemplate::new(200).set_body_json(json!({ "sha": blob(content) }))
-                    }
+                    Some(content) => ResponseTemplate::new(200).set_body_bytes(content.clone()),
                     None => not_found(),
                 };
+            }
+            if let Some(sha) = place.strip_prefix("git/commits/") {
+                // Its files go by its own name.
+                return ResponseTemplate::new(200).set_body_json(json!({ "tree": { "sha": sha } }));
             }
             let is_known = place.strip_prefix("commits/").is_some_and(|sha| {
                 let is_branch = state.branches.contains_key(&sha.replace("%2F", "/"));

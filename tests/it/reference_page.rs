@@ -1,0 +1,268 @@
+//! `docs/reference.md` is made from the program: the keys of the configuration, the command line, the
+//! exit codes, the files and the variables.
+#![expect(clippy::disallowed_methods, reason = "reads and writes the page")]
+
+use std::{collections::BTreeSet, fmt::Write as _, path::Path};
+
+use clap::{Arg, Command};
+use mcpgate::{
+    cli::reference::{FILES, VARIABLES, command},
+    error::exit_code,
+    suite::config::keys::SECTIONS,
+};
+
+use crate::harness::repository;
+
+const PAGE: &str = "docs/reference.md";
+
+#[test]
+fn the_page_of_reference_is_that_of_the_program() {
+    let page = page();
+    let path = repository().join(PAGE);
+    if std::env::var_os("MCPGATE_UPDATE_REFERENCE").is_some() {
+        std::fs::write(&path, &page).expect("write the page");
+    }
+    let there = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        there == page,
+        "{PAGE} is out of date; write it anew with\n\
+         MCPGATE_UPDATE_REFERENCE=1 cargo test --test it reference_page"
+    );
+}
+
+fn page() -> String {
+    let mut out = String::from(
+        "# Reference\n\n\
+         Made from the program, whose tests keep it so. [Configuration](#configuration) ·\n\
+         [Commands](#commands) · [Exit codes](#exit-codes) · [Files](#files) ·\n\
+         [Environment variables](#environment-variables)\n\n\
+         ## Configuration\n\n\
+         `mcpgate.toml` is TOML. Every mistake in it is reported at once, with its place; a key that is not here is a\n\
+         mistake. Durations, sizes and percentages are strings with their unit. `${NAME}` in a string is the value of a\n\
+         variable of the environment, and `$${` stands for `${`. Where no server is configured, the command line names it.\n",
+    );
+    for section in &SECTIONS {
+        if !section.head.is_empty() {
+            let _ = write!(out, "\n### `{}`\n", section.head);
+        }
+        let _ = write!(out, "\n{}\n\n", section.about);
+        out += "| key | takes | default | meaning |\n|---|---|---|---|\n";
+        for key in section.keys {
+            let (takes, default) = (key.takes.in_words(), key.default.in_words());
+            row(
+                &mut out,
+                &[&format!("`{}`", key.name), &takes, &default, key.about],
+            );
+        }
+    }
+    out += "\n## Commands\n";
+    let mut command = command();
+    command.build();
+    describe(&mut out, &command, "mcpgate");
+    out += "\n## Exit codes\n\n| code | meaning |\n|---|---|\n";
+    for (code, meaning) in exit_code::ALL {
+        row(&mut out, &[&code.to_string(), meaning]);
+    }
+    out += "\n1 beats 4 beats 5. A first run without a baseline is neutral: exit code 0 and how to make one.\n";
+    out += "\n## Files\n\n| file | read by | written by | what it is |\n|---|---|---|---|\n";
+    for file in &FILES {
+        let name = if file.name.contains('`') {
+            file.name.to_owned()
+        } else {
+            format!("`{}`", file.name)
+        };
+        row(
+            &mut out,
+            &[&name, file.read_by, file.written_by, file.about],
+        );
+    }
+    out += "\nConfigurations, results, baselines and reports are written whole: to a file beside them, which then takes their place.\nHistory and samples are added to line by line.\n";
+    out += "\n## Environment variables\n\n\
+            Besides those that a configuration names by `${NAME}`. A server that mcpgate starts has all of them.\n\n\
+            | variable | read for |\n|---|---|\n";
+    for (names, about) in VARIABLES {
+        let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+        row(&mut out, &[&names.join(", "), about]);
+    }
+    out
+}
+
+/// A row of a table. A cell holds no bar that would end it.
+fn row(out: &mut String, cells: &[&str]) {
+    for cell in cells {
+        let cell = cell.replace('|', "\\|");
+        *out += if cell.is_empty() { "|" } else { "| " };
+        *out += &cell;
+        *out += " ";
+    }
+    *out += "|\n";
+}
+
+/// A command and those below it.
+fn describe(out: &mut String, command: &Command, path: &str) {
+    let below: Vec<&Command> = command
+        .get_subcommands()
+        .filter(|below| !below.is_hide_set() && below.get_name() != "help")
+        .collect();
+    let own: Vec<&Arg> = command
+        .get_arguments()
+        .filter(|argument| !argument.is_hide_set() && is_told(argument, path))
+        .collect();
+    let about = command
+        .get_about()
+        .map(ToString::to_string)
+        .unwrap_or_default();
+    let _ = write!(out, "\n### `{path}`\n\n{}.\n", about.trim_end_matches('.'));
+    if !own.is_empty() {
+        *out += "\n| option | default | meaning |\n|---|---|---|\n";
+    }
+    for argument in own {
+        row(
+            out,
+            &[&name(argument), &default(argument), &meaning(argument)],
+        );
+    }
+    for below in below {
+        describe(out, below, &format!("{path} {}", below.get_name()));
+    }
+}
+
+/// What every command has is told once.
+fn is_told(argument: &Arg, path: &str) -> bool {
+    path == "mcpgate"
+        || !(argument.is_global_set() || ["help", "version"].contains(&argument.get_id().as_str()))
+}
+
+fn name(argument: &Arg) -> String {
+    let values = argument.get_value_names().unwrap_or_default();
+    let value = if argument.get_action().takes_values() {
+        values.join(" ")
+    } else {
+        String::new()
+    };
+    let mut names = Vec::new();
+    if let Some(short) = argument.get_short() {
+        names.push(format!("-{short}"));
+    }
+    if let Some(long) = argument.get_long() {
+        names.push(format!("--{long}"));
+    }
+    if names.is_empty() {
+        let lead = if argument.is_last_set() { "-- " } else { "" };
+        return format!("`{lead}{value}`");
+    }
+    let name = format!("{} {value}", names.join(", "));
+    format!("`{}`", name.trim_end())
+}
+
+fn default(argument: &Arg) -> String {
+    let values = argument.get_default_values().iter();
+    let values: Vec<String> = values
+        .filter(|_| argument.get_action().takes_values())
+        .map(|value| format!("`{}`", value.to_string_lossy()))
+        .collect();
+    values.join(", ")
+}
+
+fn meaning(argument: &Arg) -> String {
+    let help = argument
+        .get_help()
+        .map(ToString::to_string)
+        .unwrap_or_default();
+    let help = help.replace('\n', " ");
+    let mut text = match help.ends_with(['.', '?']) {
+        true => help,
+        false => format!("{help}."),
+    };
+    let choices: Vec<String> = argument
+        .get_possible_values()
+        .iter()
+        .filter(|value| !value.is_hide_set())
+        .map(|value| format!("`{}`", value.get_name()))
+        .collect();
+    if argument.get_action().takes_values() && !choices.is_empty() {
+        let _ = write!(text, " One of {}.", choices.join(", "));
+    }
+    text
+}
+
+/// Names of variables in the sources, outside of tests, that begin as those do that we read.
+fn variables_in_the_sources(folder: &Path, found: &mut BTreeSet<String>) {
+    const BEGINNINGS: [&str; 7] = [
+        "GITHUB_",
+        "MCPGATE_",
+        "XDG_",
+        "LC_",
+        "NODE_OPTIONS",
+        "SSL_",
+        "RUNNER_",
+    ];
+    for entry in std::fs::read_dir(folder).expect("the sources") {
+        let path = entry.expect("a source").path();
+        if path.is_dir() {
+            variables_in_the_sources(&path, found);
+            continue;
+        }
+        let name = path
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        if !name.ends_with(".rs") || name.contains("test") {
+            continue;
+        }
+        let text = std::fs::read_to_string(&path).expect("a source");
+        let text = text
+            .split("#[cfg(test)]\nmod tests")
+            .next()
+            .unwrap_or_default();
+        let is_name = |word: &&str| {
+            BEGINNINGS
+                .iter()
+                .any(|beginning| word.starts_with(beginning))
+                && word
+                    .chars()
+                    .all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_')
+        };
+        found.extend(text.split('"').filter(is_name).map(str::to_owned));
+    }
+}
+
+#[test]
+fn every_variable_that_is_read_is_in_the_reference() {
+    let mut found = BTreeSet::new();
+    variables_in_the_sources(&repository().join("src"), &mut found);
+    // Is given to a process of a test.
+    found.remove("MCPGATE_TEST_EXEC");
+    assert!(found.len() > 10, "{found:?}");
+    let told: BTreeSet<&str> = VARIABLES
+        .iter()
+        .flat_map(|(names, _)| names.iter().copied())
+        .collect();
+    let missing: Vec<&String> = found
+        .iter()
+        .filter(|name| !told.contains(name.as_str()))
+        .collect();
+    assert_eq!(missing, [""; 0]);
+}
+
+#[test]
+fn the_links_of_the_page_lead_somewhere() {
+    let page = page();
+    for link in page
+        .split("](")
+        .skip(1)
+        .filter_map(|rest| rest.split(')').next())
+    {
+        if let Some(anchor) = link.strip_prefix('#') {
+            let is_there = page.lines().any(|line| {
+                line.strip_prefix("## ")
+                    .is_some_and(|head| head.to_lowercase().replace(' ', "-") == anchor)
+            });
+            assert!(is_there, "{link}");
+        } else {
+            let file = link.split('#').next().unwrap_or_default();
+            assert!(repository().join("docs").join(file).exists(), "{link}");
+        }
+    }
+}
