@@ -94,9 +94,8 @@ pub(super) async fn run(arguments: Arguments) -> Result<u8, Error> {
         read: &read,
     };
     let variables = environment::variables();
-    let named = match Named::of(&arguments, &git_folder, &variables)? {
-        Some(named) => named,
-        None => return Err(Error::Usage(no_server(&project))),
+    let Some(named) = Named::of(&arguments, &git_folder, &variables)? else {
+        return Err(Error::Usage(no_server(&project)));
     };
     let mut loaded = Loaded::without_file();
     loaded.folder.clone_from(&folder);
