@@ -1,7 +1,7 @@
 //! One HTTP answer: a body, or an event stream up to its answer and what follows it.
 //!
-//! The first byte is the answer's head; the last byte is the frame that completes the body, or the
-//! event with the answer.
+//! The first byte is the head's; the last one is the last byte of the body, without what ends its
+//! chunks, or of the event with the answer.
 
 use std::sync::Arc;
 
@@ -152,8 +152,9 @@ pub(super) struct AnswerReader<'a> {
 pub(super) enum Read {
     /// The answer, and what is left to be read after it.
     Whole(HttpAnswer, Left),
-    /// The event stream ended before the answer, and may be asked for again.
-    Broken(Resume),
+    /// The event stream ended before the answer, and may be asked for again, on its connection where
+    /// that can be used.
+    Broken(Resume, Option<Box<Connection>>),
 }
 
 /// How a broken event stream is asked for again (2025-11-25 and before).
@@ -189,7 +190,7 @@ impl AnswerReader<'_> {
         let (body, last_byte, left) = if is_success && response.head.is_event_stream() {
             match self.read_stream(response.body).await? {
                 Streamed::Answer(body, last_byte, left) => (body, last_byte, left),
-                Streamed::Broken(resume) => return Ok(Read::Broken(resume)),
+                Streamed::Broken(resume, open) => return Ok(Read::Broken(resume, open)),
             }
         } else {
             let limit = if is_success {
@@ -233,7 +234,7 @@ impl AnswerReader<'_> {
                 Ok(None) => break,
                 Err(error) => {
                     let resume = Resume::of(&parser).ok_or_else(|| reset(&error))?;
-                    return Ok(Streamed::Broken(resume));
+                    return Ok(Streamed::Broken(resume, None));
                 }
             };
             received = received.saturating_add(bytes.len());
@@ -275,9 +276,8 @@ impl AnswerReader<'_> {
                 }
             }
         }
-        Resume::of(&parser)
-            .map(Streamed::Broken)
-            .ok_or_else(|| ended_early(self.id))
+        let resume = Resume::of(&parser).ok_or_else(|| ended_early(self.id))?;
+        Ok(Streamed::Broken(resume, body.finish()))
     }
 
     /// Answers a request that the server made inside the event stream. A server that does not take
@@ -290,7 +290,7 @@ impl AnswerReader<'_> {
 /// What an event stream gave.
 enum Streamed {
     Answer(Bytes, Instant, Left),
-    Broken(Resume),
+    Broken(Resume, Option<Box<Connection>>),
 }
 
 /// The error of a stream that ended, and cannot be asked for again.

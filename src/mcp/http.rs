@@ -227,15 +227,18 @@ impl HttpConnection {
             // Pinned before it is given to the time-out, which would copy it otherwise; and one
             // time-out for all of it, since each costs every call.
             let exchange = pin!(async {
-                let request = (&Method::POST, &body[..], headers);
+                let request = (&Method::POST, &body, headers);
                 let mut response = self.head(request, patience).await?;
                 let times = (response.sent, response.first_byte);
                 has_begun = true;
                 for _ in 0..=MOST_RESUMPTIONS {
                     let resume = match reader.read(response, times).await? {
                         Read::Whole(answer, left) => return Ok((answer, left)),
-                        Read::Broken(resume) if is_resumable => resume,
-                        Read::Broken(_) => break,
+                        Read::Broken(resume, open) if is_resumable => {
+                            self.open = open;
+                            resume
+                        }
+                        Read::Broken(..) => break,
                     };
                     response = Box::pin(self.resume(id, resume, headers, patience)).await?;
                 }
@@ -363,7 +366,8 @@ impl HttpConnection {
         headers: &HeaderMap,
         patience: Duration,
     ) -> Result<Response, CallError> {
-        self.begin((&Method::GET, &[], headers), patience).await
+        self.begin((&Method::GET, &Bytes::new(), headers), patience)
+            .await
     }
 
     /// Sends a request and waits for the head of what comes.
@@ -407,7 +411,7 @@ impl HttpConnection {
 }
 
 /// Method, body and headers of a request.
-type Asked<'a> = (&'a Method, &'a [u8], &'a HeaderMap);
+type Asked<'a> = (&'a Method, &'a Bytes, &'a HeaderMap);
 
 pub(super) fn timed_out(what: &str, patience: Duration) -> CallError {
     CallError::new(

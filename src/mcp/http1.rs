@@ -7,6 +7,8 @@
 
 pub mod framing;
 pub mod head;
+#[cfg(test)]
+mod tests;
 
 use std::{
     future::poll_fn,
@@ -19,6 +21,7 @@ use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Method, StatusCode, Uri};
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite},
+    task::unconstrained,
     time::Instant,
 };
 
@@ -26,6 +29,7 @@ use self::{
     framing::Decoder,
     head::{Head, Parsed, parse},
 };
+use super::outcome::excerpt_bytes;
 
 /// What is read at once, to begin with.
 const ROOM_BYTES: usize = 4 << 10;
@@ -47,7 +51,7 @@ pub(super) struct Request<'a> {
     pub(super) target: &'a Uri,
     /// All but `content-length`.
     pub(super) headers: &'a HeaderMap,
-    pub(super) body: &'a [u8],
+    pub(super) body: &'a Bytes,
 }
 
 impl Request<'_> {
@@ -80,9 +84,19 @@ pub(super) struct Failed {
     pub(super) is_unsent: bool,
 }
 
+/// What a connection goes over, and how it ends.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Manner {
+    /// A write that failed may then have sent a part.
+    pub(super) is_encrypted: bool,
+    /// Whether the server is told of the end; else the stream is dropped and nothing said.
+    pub(super) says_its_end: bool,
+}
+
 /// A connection on which nothing is asked at the moment.
 pub(super) struct Connection {
     stream: Box<dyn Stream>,
+    manner: Manner,
     /// What was read and not yet taken.
     input: BytesMut,
     /// How much is read at once.
@@ -98,10 +112,29 @@ impl std::fmt::Debug for Connection {
     }
 }
 
+impl Drop for Connection {
+    /// Over TLS an end that is not said looks like a connection that was cut.
+    fn drop(&mut self) {
+        if self.manner.says_its_end {
+            let mut context = Context::from_waker(Waker::noop());
+            let _ = Pin::new(&mut self.stream).poll_shutdown(&mut context);
+        }
+    }
+}
+
+/// What is known of a connection on which nothing is asked, without waiting.
+enum Idle {
+    Usable,
+    Closed,
+    /// The server said something that was not asked.
+    Spoke,
+}
+
 impl Connection {
-    pub(super) fn new(stream: impl Stream + 'static) -> Box<Self> {
+    pub(super) fn new(stream: impl Stream + 'static, manner: Manner) -> Box<Self> {
         Box::new(Self {
             stream: Box::new(stream),
+            manner,
             input: BytesMut::new(),
             room: ROOM_BYTES,
             output: Vec::new(),
@@ -112,26 +145,44 @@ impl Connection {
     /// Whether the server has neither closed it nor said anything that was not asked, as far as this
     /// is known without waiting.
     pub(super) fn is_usable(&mut self) -> bool {
+        matches!(self.idle(), Idle::Usable)
+    }
+
+    fn idle(&mut self) -> Idle {
         let mut context = Context::from_waker(Waker::noop());
-        self.poll_fill(&mut context).is_pending()
+        // A task that has done much at once would be told to wait, whatever lies there.
+        let look = pin!(unconstrained(poll_fn(|context| self.poll_fill(context))));
+        match look.poll(&mut context) {
+            Poll::Pending => Idle::Usable,
+            Poll::Ready(Ok(0) | Err(_)) => Idle::Closed,
+            Poll::Ready(Ok(_)) => Idle::Spoke,
+        }
     }
 
     /// Sends a request and waits for the head of its answer; informational ones (1xx) are passed
     /// over. The connection comes back from the answer's body.
     pub(super) async fn ask(mut self: Box<Self>, request: Request<'_>) -> Result<Response, Failed> {
-        if !self.is_usable() {
+        let unasked = match self.idle() {
+            Idle::Usable => None,
+            Idle::Closed => Some(closed("before it was asked")),
+            Idle::Spoke => Some(invalid(&format!(
+                "the server said \"{}\" before it was asked",
+                excerpt_bytes(&self.input)
+            ))),
+        };
+        if let Some(error) = unasked {
             return Err(Failed {
-                error: closed("before it was asked"),
+                error,
                 is_unsent: true,
             });
         }
         self.room = ROOM_BYTES;
         self.output.clear();
         request.write_head(&mut self.output);
-        let mut apart = request.body;
+        let mut apart = request.body.clone();
         if apart.len() <= WRITTEN_WHOLE_BYTES {
-            self.output.extend_from_slice(apart);
-            apart = &[];
+            self.output.extend_from_slice(&apart);
+            apart = Bytes::new();
         }
         let mut asking = Asking {
             apart,
@@ -151,13 +202,17 @@ impl Connection {
                 body: Body {
                     decoder: parsed.decoder,
                     is_reusable: parsed.is_reusable && asking.is_flushed,
+                    asking: (!asking.is_flushed).then(|| Box::new(asking)),
                     connection: self,
                 },
             }),
-            Err(error) => Err(Failed {
-                error: asking.write_error.unwrap_or(error),
-                is_unsent: asking.written == 0 && asking.first_byte.is_none(),
-            }),
+            Err(error) => {
+                let may_be_sent = self.manner.is_encrypted && asking.write_error.is_some();
+                Err(Failed {
+                    error: asking.write_error.unwrap_or(error),
+                    is_unsent: asking.written == 0 && asking.first_byte.is_none() && !may_be_sent,
+                })
+            }
         }
     }
 
@@ -166,7 +221,7 @@ impl Connection {
     fn poll_head(
         &mut self,
         context: &mut Context<'_>,
-        asking: &mut Asking<'_>,
+        asking: &mut Asking,
     ) -> Poll<io::Result<Parsed>> {
         self.poll_write(context, asking);
         loop {
@@ -185,7 +240,7 @@ impl Connection {
                 }
                 if parsed.head.status() == StatusCode::SWITCHING_PROTOCOLS {
                     let text = "the server switches to another protocol, which was not asked for";
-                    return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, text)));
+                    return Poll::Ready(Err(invalid(text)));
                 }
                 asking.first_byte = (!self.input.is_empty()).then_some(self.read_at);
             }
@@ -193,7 +248,7 @@ impl Connection {
     }
 
     /// Writes as much as can be; what goes wrong is kept, since an answer may lie there that says why.
-    fn poll_write(&mut self, context: &mut Context<'_>, asking: &mut Asking<'_>) {
+    fn poll_write(&mut self, context: &mut Context<'_>, asking: &mut Asking) {
         while !asking.is_flushed && asking.write_error.is_none() {
             let rest = match self.output.get(asking.written..) {
                 Some(rest) if !rest.is_empty() => rest,
@@ -241,9 +296,10 @@ impl Connection {
 }
 
 /// A request that is being sent, and its answer's beginning.
-struct Asking<'a> {
+#[derive(Debug)]
+struct Asking {
     /// What is written after [`Connection::output`].
-    apart: &'a [u8],
+    apart: Bytes,
     written: usize,
     is_flushed: bool,
     write_error: Option<io::Error>,
@@ -276,6 +332,9 @@ pub(super) struct Body {
     connection: Box<Connection>,
     decoder: Decoder,
     is_reusable: bool,
+    /// A request that is answered before it is written whole: a server may want the rest all the
+    /// same.
+    asking: Option<Box<Asking>>,
 }
 
 impl Body {
@@ -292,7 +351,13 @@ impl Body {
                 let left = usize::try_from(left).unwrap_or(MOST_ROOM_BYTES);
                 self.connection.room = left.clamp(ROOM_BYTES, MOST_ROOM_BYTES);
             }
-            let read = poll_fn(|context| self.connection.poll_fill(context)).await?;
+            let read = poll_fn(|context| {
+                if let Some(asking) = &mut self.asking {
+                    self.connection.poll_write(context, asking);
+                }
+                self.connection.poll_fill(context)
+            })
+            .await?;
             if read == 0 {
                 return if self.decoder.ends_with_the_connection() {
                     Ok(None)
@@ -303,13 +368,16 @@ impl Body {
         }
     }
 
-    /// How long the whole body is, where its head says so.
+    /// How many bytes are certain to follow.
     pub(super) fn bytes_left(&self) -> Option<u64> {
         self.decoder.bytes_left()
     }
 
     /// The connection, if this came to its end and it can be asked again.
-    pub(super) fn finish(self) -> Option<Box<Connection>> {
+    pub(super) fn finish(mut self) -> Option<Box<Connection>> {
+        if self.connection.room > ROOM_BYTES && self.connection.input.is_empty() {
+            self.connection.input = BytesMut::new();
+        }
         let is_over = self.decoder.has_ended() && self.connection.input.is_empty();
         (is_over && self.is_reusable).then_some(self.connection)
     }
@@ -330,4 +398,8 @@ fn closed(how_far: &str) -> io::Error {
         io::ErrorKind::UnexpectedEof,
         format!("the server closed it {how_far}"),
     )
+}
+
+fn invalid(text: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, text)
 }

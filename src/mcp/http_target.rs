@@ -16,7 +16,7 @@ use tokio::{
 
 use super::{
     http::reset,
-    http1::{Connection, Stream},
+    http1::{Connection, Manner, Stream},
     outcome::{CallError, ErrorKind, excerpt},
     tls::Tls,
 };
@@ -155,7 +155,7 @@ impl HttpTarget {
     pub(super) async fn connect(&self, ending: Ending) -> Result<Box<Connection>, CallError> {
         #[cfg(test)]
         if let Some(server) = &self.in_memory {
-            return self.speak(server.connect()?).await;
+            return self.speak(server.connect()?, ending).await;
         }
         let addresses = self
             .addresses
@@ -179,13 +179,21 @@ impl HttpTarget {
         if ending == Ending::Reset {
             stream.set_zero_linger().map_err(|e| reset(&e))?;
         }
-        self.speak(stream).await
+        self.speak(stream, ending).await
     }
 
-    async fn speak(&self, stream: impl Stream + 'static) -> Result<Box<Connection>, CallError> {
+    async fn speak(
+        &self,
+        stream: impl Stream + 'static,
+        ending: Ending,
+    ) -> Result<Box<Connection>, CallError> {
+        let manner = Manner {
+            is_encrypted: self.tls.is_some(),
+            says_its_end: ending == Ending::Close,
+        };
         Ok(match &self.tls {
-            Some(tls) => Connection::new(tls.over(stream).await?),
-            None => Connection::new(stream),
+            Some(tls) => Connection::new(tls.over(stream).await?, manner),
+            None => Connection::new(stream, manner),
         })
     }
 }

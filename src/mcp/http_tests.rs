@@ -58,9 +58,10 @@ async fn resumed(is_resumable: bool, post: Vec<Step>, get: String) -> (String, V
         let id = request.header("last-event-id").unwrap_or("-");
         let accept = request.header("accept").unwrap_or("-");
         let at = began.elapsed().as_millis();
-        log.lock()
-            .unwrap()
-            .push(format!("{method} {id} {accept} at {at} ms"));
+        log.lock().unwrap().push(format!(
+            "{method} {id} {accept} at {at} ms on connection {}",
+            request.connection
+        ));
         if method == "post" {
             post.clone()
         } else {
@@ -82,16 +83,18 @@ async fn resumed(is_resumable: bool, post: Vec<Step>, get: String) -> (String, V
 async fn a_stream_that_ends_too_early_is_asked_for_again_as_its_server_wants_it() {
     let opening = "id: a-7\nretry: 40\ndata:\n\n";
     let answer = stream(&[&format!("id: a-8\ndata: {RIGHT}\n\n")]);
-    let posted = "post - application/json, text/event-stream at 0 ms";
-    let resumed_at = "get a-7 text/event-stream at 40 ms";
+    let posted = "post - application/json, text/event-stream at 0 ms on connection 0";
+    let resumed_at = "get a-7 text/event-stream at 40 ms on connection";
     let broken = vec![
         Step::Say(format!("{STREAM}{}", chunk(opening))),
         Step::Close,
     ];
-    for post in [say(stream(&[opening])), broken.clone()] {
+    // A stream that ends in order leaves its connection, on which to connect anew would be in the
+    // call's time.
+    for (post, connection) in [(say(stream(&[opening])), 0), (broken.clone(), 1)] {
         let (outcome, asked) = resumed(true, post, answer.clone()).await;
         assert_eq!(outcome, "answered");
-        assert_eq!(asked, [posted, resumed_at]);
+        assert_eq!(asked, [posted, &format!("{resumed_at} {connection}")]);
     }
     let ended = "reset: the event stream ended before the answer under id 1";
     let (outcome, asked) = resumed(true, say(stream(&[opening])), http(405, "", "")).await;

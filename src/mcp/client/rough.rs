@@ -86,8 +86,12 @@ impl Client {
         let mut headers = headers.clone();
         headers.insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
         headers.remove(CONTENT_TYPE);
-        // Some servers send not even the head before the first event.
-        let _ = timeout(after, own.get(&headers, self.limits.call_timeout)).await;
+        // Held until then; some servers send not even the head before the first event.
+        let _ = timeout(after, async {
+            let _held = own.get(&headers, self.limits.call_timeout).await;
+            std::future::pending::<()>().await;
+        })
+        .await;
         Some(())
     }
 }

@@ -112,7 +112,7 @@ impl Decoder {
                     return Err(invalid("a chunk of its answer has no valid size"));
                 }
                 State::Size => match parse_chunk_size(input) {
-                    Ok(Status::Complete((length, size))) => {
+                    Ok(Status::Complete((length, size))) if length <= MOST_LINE_BYTES => {
                         input.advance(length);
                         self.0 = if size == 0 {
                             State::Trailer { read: 0 }
@@ -120,8 +120,8 @@ impl Decoder {
                             State::Chunk { left: size }
                         };
                     }
-                    Ok(Status::Partial) if input.len() <= MOST_LINE_BYTES => return Ok(None),
-                    Ok(Status::Partial) | Err(InvalidChunkSize) => {
+                    Ok(Status::Partial) if input.len() < MOST_LINE_BYTES => return Ok(None),
+                    Ok(_) | Err(InvalidChunkSize) => {
                         return Err(invalid("a chunk of its answer has no valid size"));
                     }
                 },
@@ -134,21 +134,17 @@ impl Decoder {
                     _ => return Err(invalid("a chunk of its answer is longer than it says")),
                 },
                 State::Trailer { read } => {
-                    let Some(end) = memchr(b'\n', input) else {
-                        return if input.len() > MOST_LINE_BYTES {
-                            Err(invalid("what follows the body of its answer is too large"))
-                        } else {
-                            Ok(None)
-                        };
-                    };
+                    let end = memchr(b'\n', input);
+                    let line = end.unwrap_or(input.len());
+                    if line > MOST_LINE_BYTES || *read + line > MOST_TRAILER_BYTES {
+                        return Err(invalid("what follows the body of its answer is too large"));
+                    }
+                    let Some(end) = end else { return Ok(None) };
                     let is_empty = matches!(&input[..end], [] | [b'\r']);
                     *read += end + 1;
-                    let is_too_large = *read > MOST_TRAILER_BYTES;
                     input.advance(end + 1);
                     if is_empty {
                         self.0 = State::Ended;
-                    } else if is_too_large {
-                        return Err(invalid("what follows the body of its answer is too large"));
                     }
                 }
             }

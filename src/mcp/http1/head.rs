@@ -2,7 +2,7 @@
 
 use std::{io, mem::MaybeUninit};
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf as _, Bytes, BytesMut};
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use httparse::{Header, ParserConfig, Status};
 use memchr::memmem;
@@ -13,6 +13,8 @@ use super::framing::Decoder;
 const MOST_HEAD_BYTES: usize = 64 << 10;
 /// Most fields of a head.
 const MOST_FIELDS: usize = 100;
+/// How every head begins: by this what is no HTTP is told at its first bytes.
+const START: &[u8] = b"HTTP/1.";
 
 /// Status and fields of an answer.
 #[derive(Debug, Clone, Default)]
@@ -67,6 +69,11 @@ pub struct Parsed {
 /// # Errors
 /// In words, what is wrong with it: no HTTP, two lengths, or over 64 KiB or 100 fields.
 pub fn parse(input: &mut BytesMut, seen: &mut usize) -> io::Result<Option<Parsed>> {
+    pass_over_empty_lines(input, seen);
+    let start = input.len().min(START.len());
+    if input[..start] != START[..start] && input[..] != b"\r"[..] {
+        return Err(no_http(httparse::Error::Version));
+    }
     if !has_empty_line(input, *seen) {
         return wait(input, seen);
     }
@@ -76,12 +83,14 @@ pub fn parse(input: &mut BytesMut, seen: &mut usize) -> io::Result<Option<Parsed
         .parse_response_with_uninit_headers(&mut answer, input, &mut fields)
         .map_err(|error| match error {
             httparse::Error::TooManyHeaders => invalid("the head of its answer is too large"),
-            error => invalid(&format!("the head of its answer is no HTTP: {error}")),
+            error => no_http(error),
         })?;
-    // Empty lines may stand before the status line.
     let Status::Complete(length) = status else {
         return wait(input, seen);
     };
+    if length > MOST_HEAD_BYTES {
+        return Err(invalid("the head of its answer is too large"));
+    }
     let code = answer
         .code
         .and_then(|code| StatusCode::from_u16(code).ok())
@@ -99,6 +108,19 @@ pub fn parse(input: &mut BytesMut, seen: &mut usize) -> io::Result<Option<Parsed
         decoder: rest.decoder,
         is_reusable: rest.is_reusable,
     }))
+}
+
+/// Which may stand before a status line (RFC 9112, section 2.2).
+fn pass_over_empty_lines(input: &mut BytesMut, seen: &mut usize) {
+    loop {
+        let length = match &input[..] {
+            [b'\r', b'\n', ..] => 2,
+            [b'\n', ..] => 1,
+            _ => return,
+        };
+        input.advance(length);
+        *seen = 0;
+    }
 }
 
 fn wait(input: &[u8], seen: &mut usize) -> io::Result<Option<Parsed>> {
@@ -127,24 +149,26 @@ impl Rest {
     fn of(fields: &[Header<'_>], status: StatusCode, is_newer: bool) -> io::Result<Self> {
         let mut length: Option<u64> = None;
         let mut encoding: Option<&[u8]> = None;
-        let mut is_event_stream = false;
+        let mut is_event_stream = None;
         let mut says_close = false;
         let mut says_keep = false;
         for field in fields {
             let is = |name: &HeaderName| field.name.eq_ignore_ascii_case(name.as_str());
             if is(&header::CONTENT_LENGTH) {
-                let said = std::str::from_utf8(field.value)
-                    .ok()
-                    .filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()))
-                    .and_then(|text| text.parse().ok());
-                if said.is_none() || length.is_some_and(|length| Some(length) != said) {
-                    return Err(invalid("invalid content-length in its answer"));
+                for value in field.value.split(|byte| *byte == b',') {
+                    let said = std::str::from_utf8(value.trim_ascii())
+                        .ok()
+                        .filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()))
+                        .and_then(|text| text.parse().ok());
+                    if said.is_none() || length.is_some_and(|length| Some(length) != said) {
+                        return Err(invalid("invalid content-length in its answer"));
+                    }
+                    length = said;
                 }
-                length = said;
             } else if is(&header::TRANSFER_ENCODING) {
                 encoding = Some(field.value);
             } else if is(&header::CONTENT_TYPE) {
-                is_event_stream = names_event_stream(field.value);
+                is_event_stream.get_or_insert_with(|| names_event_stream(field.value));
             } else if is(&header::CONNECTION) {
                 let mut words = field
                     .value
@@ -173,12 +197,13 @@ impl Rest {
             (None, Some(length)) => Decoder::of_length(length),
         };
         Ok(Self {
-            // Both at once is an attempt to smuggle, or a defect: nothing more is asked there.
+            // Both at once, or an encoding of HTTP/1.0, is an attempt to smuggle or a defect: nothing
+            // more is asked there.
             is_reusable: !says_close
-                && (is_newer || says_keep)
+                && (is_newer || says_keep && encoding.is_none())
                 && !(encoding.is_some() && length.is_some()),
             decoder,
-            is_event_stream,
+            is_event_stream: is_event_stream.unwrap_or(false),
         })
     }
 }
@@ -188,6 +213,10 @@ fn names_event_stream(value: &[u8]) -> bool {
         .trim_ascii_start()
         .get(..17)
         .is_some_and(|start| start.eq_ignore_ascii_case(b"text/event-stream"))
+}
+
+fn no_http(error: httparse::Error) -> io::Error {
+    invalid(&format!("the head of its answer is no HTTP: {error}"))
 }
 
 fn invalid(text: &str) -> io::Error {
@@ -267,6 +296,22 @@ mod tests {
                 "202 Decoder(Ended) closed body None",
             ),
             (
+                "HTTP/1.1 200 OK\r\ncontent-length: 5, 5\r\n",
+                "200 Decoder(Length { left: 5 }) kept body None",
+            ),
+            (
+                "\r\n\nHTTP/1.1 200 OK\r\ncontent-length: 0\r\n",
+                "200 Decoder(Ended) kept body None",
+            ),
+            (
+                "HTTP/1.0 200 OK\r\ntransfer-encoding: chunked\r\nconnection: keep-alive\r\n",
+                "200 Decoder(Size) closed body None",
+            ),
+            (
+                "HTTP/1.1 200 OK\r\ncontent-length: 0\r\ncontent-type: a/b\r\ncontent-type: text/event-stream\r\n",
+                "200 Decoder(Ended) kept body Some(\"a/b\")",
+            ),
+            (
                 "HTTP/1.0 200 OK\r\ncontent-length: 0\r\n",
                 "200 Decoder(Ended) closed body None",
             ),
@@ -298,20 +343,12 @@ mod tests {
                 "HTTP/1.1 200 OK\r\ncontent-length: 5\r\ncontent-length: 6\r\n",
                 length,
             ),
-            ("HTTP/1.1 200 OK\r\ncontent-length: 5, 5\r\n", length),
+            ("HTTP/1.1 200 OK\r\ncontent-length: 5, 6\r\n", length),
             ("HTTP/1.1 200 OK\r\ncontent-length: +5\r\n", length),
             ("HTTP/1.1 200 OK\r\ncontent-length: \r\n", length),
             (
                 "HTTP/1.1 200 OK\r\ncontent-length: 99999999999999999999\r\n",
                 length,
-            ),
-            (
-                "HTTP/2 200\r\n",
-                "the head of its answer is no HTTP: invalid HTTP version",
-            ),
-            (
-                "hello\r\n",
-                "the head of its answer is no HTTP: invalid HTTP version",
             ),
             (
                 "HTTP/1.1 99 No\r\n",
@@ -323,6 +360,24 @@ mod tests {
             assert_eq!(words, expected, "{head:?}");
             assert!(left.is_empty() || left == b"after", "{head:?}");
             assert_eq!(parsed(&[head.as_bytes()]).0, "more", "{head:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_http_is_told_at_its_first_bytes() {
+        for bytes in [
+            &b"HTTP/2"[..],
+            b"h",
+            b"\n\nHTX",
+            b"\x15\x03\x01\x00\x02",
+            b"-ERR\r\n",
+            b"\rH",
+        ] {
+            let expected = "the head of its answer is no HTTP: invalid HTTP version";
+            assert_eq!(parsed(&[bytes]).0, expected, "{bytes:?}");
+        }
+        for bytes in [&b""[..], b"\r", b"\r\n\r", b"HTTP/1", b"\nH"] {
+            assert_eq!(parsed(&[bytes]).0, "more", "{bytes:?}");
         }
     }
 
@@ -343,7 +398,10 @@ mod tests {
         let too_large = "the head of its answer is too large";
         for text in [
             format!("HTTP/1.1 200 {}", "x".repeat(MOST_HEAD_BYTES)),
-            "\n".repeat(MOST_HEAD_BYTES + 1),
+            format!(
+                "HTTP/1.1 200 OK\r\na: {}\r\n\r\n",
+                "x".repeat(MOST_HEAD_BYTES)
+            ),
         ] {
             assert_eq!(parsed(&[text.as_bytes()]).0, too_large);
         }
@@ -357,13 +415,16 @@ mod tests {
     proptest! {
         #[test]
         fn any_split_gives_the_same_head(
+            start in prop_oneof![
+                Just("HTTP/1.1 200 OK\r\n"), Just("\n\r\nHTTP/1.1 200 OK\r\n"), Just("\n\nHTX"), Just("\r"),
+            ],
             lines in proptest::collection::vec(prop_oneof![
                 Just("content-length: 5\r\n".to_owned()), Just("\r\n".to_owned()), Just("\n".to_owned()),
                 Just("transfer-encoding: chunked\r\n".to_owned()), "[ -~]{0,12}", ".{0,3}",
             ], 0..8),
             cuts in proptest::collection::vec(0usize..120, 0..8),
         ) {
-            let bytes = format!("HTTP/1.1 200 OK\r\n{}", lines.concat()).into_bytes();
+            let bytes = format!("{start}{}", lines.concat()).into_bytes();
             let mut cuts: Vec<_> = cuts.into_iter().map(|cut| cut.min(bytes.len())).collect();
             cuts.extend([0, bytes.len()]);
             cuts.sort_unstable();
