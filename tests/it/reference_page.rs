@@ -38,8 +38,10 @@ fn page() -> String {
          [Environment variables](#environment-variables)\n\n\
          ## Configuration\n\n\
          `mcpgate.toml` is TOML. Every mistake in it is reported at once, with its place; a key that is not here is a\n\
-         mistake. Durations, sizes and percentages are strings with their unit. `${NAME}` in a string is the value of a\n\
-         variable of the environment, and `$${` stands for `${`. Where no server is configured, the command line names it.\n",
+         mistake. Durations, sizes and percentages are strings with their unit. In `env`, `headers` and `client-secret`,\n\
+         `${NAME}` is the value of a variable of the environment; in `command`, `url` and the other texts of `[server.oauth]`\n\
+         it is refused, since reports show them. In all of these `$${` stands for `${`; elsewhere both stand for themselves.\n\
+         Where no server is configured, the command line names it.\n",
     );
     for section in &SECTIONS {
         if !section.head.is_empty() {
