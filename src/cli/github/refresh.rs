@@ -33,8 +33,8 @@ pub(super) struct Arguments {
     /// The output `digest` of `prepare`: what decides must be what it was then.
     #[arg(long, value_name = "SHA-256")]
     digest: Option<String>,
-    /// The branch that the new baseline is put on. It is mcpgate's own: whatever else is on it is
-    /// lost.
+    /// The branch that the new baseline is put on. It is mcpgate's own, one for each server: whatever
+    /// else is on it is lost.
     #[arg(long, value_name = "NAME", default_value = "mcpgate/baseline")]
     branch: String,
     /// Leave it at the branch, without a pull request.
