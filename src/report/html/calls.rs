@@ -166,7 +166,7 @@ impl Sides<'_> {
 
     /// Whose results have latencies of calls but no histogram of any, in words; `None` where none lacks them.
     pub(super) fn without_histograms(self) -> Option<String> {
-        let lacks = |results: &Results| {
+        let is_older = |results: &Results| {
             let scenarios = &results.suite.scenarios;
             let mut loads = results.jobs.iter().flat_map(|job| job.loads.values());
             scenarios.iter().any(|s| is_without(results, &s.name))
@@ -174,7 +174,7 @@ impl Sides<'_> {
         };
         let those: Vec<String> = self
             .each()
-            .filter(|(_, results)| lacks(results))
+            .filter(|(_, results)| is_older(results))
             .map(|(side, _)| match side {
                 Side::Base => format!("the {}", self.base_name),
                 Side::Now => "this run".to_owned(),
