@@ -78,7 +78,7 @@ fn page() -> String {
             &[&name, file.read_by, file.written_by, file.about],
         );
     }
-    out += "\nConfigurations, results, baselines and reports are written whole: to a file beside them, which then takes their place.\nHistory and samples are added to line by line.\n";
+    out += "\nConfigurations, results, baselines and reports are written whole: to a file beside them, which then takes their place.\nSamples are added to line by line, and so is the history; one that is full is written whole, without its oldest lines.\n";
     out += "\n## Environment variables\n\n\
             Besides those that a configuration names by `${NAME}`. A server that mcpgate starts has all of them.\n\n\
             | variable | read for |\n|---|---|\n";
