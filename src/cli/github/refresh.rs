@@ -335,9 +335,7 @@ impl<'a> Place<'a> {
 fn body(reasons: &[String], run_page: &str, sha: &str, history: &Lines) -> String {
     let lines = match (&history.file, history.waiting) {
         (None, _) => String::new(),
-        (Some(_), 1) if history.is_new => {
-            "\n\nThe history gets the line of this run.".to_owned()
-        }
+        (Some(_), 1) if history.is_new => "\n\nThe history gets the line of this run.".to_owned(),
         (Some(_), 1) => "\n\nThe history gets the line of an earlier run.".to_owned(),
         (Some(_), n) => format!("\n\nThe history gets the lines of {n} runs on this branch."),
     };

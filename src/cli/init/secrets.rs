@@ -90,8 +90,10 @@ fn is_by_variables(header: &str, value: &str) -> bool {
         header.eq_ignore_ascii_case("cookie")
             && name.is_some_and(|name| !name.contains(['=', ';', ' ']))
     };
-    config::literals(value)
-        .is_some_and(|said| said.iter().all(|said| is_scheme(said) || is_cookie_name(said)))
+    config::literals(value).is_some_and(|said| {
+        said.iter()
+            .all(|said| is_scheme(said) || is_cookie_name(said))
+    })
 }
 
 /// Values that a server may repeat and nobody is to see.

@@ -439,7 +439,10 @@ fn a_load_is_drawn_of_both_sides_or_of_none() {
     }
     let page = outline(&html(&fixture.report()));
     assert!(!page.contains("figure: Calls of the load"), "{page}");
-    assert!(page.contains("The results of the baseline hold no histograms"), "{page}");
+    assert!(
+        page.contains("The results of the baseline hold no histograms"),
+        "{page}"
+    );
     assert!(page.contains("figure: Calls of all rounds"), "{page}");
 }
 
