@@ -14,7 +14,7 @@ use clap::{Args, builder::PossibleValuesParser};
 
 use self::{
     meet::{PATIENCE, meet},
-    named::Named,
+    named::{Named, lost},
     workflow::{WorkflowPlace, ask},
 };
 use super::{
@@ -153,13 +153,14 @@ pub(super) async fn run(arguments: Arguments) -> Result<u8, Error> {
     if wants_workflow {
         refuse_existing(&place.path, arguments.force)?;
     }
+    let lost = lost(&arguments.config, named.kept.is_some());
     store::write_atomic(&arguments.config, text.as_bytes())?;
     let mut written = Written {
         files: vec![(
             arguments.config.display().to_string(),
             in_words(&met.entries),
         )],
-        notes: met.notes,
+        notes: lost.into_iter().chain(met.notes).collect(),
         next: next(&arguments.config, &met.entries),
     };
     if wants_workflow {

@@ -28,7 +28,7 @@ pub struct File {
 pub const FILES: [File; 13] = [
     File {
         name: CONFIG,
-        read_by: "all that measures, `baseline`, `trend`, `report`, `doctor`",
+        read_by: "all that measures, `baseline`, `trend`, `report`, `doctor`, `init --force`, `github prepare`",
         written_by: "`init`",
         about: "The configuration. `--config` names another; what it names is looked for from its folder.",
     },
@@ -71,7 +71,7 @@ pub const FILES: [File; 13] = [
     File {
         name: "`--samples FILE`",
         read_by: "",
-        written_by: "`run`, `compare`",
+        written_by: "`run`, `compare`, `calibrate`",
         about: "Each single latency, as lines of JSON.",
     },
     File {
@@ -93,7 +93,7 @@ pub const FILES: [File; 13] = [
         about: "What the configuration names, from its folder.",
     },
     File {
-        name: "`package.json`, `pyproject.toml`, `Cargo.toml`, `go.mod` and lock files",
+        name: "`package.json`, `pyproject.toml`, `requirements.txt`, `Cargo.toml`, `go.mod` and lock files",
         read_by: "`init`",
         written_by: "",
         about: "How the project is built and started.",

@@ -70,7 +70,7 @@ pub fn renewal(
 }
 
 /// Whether what an earlier run proposed still waits: a baseline that was accepted since, be it this
-/// very one, has settled it.
+/// very one, has settled it. Which is later is told by the clocks of the machines that accepted them.
 #[must_use]
 pub fn still_waits(proposed: &Results, baseline: Option<&Results>) -> bool {
     let Some(baseline) = baseline else {

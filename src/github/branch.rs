@@ -50,14 +50,7 @@ pub async fn write(api: &Api, proposal: &Proposal<'_>) -> Result<(), Failure> {
 /// # Errors
 /// What GitHub refused, or what remained unclear.
 pub async fn open(api: &Api, proposal: &Proposal<'_>) -> Result<String, Failure> {
-    let owner = api.owner().to_owned();
-    let listed = || async {
-        let open = api.open_pull_requests(&owner, proposal.branch).await?;
-        let ours = open
-            .into_iter()
-            .find(|open| open.base.name == proposal.into);
-        Ok::<_, Failure>(ours.and_then(|open| open.html_url))
-    };
+    let listed = || page(api, proposal.branch, proposal.into);
     if let Some(page) = listed().await? {
         return Ok(page);
     }
@@ -73,6 +66,17 @@ pub async fn open(api: &Api, proposal: &Proposal<'_>) -> Result<String, Failure>
         Err(Failure::Unclear(said)) => listed().await?.ok_or(Failure::Unclear(said)),
         other => other,
     }
+}
+
+/// The page of the open pull request from `branch` into another branch, if there is one.
+///
+/// # Errors
+/// What GitHub refused, or what remained unclear.
+pub async fn page(api: &Api, branch: &str, into: &str) -> Result<Option<String>, Failure> {
+    let owner = api.owner().to_owned();
+    let open = api.open_pull_requests(&owner, branch).await?;
+    let ours = open.into_iter().find(|open| open.base.name == into);
+    Ok(ours.and_then(|open| open.html_url))
 }
 
 /// Whether `name` can be a branch: what `git check-ref-format` refuses is refused, and more.

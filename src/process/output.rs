@@ -10,6 +10,8 @@ use std::{
     time::Duration,
 };
 
+use crate::suite::visible::{is_mark, is_seen};
+
 /// Most that is kept of a server's output.
 const KEPT_BYTES: usize = 8 << 10;
 /// Most that is shown.
@@ -142,28 +144,16 @@ fn render(bytes: &[u8], cut: bool, environment: &[(String, String)]) -> String {
         .join("\n")
 }
 
-/// Text that cannot steer a terminal or reorder what is around it, nor pass for another: control
-/// characters, marks that change direction and those without a width are escaped as `\u{…}`, a tab
-/// becomes a space.
+/// Text that cannot steer a terminal or reorder what is around it, nor pass for another: what is neither
+/// seen nor a mark on a letter is escaped as `\u{…}`, a tab becomes a space.
 #[must_use]
 pub fn printable(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for character in text.chars() {
         match character {
             '\t' => shown.push(' '),
-            '\u{ad}'
-            | '\u{61c}'
-            | '\u{180e}'
-            | '\u{200b}'..='\u{200f}'
-            | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}'
-            | '\u{feff}'
-            | '\u{fff9}'..='\u{fffb}'
-            | '\u{e0000}'..='\u{e007f}' => {
-                shown.extend(character.escape_unicode());
-            }
-            _ if character.is_control() => shown.extend(character.escape_unicode()),
-            _ => shown.push(character),
+            _ if is_seen(character) || is_mark(character) => shown.push(character),
+            _ => shown.extend(character.escape_unicode()),
         }
     }
     shown

@@ -11,6 +11,8 @@
 //!   a table cell or start a marker comment are shown as their look-alikes (`'`, `¦`, `‹`): no
 //!   parser has to agree with ours on how they are escaped. The JSON report has the exact text.
 
+use crate::suite::visible::{is_mark, is_seen};
+
 /// Longest name shown, in characters; longer ones lose their middle.
 const NAME_CHARS: usize = 64;
 /// Longest path shown: cut later, since a path is there to be opened.
@@ -233,31 +235,23 @@ fn is_plain(word: &str) -> bool {
     })
 }
 
-/// Shows what cannot be seen. `char::escape_debug` knows the characters; quotes and backslashes,
-/// which it would escape too, and up to two combining marks on a letter stay as they are.
+/// Shows what cannot be seen. Up to two combining marks on a letter stay as they are.
 fn visible(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut marks = 2;
     for c in text.chars() {
-        let escaped = c.escape_debug();
-        if matches!(c, '\'' | '"' | '\\') || escaped.len() == 1 {
+        if is_seen(c) {
             out.push(c);
             marks = 0;
         } else if marks < 2 && is_mark(c) {
             out.push(c);
             marks += 1;
         } else {
-            out.extend(escaped);
+            out.extend(c.escape_debug());
             marks = 2;
         }
     }
     out
-}
-
-/// `true` for a combining mark: `escape_debug` escapes it alone, but not after a letter.
-fn is_mark(c: char) -> bool {
-    let after_letter = String::from_iter(['a', c]);
-    after_letter.escape_debug().eq(after_letter.chars())
 }
 
 /// Words with single spaces between them; reads no more of a huge text than can be shown.

@@ -9,6 +9,7 @@
 //! |---|---|
 //! | `page.css` | all that is seen: colours for light and dark, print, narrow windows |
 //! | `plot.rs` | a plot as inline SVG |
+//! | `thinning.rs` | which points of a long line are drawn |
 //! | `figures.rs` | which plots show what |
 //! | `calls.rs` | how single calls are spread |
 //! | `scenarios.rs` | each scenario with its plots |
@@ -25,6 +26,7 @@ mod scenarios;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod thinning;
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use maud::{DOCTYPE, Markup, PreEscaped, html};

@@ -37,6 +37,7 @@ use super::{
 };
 use reader::{Context, Entry, Table};
 
+pub use expand::literals;
 pub use reader::Outside;
 
 /// Larger files are refused unread: no configuration is that long.

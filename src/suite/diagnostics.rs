@@ -4,6 +4,8 @@ use std::{fmt, ops::Range};
 
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 
+use super::visible::is_seen;
+
 /// More mistakes than this are counted, not shown: nobody reads on.
 const SHOWN_AT_MOST: usize = 40;
 
@@ -156,9 +158,10 @@ pub(super) fn shown_up_to(text: &str, longest: usize) -> String {
             out.push('…');
             break;
         }
-        match c {
-            '"' | '\'' | '\\' => out.push(c),
-            _ => out.extend(c.escape_debug()),
+        if is_seen(c) {
+            out.push(c);
+        } else {
+            out.extend(c.escape_debug());
         }
     }
     out

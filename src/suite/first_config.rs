@@ -118,8 +118,7 @@ fn has_null(arguments: &serde_json::Map<String, Value>) -> bool {
 }
 
 fn is_visible(text: &str) -> bool {
-    let is_plain = |c: char| matches!(c, '\'' | '"' | '\\') || c.escape_debug().len() == 1;
-    text.chars().all(is_plain)
+    text.chars().all(super::visible::is_seen)
 }
 
 /// A value as TOML writes it on the right of `=`.

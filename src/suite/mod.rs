@@ -11,6 +11,7 @@
 //! | [`executor`] | how load is applied over time: virtual users, arrival rates |
 //! | [`load`], [`loads`] | scenarios of their own: what one is, and which a run has |
 //! | [`standard`] | tools and what was learnt of the server → a [`Suite`] that fits the time |
+//! | [`visible`] | which characters of foreign text are seen |
 //! | [`hash`] | short hashes of definitions and tool lists |
 
 pub mod config;
@@ -25,6 +26,7 @@ pub mod loads;
 pub mod probes;
 pub mod standard;
 pub mod template;
+pub mod visible;
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 

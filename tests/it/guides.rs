@@ -5,7 +5,7 @@
 //! | ```` ```ts title=src/server.ts ```` | the file is written; those before the first command are committed to `main`, as the project that the reader has |
 //! | ```` ```diff title=src/server.ts ```` | the lines with `-` are replaced by those with `+` |
 //! | ```` ```toml excerpt=mcpgate.toml ```` | the file has these lines, in this order |
-//! | ```` ```console ```` | each line after `$ ` is run by a shell; the lines below it are what it says, but for figures and for what a line `…` leaves out |
+//! | ```` ```console ```` | each line after `$ ` is run by a shell; the lines below it are what it says, but for measured figures and for what a line `…` leaves out |
 //! | `<!-- exit: 1 -->` before it | how the last command of the block ends, if not by 0 |
 //!
 //! Packages are installed and programs built as the guides say. What a guide names and does not
@@ -293,12 +293,22 @@ fn first_unsaid<'a>(shown: &'a [String], printed: &str) -> Option<&'a String> {
     })
 }
 
-/// A text in one line in which figures in a row are `#`, with their signs, brackets and units, and
-/// without the bars beside them.
+/// A text in one line in which measured figures in a row are `#`, with their signs, brackets and units,
+/// and without the bars beside them. Versions, dates and counts of what does not vary stay.
 fn plain(text: &str) -> String {
     const UNITS: [&str; 9] = ["ns", "µs", "ms", "s", "B", "kB", "MB", "%", "/s"];
+    const COUNTED: [&str; 7] = [
+        "tool",
+        "tools",
+        "stands",
+        "scenarios",
+        "rounds",
+        "fresh",
+        "callers",
+    ];
     let mut words: Vec<&str> = Vec::new();
-    for word in text.split_whitespace() {
+    let mut all = text.split_whitespace().peekable();
+    while let Some(word) = all.next() {
         let inner = word.trim_matches(|c: char| "[](),:;".contains(c));
         let is_bar = word.chars().all(|c| "┈│┊├┤●┼╂─◀▶".contains(c));
         let is_unit = words.last() == Some(&"#") && UNITS.contains(&inner);
@@ -306,7 +316,16 @@ fn plain(text: &str) -> String {
         if is_bar || is_unit {
             continue;
         }
-        let is_figure = digits.starts_with(|c: char| c.is_ascii_digit());
+        let next = all
+            .peek()
+            .map(|next| next.trim_end_matches([',', ':', '.']));
+        let is_of = |separator| {
+            let parts: Vec<&str> = inner.split(separator).collect();
+            parts.len() == 3 && parts.iter().all(|part| part.parse::<u32>().is_ok())
+        };
+        let is_count = inner.parse::<u32>().is_ok() && next.is_some_and(|n| COUNTED.contains(&n));
+        let is_figure = digits.starts_with(|c: char| c.is_ascii_digit())
+            && !(is_count || is_of('.') || is_of('-'));
         match is_figure {
             true if words.last() == Some(&"#") => {}
             true => words.push("#"),
@@ -328,6 +347,11 @@ fn figures_are_the_same_and_words_are_not() {
     assert!(same(row, other));
     assert!(!same(row, &row.replace("regressed", "pass")));
     assert!(!same(row, &row.replace("p50", "p95")));
+    let met = "shop 1.0.0, protocol 2025-11-25: 2 tools, 46 calls in 5 rounds, 12 ms";
+    assert_eq!(
+        plain(met),
+        "shop 1.0.0, protocol 2025-11-25: 2 tools, # calls in 5 rounds, #"
+    );
 }
 
 #[test]

@@ -38,8 +38,10 @@ fn page() -> String {
          [Environment variables](#environment-variables)\n\n\
          ## Configuration\n\n\
          `mcpgate.toml` is TOML. Every mistake in it is reported at once, with its place; a key that is not here is a\n\
-         mistake. Durations, sizes and percentages are strings with their unit. `${NAME}` in a string is the value of a\n\
-         variable of the environment, and `$${` stands for `${`. Where no server is configured, the command line names it.\n",
+         mistake. Durations, sizes and percentages are strings with their unit. In `env`, `headers` and `client-secret`,\n\
+         `${NAME}` is the value of a variable of the environment; in `command`, `url` and the other texts of `[server.oauth]`\n\
+         it is refused, since reports show them. In all of these `$${` stands for `${`; elsewhere both stand for themselves.\n\
+         Where no server is configured, the command line names it.\n",
     );
     for section in &SECTIONS {
         if !section.head.is_empty() {
@@ -76,7 +78,7 @@ fn page() -> String {
             &[&name, file.read_by, file.written_by, file.about],
         );
     }
-    out += "\nConfigurations, results, baselines and reports are written whole: to a file beside them, which then takes their place.\nHistory and samples are added to line by line.\n";
+    out += "\nConfigurations, results, baselines and reports are written whole: to a file beside them, which then takes their place.\nSamples are added to line by line, and so is the history; one that is full is written whole, without its oldest lines.\n";
     out += "\n## Environment variables\n\n\
             Besides those that a configuration names by `${NAME}`. A server that mcpgate starts has all of them.\n\n\
             | variable | read for |\n|---|---|\n";

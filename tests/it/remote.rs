@@ -334,6 +334,7 @@ fn init_keeps_a_server_with_oauth_that_is_configured_already() {
         .run(&["init", "--yes", "--force"])
         .code(0)
         .stdout_has("protocol 2025-06-18")
+        .stdout_has("what stood there in [gate] is not kept")
         .says_nothing_of(TOKEN)
         .says_nothing_of(CLIENT_SECRET);
     let written = project.read("mcpgate.toml");

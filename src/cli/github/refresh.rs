@@ -14,7 +14,7 @@ use crate::{
         branch::{self, Proposal},
         command,
         event::{self, Event},
-        prepared::{Folder, Prepared},
+        prepared::Folder,
     },
     history::{self, Added},
     report,
@@ -33,14 +33,14 @@ pub(super) struct Arguments {
     /// The output `digest` of `prepare`: what decides must be what it was then.
     #[arg(long, value_name = "SHA-256")]
     digest: Option<String>,
-    /// The branch that the new baseline is put on. It is mcpgate's own: whatever else is on it is
-    /// lost.
+    /// The branch that the new baseline is put on. It is mcpgate's own, one for each server: whatever
+    /// else is on it is lost.
     #[arg(long, value_name = "NAME", default_value = "mcpgate/baseline")]
     branch: String,
     /// Leave it at the branch, without a pull request.
     #[arg(long)]
     no_pull_request: bool,
-    /// Add no line to the history.
+    /// Add no line of this run to the history; lines that wait stay.
     #[arg(long)]
     no_history: bool,
 }
@@ -109,11 +109,22 @@ pub(super) async fn run(arguments: &Arguments) -> Result<u8, Error> {
         &policy,
         (&accepted, &today),
     );
-    let history = if arguments.no_history {
-        Lines::default()
-    } else {
-        lines(&folder, &prepared, &waiting.history, &results)?
+    // As the commit has it, and not as `prepare` saw it: what is proposed takes its place.
+    let of_main = api
+        .file(&prepared.head_sha, &history_path)
+        .await
+        .map_err(|failure| unclear(failure.to_string()))?;
+    let of_this_run = match arguments.no_history {
+        true => Vec::new(),
+        false => history::entries_of(&results),
     };
+    let history = lines(of_main.unwrap_or_default(), &waiting.history, of_this_run);
+    if history.is_too_large {
+        options::say(&format!(
+            "note: {history_path} is larger than {} MiB: this cannot be a history, and it gets no line",
+            history::MOST_BYTES >> 20
+        ));
+    }
     let place = Place {
         api: &api,
         branch: &arguments.branch,
@@ -135,7 +146,22 @@ pub(super) async fn run(arguments: &Arguments) -> Result<u8, Error> {
             place.keep_lines(&history, &waiting).await;
             return Ok(exit_code::OK);
         }
-        Renewal::Pending(reasons) => (reasons, false),
+        Renewal::Pending(reasons) => {
+            let page = branch::page(&api, &arguments.branch, main)
+                .await
+                .map_err(|failure| unclear(failure.to_string()))?;
+            // What somebody may be reviewing is not replaced by what one run saw.
+            if let (Some(page), Some(_)) = (page, &waiting.baseline) {
+                options::say(&format!(
+                    "an improvement, but a smaller one than what is proposed already: {page} stays \
+                     as it is\n  - {}",
+                    reasons.join("\n  - ")
+                ));
+                place.keep_lines(&history, &waiting).await;
+                return Ok(exit_code::OK);
+            }
+            (reasons, false)
+        }
         Renewal::Replaced(reasons) => (reasons, true),
     };
     results.accepted = Some(Acceptance {
@@ -222,28 +248,28 @@ struct Lines {
     waiting: usize,
     /// Whether one of them is of this run, and not on the branch yet.
     is_new: bool,
+    /// Whether the main branch has a file that cannot be a history. It is left as it is.
+    is_too_large: bool,
 }
 
-fn lines(
-    folder: &Folder,
-    prepared: &Prepared,
-    waiting: &[u8],
-    results: &Results,
-) -> Result<Lines, Error> {
-    let of_main = match folder.history(prepared) {
-        Some(path) => store::read_text(&path)?.unwrap_or_default().into_bytes(),
-        None => Vec::new(),
-    };
+fn lines(of_main: Vec<u8>, waiting: &[u8], of_this_run: Vec<history::Entry>) -> Lines {
+    if of_main.len() > history::MOST_BYTES {
+        return Lines {
+            is_too_large: true,
+            ..Lines::default()
+        };
+    }
     let mut entries = history::read(waiting).entries;
     let before = entries.len();
-    for entry in history::entries_of(results) {
+    for entry in of_this_run {
         if !entries.iter().any(|known| known.is_same_run(&entry)) {
             entries.push(entry);
         }
     }
     let known = history::read(&of_main).entries;
     let missing = |entry: &&history::Entry| !known.iter().any(|known| known.is_same_run(entry));
-    Ok(Lines {
+    Lines {
+        is_too_large: false,
         waiting: entries.iter().filter(missing).count(),
         is_new: entries.iter().skip(before).any(|entry| missing(&entry)),
         file: match history::all_added(&of_main, &entries) {
@@ -251,7 +277,7 @@ fn lines(
             Added::Behind(bytes) => Some([of_main, bytes].concat()),
             Added::Instead(bytes) => Some(bytes),
         },
-    })
+    }
 }
 
 /// Where proposals go.
@@ -309,7 +335,8 @@ impl<'a> Place<'a> {
 fn body(reasons: &[String], run_page: &str, sha: &str, history: &Lines) -> String {
     let lines = match (&history.file, history.waiting) {
         (None, _) => String::new(),
-        (Some(_), 1) => "\n\nThe history gets the line of this run.".to_owned(),
+        (Some(_), 1) if history.is_new => "\n\nThe history gets the line of this run.".to_owned(),
+        (Some(_), 1) => "\n\nThe history gets the line of an earlier run.".to_owned(),
         (Some(_), n) => format!("\n\nThe history gets the lines of {n} runs on this branch."),
     };
     let reasons: Vec<String> = reasons

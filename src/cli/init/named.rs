@@ -110,6 +110,27 @@ impl Named {
     }
 }
 
+/// What a configuration that is written over has and the new one does not keep, in words.
+pub(super) fn lost(path: &Path, keeps_server: bool) -> Option<String> {
+    let text = store::read_text(path).ok().flatten()?;
+    let file = text.parse::<toml::Table>().ok()?;
+    let tables = config::keys::SECTIONS.first()?.keys.iter();
+    let heads: Vec<&str> = tables
+        .filter(|key| file.contains_key(key.name) && !(keeps_server && key.name == "server"))
+        .filter_map(|key| match key.takes {
+            config::keys::Takes::Section(head) => Some(head),
+            _ => None,
+        })
+        .collect();
+    (!heads.is_empty()).then(|| {
+        format!(
+            "{} was written over: what stood there in {} is not kept",
+            path.display(),
+            heads.join(", ")
+        )
+    })
+}
+
 /// The headers as the server gets them, read as a configuration has them.
 fn filled_in(
     headers: &BTreeMap<String, String>,

@@ -1,6 +1,6 @@
 //! Values of the environment that must not get into a file or onto the screen.
 
-use crate::error::Error;
+use crate::{error::Error, suite::config};
 
 /// Whether a variable's name says that its value is nobody's business.
 fn is_secret_name(name: &str) -> bool {
@@ -43,7 +43,7 @@ pub(super) fn refuse(words: &[&str], variables: &[(String, String)]) -> Result<(
     match found {
         None => Ok(()),
         Some((name, _)) => Err(Error::Usage(format!(
-            "the server's command or url holds the value of the environment variable {name}, which \
+            "the server's command, url or header holds the value of the environment variable {name}, which \
              would be written into a file: a server that mcpgate starts has the whole environment and \
              can read {name} there; over HTTP, --header 'Authorization: Bearer ${{{name}}}' sends it and \
              writes its name alone (single quotes keep the shell from filling it in)"
@@ -67,13 +67,33 @@ pub(super) fn header(text: &str) -> Result<(String, String), Error> {
         return refuse("what stands before `:` is no name of a header".to_owned());
     }
     // The value is in no message: it may be the secret.
-    if is_secret_name(name) && !value.contains("${") {
+    if is_secret_name(name) && !is_by_variables(name, value) {
         return refuse(format!(
             "what {name} sends is a secret, and would be written into a file that is committed: put it \
-             into a variable of the environment and give its name"
+             into a variable of the environment and give its name, with nothing else but a word such as \
+             Bearer before it"
         ));
     }
     Ok((name.to_owned(), value.to_owned()))
+}
+
+/// Whether all that a header sends comes from variables, but for the scheme before a credential and the
+/// names of cookies.
+fn is_by_variables(header: &str, value: &str) -> bool {
+    const SCHEMES: [&str; 5] = ["", "Bearer", "Basic", "Token", "ApiKey"];
+    let is_scheme = |said: &str| {
+        let mut schemes = SCHEMES.iter();
+        schemes.any(|scheme| said.trim().eq_ignore_ascii_case(scheme))
+    };
+    let is_cookie_name = |said: &str| {
+        let name = said.trim_start_matches([';', ' ']).strip_suffix('=');
+        header.eq_ignore_ascii_case("cookie")
+            && name.is_some_and(|name| !name.contains(['=', ';', ' ']))
+    };
+    config::literals(value).is_some_and(|said| {
+        said.iter()
+            .all(|said| is_scheme(said) || is_cookie_name(said))
+    })
 }
 
 /// Values that a server may repeat and nobody is to see.
@@ -137,6 +157,15 @@ mod tests {
             ),
             ("x-tenant:a:b ", Some(("x-tenant", "a:b"))),
             ("x-empty:", Some(("x-empty", ""))),
+            ("Cookie: a=${A}; b=${B}", Some(("Cookie", "a=${A}; b=${B}"))),
+            ("X-Api-Key: ${K}", Some(("X-Api-Key", "${K}"))),
+            ("Cookie: session=s3cret; t=${TENANT}", None),
+            ("Cookie: a=${A}; s3cret", None),
+            ("Authorization: Bearer $${s3cret}", None),
+            ("Authorization: Bearer ${T} $${s3cret}", None),
+            ("Authorization: Bearer ${T}s3cret", None),
+            ("Authorization: s3cret=${T}", None),
+            ("Authorization: Bearer ${s3cret", None),
             ("Authorization: Bearer s3cret", None),
             ("X-Api-Key: s3cret", None),
             ("Cookie: s3cret", None),

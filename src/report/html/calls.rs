@@ -100,8 +100,12 @@ impl Sides<'_> {
         drawn.or_else(|| self.quantiles(scenario))
     }
 
-    /// How the calls of a load are spread.
+    /// How the calls of a load are spread; `None` where a side has no histogram, since the other alone
+    /// would look as if there was nothing to compare it with.
     pub(super) fn calls_of_load(self, loads: &[(Side, &LoadSample)]) -> Option<Plot> {
+        if loads.iter().any(|(_, load)| lacks(&load.whole)) {
+            return None;
+        }
         let sides: Vec<(Side, Vec<&Sample>)> = loads
             .iter()
             .map(|(side, load)| (*side, vec![&load.whole]))
@@ -162,13 +166,15 @@ impl Sides<'_> {
 
     /// Whose results have latencies of calls but no histogram of any, in words; `None` where none lacks them.
     pub(super) fn without_histograms(self) -> Option<String> {
-        let lacks = |results: &Results| {
+        let is_older = |results: &Results| {
             let scenarios = &results.suite.scenarios;
+            let mut loads = results.jobs.iter().flat_map(|job| job.loads.values());
             scenarios.iter().any(|s| is_without(results, &s.name))
+                || loads.any(|load| lacks(&load.whole))
         };
         let those: Vec<String> = self
             .each()
-            .filter(|(_, results)| lacks(results))
+            .filter(|(_, results)| is_older(results))
             .map(|(side, _)| match side {
                 Side::Base => format!("the {}", self.base_name),
                 Side::Now => "this run".to_owned(),
@@ -226,6 +232,11 @@ impl Sides<'_> {
 /// What a scenario gave in each of the rounds that are drawn.
 fn samples<'r>(results: &'r Results, scenario: &'r str) -> impl Iterator<Item = &'r Sample> {
     rounds(results).filter_map(|round| round.scenarios.get(scenario))
+}
+
+/// Whether calls were measured and not counted in a histogram.
+fn lacks(sample: &Sample) -> bool {
+    sample.wall.is_some() && sample.wall_histogram_ns.is_none()
 }
 
 /// Whether calls of a scenario were measured, and none was counted in a histogram.

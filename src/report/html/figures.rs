@@ -1,6 +1,9 @@
 //! Which plots show what: from results to [`Plot`]s. Nothing is drawn that is not in the files.
 
-use super::plot::{Axis, Dash, Mark, Plot, Point, Quantity, Side, distribution, thinned};
+use super::{
+    plot::{Axis, Dash, Mark, Plot, Point, Quantity, Side, distribution},
+    thinning::thinned,
+};
 use crate::{
     gate::Unit,
     report::{figure, line::Line, run_model::median},

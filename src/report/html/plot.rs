@@ -4,6 +4,7 @@
 
 use maud::{Markup, html};
 
+use super::thinning::{corners, thinned};
 use crate::report::line::Line;
 
 /// Size of the drawing in its own units.
@@ -15,8 +16,10 @@ const RIGHT: f64 = WIDTH - 10.0;
 const TOP: f64 = 20.0;
 const BOTTOM: f64 = HEIGHT - 34.0;
 
-/// A line of more points than this is thinned: more cannot be told apart at this size.
+/// More dots and more steps than this cannot be told apart at this size.
 const MOST_POINTS: usize = 120;
+/// A line of more corners than this, once those that cannot be told apart are left out, is thinned.
+const MOST_CORNERS: usize = 400;
 /// Ticks for which an axis by factors has room.
 const MOST_LOG_TICKS: usize = 7;
 
@@ -339,10 +342,15 @@ impl Plot {
     fn mark(&self, mark: &Mark) -> Markup {
         match mark {
             Mark::Line(side, points, dash) => {
+                let placed: Vec<Point> = points
+                    .iter()
+                    .map(|(x, y)| (self.across(*x), self.height(*y)))
+                    .collect();
                 let mut path = String::new();
-                for (index, point) in thinned(points, MOST_POINTS).into_iter().enumerate() {
+                let corners = thinned(&corners(&placed), MOST_CORNERS);
+                for (index, (x, y)) in corners.into_iter().enumerate() {
                     let lead = if index == 0 { "M" } else { "L" };
-                    path.push_str(&format!("{lead}{}", self.place(point)));
+                    path.push_str(&format!("{lead}{} {}", near(x), near(y)));
                 }
                 let dash = match dash {
                     Dash::Solid => "",
@@ -402,17 +410,6 @@ impl Plot {
 fn near(value: f64) -> String {
     let text = format!("{value:.1}");
     text.strip_suffix(".0").map_or(text.clone(), str::to_owned)
-}
-
-/// At most so many of the points, evenly chosen, with the first and the last.
-pub(super) fn thinned(points: &[Point], most: usize) -> Vec<Point> {
-    if points.len() <= most {
-        return points.to_vec();
-    }
-    let last = points.len() - 1;
-    (0..most)
-        .filter_map(|index| points.get(index * last / (most - 1)).copied())
-        .collect()
 }
 
 /// The empirical distribution function of `values` as the corners of its steps.

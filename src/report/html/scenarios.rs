@@ -129,7 +129,7 @@ pub(super) fn parts(report: &Report<'_>) -> Vec<Part> {
             (legend(report, Some(["wall", "adjusted"])))
             @if let Some(who) = sides.without_histograms() {
                 p.quiet {
-                    "The results of " (who) " hold no histograms of calls, as an older mcpgate wrote them; so the quantiles of each round are drawn instead."
+                    "The results of " (who) " hold no histograms of calls, as an older mcpgate wrote them; where they are missing, the quantiles of each round are drawn instead, and a load has no plot of its calls."
                 }
             }
             (of_kind(Kind::Repeated))

@@ -396,6 +396,10 @@ fn files_of_before_are_drawn_by_their_quantiles() {
                 sample.adjusted_histogram_ns = None;
             }
         }
+        let jobs = results.jobs.iter_mut();
+        for load in jobs.flat_map(|job| job.loads.values_mut()) {
+            load.whole.wall_histogram_ns = None;
+        }
         results
     };
     let older_base = whole.base.as_ref().map(without);
@@ -415,11 +419,31 @@ fn files_of_before_are_drawn_by_their_quantiles() {
         let said = format!("The results of {who} {OLDER}");
         assert!(page.contains(&said), "{said}: {page}");
         assert!(!page.contains("figure: Calls of all rounds"), "{page}");
+        assert!(!page.contains("figure: Calls of the load"), "{page}");
         assert!(
             page.contains("figure: Calls of a round: quantiles"),
             "{page}"
         );
     }
+}
+
+/// A load of an older base may be the only thing without a histogram.
+#[test]
+fn a_load_is_drawn_of_both_sides_or_of_none() {
+    let mut fixture = whole();
+    let page = outline(&html(&fixture.report()));
+    assert!(page.contains("figure: Calls of the load"), "{page}");
+    let base = fixture.base.as_mut().unwrap();
+    for load in base.jobs.iter_mut().flat_map(|job| job.loads.values_mut()) {
+        load.whole.wall_histogram_ns = None;
+    }
+    let page = outline(&html(&fixture.report()));
+    assert!(!page.contains("figure: Calls of the load"), "{page}");
+    assert!(
+        page.contains("The results of the baseline hold no histograms"),
+        "{page}"
+    );
+    assert!(page.contains("figure: Calls of all rounds"), "{page}");
 }
 
 #[test]

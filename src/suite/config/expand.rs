@@ -50,6 +50,22 @@ pub(super) fn parts(text: &str) -> Vec<Part<'_>> {
     out
 }
 
+/// What a value of `env` or `headers` says besides variables: `None` where it names none, or has
+/// something else that begins with `${` or `$${`.
+#[must_use]
+pub fn literals(text: &str) -> Option<Vec<&str>> {
+    let parts = parts(text);
+    if !parts.iter().any(|part| matches!(part, Part::Variable(_))) {
+        return None;
+    }
+    let said = parts.into_iter().filter_map(|part| match part {
+        Part::Variable(_) => None,
+        Part::Text(text) => Some(Some(text)),
+        Part::Escape | Part::Malformed(_) => Some(None),
+    });
+    said.collect()
+}
+
 fn is_variable_name(name: &str) -> bool {
     name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
         && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')

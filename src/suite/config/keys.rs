@@ -36,8 +36,10 @@ pub struct Key {
 pub enum Takes {
     /// A string.
     Text,
-    /// A string in which `${NAME}` stands for a variable of the environment.
+    /// A string that reports show: `${NAME}` is refused in it, and `$${` stands for `${`.
     OpenText,
+    /// A string that is never shown, in which `${NAME}` stands for a variable of the environment.
+    Secret,
     /// An array of strings.
     Words,
     /// One of these words.
@@ -78,8 +80,8 @@ pub enum Unset {
 }
 
 use Takes::{
-    Choice, Count, Date, Duration, DurationOrZero, OpenText, Other, Percent, Size, SizeOrZero,
-    SizeWithin, Text, Words,
+    Choice, Count, Date, Duration, DurationOrZero, OpenText, Other, Percent, Secret, Size,
+    SizeOrZero, SizeWithin, Text, Words,
 };
 use Unset::{Is, Means, Nothing, Required};
 
@@ -130,8 +132,8 @@ impl Takes {
             }
         };
         match self {
-            Text => "a string".to_owned(),
-            OpenText => "a string with `${NAME}`".to_owned(),
+            Text | OpenText => "a string".to_owned(),
+            Secret => "a string with `${NAME}`".to_owned(),
             Words => "an array of strings".to_owned(),
             Choice(words) => {
                 let quoted: Vec<String> =

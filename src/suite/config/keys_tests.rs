@@ -168,6 +168,7 @@ fn is_refused(section: &Section, key: &Key, value: &str) -> bool {
         format!("`{name}` is out of range"),
         format!("`{name}` is between "),
         format!("`{name}` is the most "),
+        "is not filled in".to_owned(),
     ]
     .iter()
     .any(|refusal| said.contains(refusal))
@@ -180,7 +181,11 @@ fn every_key_takes_what_its_description_says() {
             let quoted = |word: &str| format!("\"{word}\"");
             let (good, bad): (Vec<String>, Vec<String>) = match key.takes {
                 Text | Other(_) => (vec![], vec!["true".to_owned()]),
-                OpenText => (vec![quoted("${A}")], vec!["5".to_owned()]),
+                OpenText => (
+                    vec![quoted("https://a/"), quoted("$${A}")],
+                    vec![quoted("${A}"), "5".to_owned()],
+                ),
+                Secret => (vec![quoted("${A}")], vec!["5".to_owned()]),
                 Words => (vec!["[\"a\"]".to_owned()], vec![quoted("a")]),
                 Choice(words) => (
                     words.iter().map(|word| quoted(word)).collect(),

@@ -39,6 +39,7 @@ fn pushed(hub: &Hub, run: u64, results: &Results, files: &[(&str, &str)]) -> Pro
         let file = ((*path).to_owned(), sha.clone(), text.as_bytes().to_vec());
         hub.state().files.push(file);
     }
+    hub.state().commits.push(sha.clone());
     hub.state().set_branch("main", &sha);
     let project = step(project, Some(hub), "push", run, &sha).file("event.json", &push.to_string());
     prepare(&project).code(0);
@@ -167,6 +168,61 @@ fn runs_that_leave_the_baseline_are_in_the_history_and_wait_for_the_next_one() {
 
     refresh_with(&pushed(&hub, 7, &run_of(7, 100), &files), "--no-history").code(0);
     assert_eq!(recorded(&hub).len(), 6);
+    // Nor does one that moves the baseline.
+    let moves = pushed(&hub, 8, &run_of(8, 25), &files);
+    refresh_with(&moves, "--no-history")
+        .code(0)
+        .stderr_has("a new baseline is proposed");
+    assert_eq!(recorded(&hub).len(), 6);
+}
+
+#[test]
+fn a_history_that_cannot_be_read_is_not_taken_for_an_empty_one() {
+    let hub = Hub::new();
+    let mut files = usual();
+    files.push((HISTORY, lines_of(&[&run_of(1, 100)])[0].to_line()));
+    let project = pushed(&hub, 2, &run_of(2, 25), &borrowed(&files));
+    let refused = ResponseTemplate::new(403).set_body_json(json!({ "message": "no" }));
+    hub.next(
+        "GET contents/baselines%2Fhistory.jsonl",
+        Accident::Answer(refused),
+    );
+    refresh(&project).code(5);
+    assert!(proposed(&hub).is_none());
+    refresh(&project).code(0);
+    assert_eq!(recorded(&hub).len(), 2);
+}
+
+#[test]
+fn bytes_of_the_history_that_are_no_text_stay() {
+    let hub = Hub::new();
+    let project = pushed(&hub, 2, &run_of(2, 25), &borrowed(&usual()));
+    let sha = git(&project, &["rev-parse", "HEAD"]);
+    let odd = b"\xff\xfe\n".to_vec();
+    let file = (HISTORY.to_owned(), sha, odd.clone());
+    hub.state().files.push(file);
+    refresh(&project).code(0);
+    let state = hub.state();
+    let written = state.file(HISTORY, BRANCH).expect("a history");
+    assert!(written.starts_with(&odd), "{written:?}");
+}
+
+#[test]
+fn a_smaller_improvement_leaves_the_proposal_that_is_open() {
+    let hub = Hub::new();
+    let usual = usual();
+    let files = borrowed(&usual);
+    let faster = [run_of(1, 25), run_of(2, 25)];
+    for (run, results) in (1..).zip(&faster) {
+        refresh(&pushed(&hub, run, results, &files)).code(0);
+    }
+    assert_eq!(pull_requests(&hub), 1);
+    refresh(&pushed(&hub, 3, &run_of(3, 50), &files))
+        .code(0)
+        .stderr_has("a smaller one than what is proposed already")
+        .stderr_has("/pull/20 stays");
+    assert_eq!(proposed(&hub).expect("a baseline").jobs, faster[1].jobs);
+    assert_eq!(recorded(&hub).len(), 3);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use super::{
     Section,
-    Takes::{self, Choice, Duration, OpenText, Other, SizeWithin, Text, Words},
+    Takes::{self, Choice, Duration, OpenText, Other, Secret, SizeWithin, Text, Words},
     Unset::{Is, Means, Nothing, Required},
     key,
 };
@@ -62,7 +62,7 @@ pub(super) const SERVER: Section = Section {
             "command",
             Words,
             Nothing,
-            "Program and arguments; without `url`, the server speaks over stdio. `{port}` stands for a free port, `${NAME}` for a variable of the environment.",
+            "Program and arguments; without `url`, the server speaks over stdio. `{port}` stands for a free port.",
         ),
         key(
             "url",
@@ -182,7 +182,7 @@ pub(super) const OAUTH: Section = Section {
         ),
         key(
             "client-secret",
-            OpenText,
+            Secret,
             Means("there is a key"),
             "Best `\"${NAME}\"`; never shown.",
         ),
