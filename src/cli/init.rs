@@ -61,7 +61,7 @@ pub(super) struct Arguments {
     /// Ask nothing; the workflow is written only with --workflow.
     #[arg(short, long)]
     yes: bool,
-    /// Write over files that are there. Without a command and a URL, the [server] of the configuration
+    /// Write over files that are there. Without a command and a URL, the `[server]` of the configuration
     /// that is there is asked, and kept; the rest of it is not.
     #[arg(long)]
     force: bool,
