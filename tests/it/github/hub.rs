@@ -338,7 +338,8 @@ fn carried_out(
             }
             let is_known = place.strip_prefix("commits/").is_some_and(|sha| {
                 let is_branch = state.branches.contains_key(&sha.replace("%2F", "/"));
-                is_branch || state.commits.iter().any(|known| known == sha)
+                let is_tip = state.branches.values().any(|tip| tip == sha);
+                is_branch || is_tip || state.commits.iter().any(|known| known == sha)
             });
             if is_known {
                 ResponseTemplate::new(200).set_body_json(json!({}))
