@@ -219,7 +219,8 @@ fn diagnosed(outcome: &Outcome) -> Vec<(String, Option<String>)> {
 
 fn each_fault_is_found_and_nothing_else(over: Over) {
     for row in ROWS.iter().filter(|row| row.over.contains(&over)) {
-        let project = faulty(Project::new(), row, over);
+        // Chromium or a compiler beside it takes the very times that probes tell faults by.
+        let project = faulty(Project::measuring(), row, over);
         let outcome = project.run(&["run", "--quiet", "--format", "json"]);
         let expected: Vec<(String, Option<String>)> = row
             .found
