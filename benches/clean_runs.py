@@ -6,9 +6,9 @@
     python3 benches/clean_runs.py --runs 10 --suite quick
 
 The bundled server has no fault; one of its tools waits 20 ms as if for a database, one answers as
-many bytes as it is asked for, one writes. Each run has one round, the loads of its suite, and every
-probe. Prints what was diagnosed and how often, faults apart from information, and fails where there
-was a fault. Nothing else should run on the machine.
+many bytes as it is asked for, one writes. Each run has three rounds, since what rounds show takes as
+many, the loads of its suite, and every probe. Prints what was diagnosed and how often, faults apart
+from information, and fails where there was a fault. Nothing else should run on the machine.
 """
 
 import argparse
@@ -32,7 +32,7 @@ command = {command}
 {url}
 [suite]
 size = "{suite}"
-rounds = 1
+rounds = 3
 [probes]
 idle = "on"
 sessions = "on"

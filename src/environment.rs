@@ -8,8 +8,7 @@ use std::{
     io::Read as _,
     net::{Ipv4Addr, TcpListener},
     path::{Path, PathBuf},
-    process::{Command, Stdio},
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, SystemTime},
 };
 
 use crate::{mcp::http_target::loopback, process::output::printable, results::Environment};
@@ -18,9 +17,7 @@ mod limits;
 
 use limits::Limits;
 
-/// How long one `git` command may take.
-const GIT_PATIENCE: Duration = Duration::from_secs(10);
-/// Most that is read of a file that describes the system, or of a command's output.
+/// Most that is read of a file that describes the system.
 const MOST_BYTES: u64 = 1 << 20;
 
 /// The host of `url`, if the environment sets a proxy for connections to it.
@@ -205,58 +202,6 @@ pub fn day_in(days: u64) -> String {
     text.chars().take(10).collect()
 }
 
-/// The commit that is checked out in `dir`, with `-dirty` behind it where tracked files differ
-/// from it. `None` where there is no repository, no commit, or no `git`.
-#[must_use]
-pub fn commit(dir: &Path) -> Option<String> {
-    let (found, head) = git(dir, &["rev-parse", "--verify", "HEAD"])?;
-    let head = head.trim();
-    if !found || head.len() < 40 || !head.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        return None;
-    }
-    let is_clean = git(dir, &["diff", "--quiet", "--no-ext-diff", "HEAD", "--"])
-        .is_none_or(|(is_clean, _)| is_clean);
-    let dirty = if is_clean { "" } else { "-dirty" };
-    Some(format!("{head}{dirty}"))
-}
-
-/// Runs `git` quietly; whether it succeeded, and what it wrote. `None` if it cannot be run or
-/// takes too long.
-fn git(dir: &Path, arguments: &[&str]) -> Option<(bool, String)> {
-    let mut child = Command::new("git")
-        .arg("--no-optional-locks")
-        .args(arguments)
-        .current_dir(dir)
-        .env("GIT_TERMINAL_PROMPT", "0")
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .ok()?;
-    let start = Instant::now();
-    let status = loop {
-        match child.try_wait() {
-            Ok(Some(status)) => break status,
-            Ok(None) if start.elapsed() < GIT_PATIENCE => {
-                // What is asked for fits the pipe, so it cannot block while nobody reads.
-                std::thread::sleep(Duration::from_millis(2));
-            }
-            _ => {
-                let _ = child.kill();
-                let _ = child.wait();
-                return None;
-            }
-        }
-    };
-    let mut output = String::new();
-    child
-        .stdout?
-        .take(MOST_BYTES)
-        .read_to_string(&mut output)
-        .ok()?;
-    Some((status.success(), output))
-}
-
 fn read(path: impl AsRef<Path>) -> Option<String> {
     let mut text = String::new();
     std::fs::File::open(path)
@@ -368,43 +313,5 @@ mod tests {
         let now = now_rfc3339();
         assert!(humantime::parse_rfc3339(&now).is_ok(), "{now}");
         assert!(now.ends_with('Z') && now.len() == 20, "{now}");
-    }
-
-    #[test]
-    fn a_commit_is_named_and_changes_are_said() {
-        let folder = tempfile::tempdir().unwrap();
-        let dir = folder.path();
-        let git = |arguments: &[&str]| {
-            let identity = ["-c", "user.name=t", "-c", "user.email=t@example.com"];
-            let status = Command::new("git")
-                .args(identity)
-                .args([
-                    "-c",
-                    "commit.gpgsign=false",
-                    "-c",
-                    "core.hooksPath=/dev/null",
-                ])
-                .args(arguments)
-                .current_dir(dir)
-                .stdout(Stdio::null())
-                .stderr(Stdio::null())
-                .env("GIT_CEILING_DIRECTORIES", dir)
-                .status()
-                .unwrap();
-            assert!(status.success(), "{arguments:?}");
-        };
-        assert_eq!(commit(dir), None, "no repository");
-        git(&["init", "--quiet"]);
-        assert_eq!(commit(dir), None, "no commit");
-        std::fs::write(dir.join("file"), "one").unwrap();
-        git(&["add", "file"]);
-        git(&["commit", "--quiet", "-m", "one"]);
-        let clean = commit(dir).unwrap();
-        assert!(clean.len() >= 40 && clean.bytes().all(|byte| byte.is_ascii_hexdigit()));
-        std::fs::write(dir.join("untracked"), "results").unwrap();
-        assert_eq!(commit(dir).as_ref(), Some(&clean));
-        std::fs::write(dir.join("file"), "two").unwrap();
-        assert_eq!(commit(dir), Some(format!("{clean}-dirty")));
-        assert_eq!(commit(&dir.join("gone")), None);
     }
 }

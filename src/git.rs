@@ -59,6 +59,16 @@ impl Git {
         Some((sha, parents))
     }
 
+    /// The commit that is checked out, with `-dirty` behind it where tracked files differ from it.
+    /// `None` where there is no repository, no commit, or no `git`.
+    pub async fn checked_out(&self) -> Option<String> {
+        let head = self.sha(&["rev-parse", "--verify", "HEAD"]).await?;
+        let diff = ["diff", "--quiet", "--no-ext-diff", "HEAD", "--"];
+        let is_clean = self.run(&diff, LOCAL).await.is_ok();
+        let dirty = if is_clean { "" } else { "-dirty" };
+        Some(format!("{head}{dirty}"))
+    }
+
     /// Whether the clone has this commit.
     pub async fn has(&self, sha: &str) -> bool {
         let commit = format!("{sha}^{{commit}}");
@@ -259,4 +269,49 @@ pub fn remove_work_tree(clone: &Path, dir: &Path) -> Result<(), String> {
         .take(300)
         .collect();
     Err(format!("git worktree remove: {}", printable(said.trim())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_commit_is_named_and_changes_are_said() {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = folder.path();
+        let clone = Git::new(dir);
+        let git = |arguments: &[&str]| {
+            let identity = ["-c", "user.name=t", "-c", "user.email=t@example.com"];
+            let status = std::process::Command::new("git")
+                .args(identity)
+                .args([
+                    "-c",
+                    "commit.gpgsign=false",
+                    "-c",
+                    "core.hooksPath=/dev/null",
+                ])
+                .args(arguments)
+                .current_dir(dir)
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .env("GIT_CEILING_DIRECTORIES", dir)
+                .status()
+                .unwrap();
+            assert!(status.success(), "{arguments:?}");
+        };
+        assert_eq!(clone.checked_out().await, None, "no repository");
+        git(&["init", "--quiet"]);
+        assert_eq!(clone.checked_out().await, None, "no commit");
+        std::fs::write(dir.join("file"), "one").unwrap();
+        git(&["add", "file"]);
+        git(&["commit", "--quiet", "-m", "one"]);
+        let clean = clone.checked_out().await.unwrap();
+        assert!(clean.len() >= 40 && clean.bytes().all(|byte| byte.is_ascii_hexdigit()));
+        std::fs::write(dir.join("untracked"), "results").unwrap();
+        assert_eq!(clone.checked_out().await.as_ref(), Some(&clean));
+        std::fs::write(dir.join("file"), "two").unwrap();
+        assert_eq!(clone.checked_out().await, Some(format!("{clean}-dirty")));
+        let gone = Git::new(&dir.join("gone"));
+        assert_eq!(gone.checked_out().await, None);
+    }
 }

@@ -168,6 +168,14 @@ pub fn parse_results(bytes: &[u8]) -> Result<Results, String> {
     let Some(first) = bytes.iter().find(|byte| !byte.is_ascii_whitespace()) else {
         return Err("the file is empty".to_owned());
     };
+    let mut lines = bytes.split(|byte| *byte == b'\n');
+    if lines.any(|line| line.starts_with(b"<<<<<<< ")) {
+        return Err(
+            "a merge left its markers in it: take one side whole (`git checkout --theirs` or \
+             `--ours`), or measure anew: `mcpgate run`, then `mcpgate baseline update --force`"
+                .to_owned(),
+        );
+    }
     let header: Header = match serde_json::from_slice(bytes) {
         Err(error) if !error.is_data() => return Err(format!("not JSON: {error}")),
         // A list can be read as a record, too.

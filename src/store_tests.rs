@@ -225,6 +225,7 @@ fn each_unusable_file_says_what_to_do() {
         problem(b" \n"),
         problem(b"{\n  \"schema_version\": 1,\n  oops"),
         problem(b"{\"schema_version\": 1"),
+        problem(b"{\n<<<<<<< HEAD\n\"jobs\": []\n=======\n>>>>>>> other\n}"),
         problem(b"[1, 2]"),
         problem(b"{\"metrics\": {}}"),
         problem(newer.as_bytes()),
@@ -239,6 +240,7 @@ fn each_unusable_file_says_what_to_do() {
     the file is empty
     not JSON: key must be a string at line 3 column 3
     not JSON: EOF while parsing an object at line 1 column 20
+    a merge left its markers in it: take one side whole (`git checkout --theirs` or `--ours`), or measure anew: `mcpgate run`, then `mcpgate baseline update --force`
     this is JSON, but not a results file of mcpgate
     this is JSON, but not a results file of mcpgate: it has no `schema_version`
     written by mcpgate 3.1\u{1b}[31m, schema 7; this is mcpgate 0.1.0, schema 1: update mcpgate

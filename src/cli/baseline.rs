@@ -9,6 +9,7 @@ use crate::{
     environment,
     error::{Error, exit_code},
     gate::{acceptance, jobs},
+    process::output::printable,
     results::Acceptance,
     store,
 };
@@ -85,6 +86,10 @@ pub(super) fn run(arguments: Arguments) -> Result<u8, Error> {
         (&loaded.config.accept, &environment::today()),
     );
     objections.extend(unreadable);
+    // They hold names out of the files, which may be anybody's.
+    for objection in &mut objections {
+        *objection = printable(objection);
+    }
     if !objections.is_empty() && !update.force {
         return Err(Error::BaselineRefused { objections });
     }
@@ -95,7 +100,7 @@ pub(super) fn run(arguments: Arguments) -> Result<u8, Error> {
     let kept = existing.as_ref().filter(|_| !update.replace);
     let (mut baseline, why_replaced) = jobs::added(kept, results, &loaded.config.gate);
     if let Some(why) = why_replaced {
-        options::say(&format!("the jobs before are dropped: {why}"));
+        options::say(&format!("the jobs before are dropped: {}", printable(&why)));
     }
     baseline.accepted = Some(Acceptance {
         at: environment::now_rfc3339(),

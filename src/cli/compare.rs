@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use clap::Args;
+use clap::{Args, ValueEnum as _};
 
 use super::{
     against::{self, AUTO, MERGE_BASE, Wanted},
@@ -356,22 +356,39 @@ fn command_to_reproduce(arguments: &Arguments) -> String {
     if arguments.base_command.is_some() {
         command.push_str(" --base-command 'THE OTHER COMMAND'");
     }
+    let measuring = &arguments.measuring;
     for (option, value) in [
-        ("--config", &arguments.measuring.config),
+        ("--config", &measuring.config),
         ("--baseline", &arguments.baseline),
     ] {
         if let Some(path) = value {
             command = format!("{command} {option} {}", quoted(&path.display().to_string()));
         }
     }
-    if !arguments.measuring.command.is_empty() {
+    if let Some(size) = measuring.suite.and_then(|size| size.to_possible_value()) {
+        command = format!("{command} --suite {}", size.get_name());
+    }
+    for tool in &measuring.tools {
+        command = format!("{command} --tool {}", quoted(tool));
+    }
+    if let Some(rounds) = measuring.rounds {
+        command = format!("{command} --rounds {rounds}");
+    }
+    if let Some(seed) = measuring.seed {
+        command = format!("{command} --seed {seed}");
+    }
+    // A URL may hold a secret as well.
+    if measuring.url.is_some() {
+        command.push_str(" --url YOUR_URL");
+    }
+    if !measuring.command.is_empty() {
         command.push_str(" -- YOUR SERVER COMMAND");
     }
     command
 }
 
 /// A word for a shell.
-fn quoted(word: &str) -> String {
+pub(super) fn quoted(word: &str) -> String {
     // It refuses the zero byte alone, which no argument holds.
     shlex::try_quote(word).map_or_else(|_| word.to_owned(), std::borrow::Cow::into_owned)
 }

@@ -54,7 +54,7 @@ pub(super) fn load_config(named: Option<&Path>) -> Result<Loaded, Error> {
     let Some(text) = store::read_text(&path)? else {
         if named.is_some() {
             return Err(Error::Usage(format!(
-                "{}: there is no such file",
+                "{}: there is no such file; `mcpgate init` writes one",
                 path.display()
             )));
         }

@@ -41,7 +41,7 @@ const WORKFLOW_TEXT: &str = include_str!("../../examples/workflows/gate.yml");
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Arguments {
-    /// The file to write; its folder is the project's.
+    /// The file to write; its folder is the project's, and the server's command runs there.
     #[arg(short, long, value_name = "FILE", default_value = CONFIG)]
     config: PathBuf,
     /// URL of the server: with a command, where it listens (`{port}`: a free port); alone, a server
@@ -196,7 +196,12 @@ fn no_server(project: &Project<'_>) -> String {
         "no server was given: write its command behind `--`, or its url with --url".to_owned();
     let suggestions = project.suggestions();
     if suggestions.is_empty() {
-        text.push_str(", such as:\n  mcpgate init -- node dist/index.js");
+        let example = if project.files.contains("requirements.txt") {
+            ".venv/bin/python server.py"
+        } else {
+            "node dist/index.js"
+        };
+        text.push_str(&format!(", such as:\n  mcpgate init -- {example}"));
     } else {
         text.push_str("; this project's files suggest:");
         for suggestion in suggestions {
@@ -282,6 +287,10 @@ fn next(config: &Path, entries: &[Entry]) -> Vec<(String, String)> {
         (
             named("baseline update"),
             "accepts the results as the baseline; commit it".to_owned(),
+        ),
+        (
+            named("compare"),
+            "after a change: says what it did".to_owned(),
         ),
     ]
 }

@@ -22,6 +22,7 @@ use super::{
 use crate::{
     environment,
     error::Error,
+    git::Git,
     mcp::{
         Limits,
         client_assertion::SigningKey,
@@ -342,7 +343,11 @@ pub(super) async fn probe_arm(
     let max_time = loaded.config.suite.max_time;
     let probing = async {
         hooks.setup().await?;
-        let mut probe = probe::probe(&target, &hooks, pinned).await?;
+        let clone = Git::new(folder.unwrap_or(Path::new(".")));
+        // Nothing of this start is measured, so that git may work beside it.
+        let (commit, probe) =
+            tokio::join!(clone.checked_out(), probe::probe(&target, &hooks, pinned));
+        let mut probe = probe?;
         let (tools, left_out) = choose_tools(
             &loaded.config,
             measuring,
@@ -357,7 +362,7 @@ pub(super) async fn probe_arm(
                 return Err(error);
             }
         };
-        let about = About::of(&probe);
+        let about = About::of(&probe, commit);
         let startup = probe.startup();
         let watched = match wish.looks_at_process {
             true => Some(probe.watched().await),
@@ -424,11 +429,11 @@ pub(super) fn plan_arm(
         trials,
         ..
     } = probed;
-    let folder = loaded.folder.as_deref();
     target.is_sse = about.is_sse;
     let facts = ServerFacts {
         transport: target.transport(),
         stateless: about.revision.era() == Era::Modern,
+        has_sessions: about.has_sessions,
         typical_call: trials
             .iter()
             .filter_map(|(tool, trial)| match trial {
@@ -512,7 +517,7 @@ pub(super) fn plan_arm(
             suite: record,
             jobs: vec![Job {
                 started_at: environment::now_rfc3339(),
-                commit: environment::commit(folder.unwrap_or(Path::new("."))),
+                commit: about.commit,
                 seed: suite.seed,
                 environment: environment::describe(),
                 memory_measure: runner::not_yet(),
@@ -552,17 +557,22 @@ struct About {
     revision: Revision,
     tool_list_hash: String,
     is_sse: bool,
+    has_sessions: bool,
     mirrored: BTreeMap<String, ParamHeaders>,
     attached_pid: Result<u32, String>,
+    /// What of the clone that the configuration lies in is checked out.
+    commit: Option<String>,
 }
 
 impl About {
-    fn of(probe: &Probe) -> Self {
+    fn of(probe: &Probe, commit: Option<String>) -> Self {
         Self {
+            commit,
             identity: probe.identity.clone(),
             revision: probe.revision,
             tool_list_hash: probe.tool_list_hash.clone(),
             is_sse: probe.is_sse(),
+            has_sessions: probe.has_session(),
             mirrored: probe.valid_mirrored(),
             attached_pid: probe.attached_pid.clone(),
         }

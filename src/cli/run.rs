@@ -1,6 +1,6 @@
 //! `mcpgate run`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
@@ -8,7 +8,7 @@ use super::{
     compare, files,
     formats::{Kind, Printing},
     history, measure,
-    options::Measuring,
+    options::{self, Measuring},
 };
 use crate::{
     error::Error,
@@ -81,6 +81,9 @@ pub(super) async fn run(arguments: Arguments) -> Result<u8, Error> {
             },
         };
         delivered = printing.deliver(&report, Kind::Run, code);
+        if early.is_none() && !measuring.quiet {
+            options::say(&next(&measuring.output, &baseline));
+        }
     }
     // Also where a report could not be written: nothing else adds this run.
     if record && early.is_none() {
@@ -91,5 +94,15 @@ pub(super) async fn run(arguments: Arguments) -> Result<u8, Error> {
     match early {
         Some(error) => Err(error),
         None => Ok(code),
+    }
+}
+
+/// What comes next.
+fn next(results: &Path, baseline: &Path) -> String {
+    let results = results.display();
+    if baseline.exists() {
+        format!("{results} has all figures; `mcpgate compare` compares with the baseline")
+    } else {
+        format!("{results} has all figures; `mcpgate baseline update` makes them the baseline")
     }
 }

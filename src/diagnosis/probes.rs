@@ -30,6 +30,10 @@ const WAITING_CORES: f64 = 0.5;
 const COMPUTING_CORES: f64 = 0.8;
 /// What a server nearly shows, of the borders of what it has to show: measured again, it may.
 const NEARLY: f64 = 0.6;
+/// How long what was written may take until it can be read, as the probe has it.
+const READ_AGAIN_S: u32 = 2;
+/// Errors by which a tool says that it cannot read.
+const REFUSALS: [&str; 2] = ["tool-error", "protocol-error"];
 /// Cores by which another look may say otherwise.
 const NEARLY_CORES: f64 = 0.15;
 /// How closely the borders are kept.
@@ -100,7 +104,10 @@ pub(super) fn shown(results: &Results, sets: &[&Probes], look: Look) -> Vec<Diag
     each(&|set| Some(sessions(set.sessions.as_ref()?, look)));
     each(&open_sessions);
     each(&|set| Some(large_answers(set.large_answers.as_ref()?, look)));
-    each(&|set| Some(exit(set, is_stdio).into_iter().collect()));
+    each(&|set| {
+        set.exit.as_ref()?;
+        Some(exit(set, is_stdio).into_iter().collect())
+    });
     each(&|set| idle(set, look));
     each(&|set| first_call(set, look));
     each(&|set| refusals(set, look));
@@ -142,7 +149,7 @@ fn could_show(set: &Probes, diagnosis: &Diagnosis) -> bool {
             .is_some_and(|p| of_tool(Some(&p.tool)) && large::reached_all(p)),
         // In sequence the writes were there: else nothing is proven.
         ProbeName::Writes => set.writes.iter().any(|p| {
-            let count = p.in_sequence;
+            let count = &p.in_sequence;
             of_tool(Some(&p.tool)) && count.acknowledged > 0 && count.found == count.acknowledged
         }),
     }
@@ -214,40 +221,78 @@ fn tokens(probe: &crate::results::TokenProbe) -> Vec<Diagnosis> {
 }
 
 fn lost_updates(probe: &WriteProbe) -> Option<Diagnosis> {
-    let (alone, at_once) = (probe.in_sequence, probe.at_once);
+    let (alone, at_once) = (&probe.in_sequence, &probe.at_once);
     let works_alone = alone.acknowledged > 0 && alone.found == alone.acknowledged;
     (works_alone && at_once.found < at_once.acknowledged).then(|| {
-        likely(
+        let failed = at_once.read_error.as_ref().map(|kind| {
+            format!(" (reading failed: {kind}, also {READ_AGAIN_S} s later)")
+        });
+        let found = likely(
             Kind::LostUpdates,
             ProbeName::Writes,
             Some(&probe.tool),
             format!(
                 "of {} writes at once that were answered without an error, {} could be read back with \
-                 `{}`, and all of {} in sequence",
-                at_once.acknowledged, at_once.found, probe.read_back, alone.acknowledged
+                 `{}`{}, and all of {} in sequence",
+                at_once.acknowledged,
+                at_once.found,
+                probe.read_back,
+                failed.unwrap_or_default(),
+                alone.acknowledged
             ),
             "the tool reads its state, changes it and writes it back while another call does the same: \
              let one call at a time do so, by a lock or a queue, or let the store do it in one step",
-        )
+        );
+        // What a tool refuses to read is no longer what was written; a server that is gone or hangs
+        // may have kept it.
+        let is_sure = at_once
+            .read_error
+            .as_deref()
+            .is_none_or(|kind| REFUSALS.contains(&kind));
+        match is_sure {
+            true => found,
+            false => Diagnosis {
+                confidence: Confidence::Possible,
+                ..found
+            },
+        }
     })
 }
 
 fn first_calls(set: &Probes) -> Option<Vec<Diagnosis>> {
     let probe = set.first_calls.as_ref()?;
     let hang = (probe.answered < probe.calls).then(|| {
-        likely(
-            Kind::FirstCallsDeadlock,
-            ProbeName::FirstCalls,
-            None,
-            format!(
-                "of the first {} calls of a fresh server, all at once, {} had no answer after {}",
-                probe.calls,
-                probe.calls - probe.answered,
-                milliseconds(probe.patience_ns as f64)
+        let said = |evidence: String, advice| {
+            likely(
+                Kind::FirstCallsDeadlock,
+                ProbeName::FirstCalls,
+                None,
+                evidence,
+                advice,
+            )
+        };
+        let seen = format!(
+            "of the first {} calls of a fresh server, all at once, {} had no answer after {}",
+            probe.calls,
+            probe.calls - probe.answered,
+            milliseconds(probe.patience_ns as f64)
+        );
+        match probe.server_cores.filter(|cores| *cores >= WAITING_CORES) {
+            // It may still come to an end.
+            Some(cores) => Diagnosis {
+                confidence: Confidence::Possible,
+                ..said(
+                    format!("{seen}; the server computes all the while ({cores:.1} cores used or waited for)"),
+                    "look at what the first call sets up, such as a model or a cache: calls at once may \
+                     each do so, or wait for each other without rest",
+                )
+            },
+            None => said(
+                seen,
+                "look at what the first call sets up, such as a connection, a model or a cache: two \
+                 calls that do so at once wait for each other",
             ),
-            "look at what the first call sets up, such as a connection, a model or a cache: two calls \
-             that do so at once wait for each other",
-        )
+        }
     });
     Some(hang.into_iter().collect())
 }
@@ -282,10 +327,21 @@ fn aborts(probe: &AbortProbe, look: Look) -> Vec<Diagnosis> {
              it was",
         )
     });
+    // Either kind may be the one that leaves something behind.
+    let ([given_up, then_given_up], [cut_off, then_cut_off]) = (probe.aborted, probe.cut_off);
+    let of_a_kind = [given_up.max(cut_off), then_given_up.max(then_cut_off)];
+    let mut over = format!("{} calls that were given up", sum(probe.aborted));
+    let each = match sum(probe.cut_off) {
+        0 => "each",
+        cut => {
+            over = format!("{over} and {cut} that were cut off");
+            "each of a kind"
+        }
+    };
     let kept = kept(
         probe.holdings,
-        probe.aborted,
-        "aborted call",
+        of_a_kind,
+        (&over, each),
         (ProbeName::Aborts, Some(&probe.tool)),
         look,
     );

@@ -557,6 +557,12 @@ impl Client {
         }
     }
 
+    /// Whether the server gave this client a session (`Mcp-Session-Id`) that it can end.
+    #[must_use]
+    pub fn has_session(&self) -> bool {
+        matches!(self.link, Link::Http { has_session, .. } if has_session)
+    }
+
     /// Ends the session where there is one (`DELETE`); what the server says to it does not matter.
     pub async fn close(mut self) {
         if let Link::Http {

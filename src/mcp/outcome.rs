@@ -2,6 +2,8 @@
 
 use std::{borrow::Cow, fmt};
 
+use crate::suite::visible::{is_mark, is_seen};
+
 /// Why a call did not count. The names are those of `errors` in the results file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ErrorKind {
@@ -111,7 +113,7 @@ impl Strays {
 /// How much of a server's text goes into a message.
 pub const EXCERPT_CHARS: usize = 300;
 
-/// The start of a server's text on one line: control characters as spaces or escapes, cut at
+/// The start of a server's text on one line: what is not seen as spaces or escapes, cut at
 /// [`EXCERPT_CHARS`].
 #[must_use]
 pub fn excerpt(text: &str) -> String {
@@ -120,7 +122,7 @@ pub fn excerpt(text: &str) -> String {
     for c in text.trim().chars() {
         let shown = match c {
             '\n' | '\r' | '\t' => " ".to_owned(),
-            c if c.is_control() => c.escape_unicode().to_string(),
+            c if !is_seen(c) && !is_mark(c) => c.escape_unicode().to_string(),
             c => c.to_string(),
         };
         let Some(rest) = left.checked_sub(shown.chars().count()) else {

@@ -20,6 +20,9 @@ use super::table::{ProcessId, Row};
 
 /// Most that is read of one process's environment or command line.
 const MOST_BYTES: u64 = 4 << 20;
+/// More than the line of one process in the table can have: 52 fields, of which the name is the
+/// longest.
+const MOST_OF_A_ROW: u64 = 4096;
 /// How long a process may take from one program to the next, on a machine with much else to do.
 const EXEC: Duration = Duration::from_millis(500);
 
@@ -31,7 +34,8 @@ pub(super) fn row(pid: u32) -> Option<Row> {
     // Opened by itself, without the process's folder as `Process::new` does: the whole table is read
     // at each start and end of a server.
     let file = File::open(format!("/proc/{pid}/stat")).ok()?;
-    let stat = Stat::from_read(file).ok()?;
+    // A file by itself is first asked for its size, which this one does not know.
+    let stat = Stat::from_read(file.take(MOST_OF_A_ROW)).ok()?;
     let unsigned = |value: i32| u32::try_from(value).unwrap_or(0);
     Some(Row {
         id: ProcessId {

@@ -43,11 +43,17 @@ pub(crate) fn whole_name(text: &str) -> String {
 /// injection*): an apostrophe before it makes it a text. Tabs and line breaks are visible by now.
 pub(crate) fn spreadsheet_cell(visible_text: &str) -> String {
     const BEGINS_FORMULA: [char; 8] = ['=', '+', '-', '@', '＝', '＋', '－', '＠'];
-    if visible_text.trim_start().starts_with(BEGINS_FORMULA) {
-        format!("'{visible_text}")
-    } else {
-        visible_text.to_owned()
-    }
+    // Where semicolons part the cells, as in many languages, a cell begins behind each of them.
+    let cells = visible_text.split(';').map(|cell| {
+        let begins = cell.trim_start_matches(|c: char| c.is_whitespace() || c == '"');
+        let apostrophe = if begins.starts_with(BEGINS_FORMULA) {
+            "'"
+        } else {
+            ""
+        };
+        format!("{apostrophe}{cell}")
+    });
+    cells.collect::<Vec<_>>().join(";")
 }
 
 /// A path for a terminal.
@@ -320,6 +326,21 @@ mod tests {
         ];
         for (input, expected) in table {
             assert_eq!(name(input), expected);
+        }
+    }
+
+    #[test]
+    fn no_cell_of_a_spreadsheet_is_a_formula_whatever_parts_the_cells() {
+        for (text, expected) in [
+            ("search", "search"),
+            ("=1+1", "'=1+1"),
+            (" +1", "' +1"),
+            ("a;b", "a;b"),
+            ("x;=cmd|'/c calc'!A0;y", "x;'=cmd|'/c calc'!A0;y"),
+            ("x;\"=1", "x;'\"=1"),
+            ("a-b; c", "a-b; c"),
+        ] {
+            assert_eq!(spreadsheet_cell(text), expected);
         }
     }
 

@@ -13,13 +13,14 @@ use crate::{
     },
 };
 
+/// More rounds than these cannot be asked for.
+const MOST_ROUNDS: usize = 200;
 /// Most causes named at the top; the rest stands in the rows.
 const CAUSES: usize = 3;
 
-/// Accepts good results as the baseline.
-const UPDATE: &str = "mcpgate baseline update";
-/// Accepts results that the first one refuses.
-const FORCED: &str = "mcpgate baseline update --force";
+/// Where results and baseline are unless somebody says otherwise.
+const USUAL_RESULTS: &str = "mcpgate-results.json";
+const USUAL_BASELINE: &str = "baselines/perf-baseline.json";
 
 /// What happened.
 #[derive(Debug)]
@@ -348,9 +349,7 @@ pub(crate) fn next_steps(report: &Report<'_>) -> Vec<Step> {
         said(
             Line::own("Make the budget hold, or change it in ")
                 .code("[gate]")
-                .then(" of ")
-                .code("mcpgate.toml")
-                .then("."),
+                .then(" of the configuration."),
         )
     });
     let steps = match judgement.verdict {
@@ -364,7 +363,7 @@ pub(crate) fn next_steps(report: &Report<'_>) -> Vec<Step> {
                 Some(accept(
                     report,
                     "Make these results the first baseline:",
-                    UPDATE,
+                    Refused::No,
                 )),
                 budget,
             ]
@@ -385,14 +384,28 @@ pub(crate) fn next_steps(report: &Report<'_>) -> Vec<Step> {
                 Some(accept(
                     report,
                     "Keep it, so that losing it again will show:",
-                    UPDATE,
+                    Refused::No,
                 )),
                 budget,
             ]
         }
         Verdict::Pass => vec![budget],
     };
-    steps.into_iter().flatten().collect()
+    let is_good = matches!(judgement.verdict, Verdict::Pass | Verdict::Improved);
+    let baseline = (is_good && lacks_baseline(report)).then(|| {
+        said(
+            Line::own("There is no baseline yet, by which slow drift would show: the workflow ")
+                .code("refresh.yml")
+                .then(" proposes one from main."),
+        )
+    });
+    steps.into_iter().flatten().chain(baseline).collect()
+}
+
+/// Whether the base alone decided on a pull request, without a committed baseline beside it.
+fn lacks_baseline(report: &Report<'_>) -> bool {
+    let context = &report.context;
+    context.accept_in.is_some() && context.against.is_some() && report.drift.is_none()
 }
 
 fn said(text: Line) -> Step {
@@ -405,7 +418,7 @@ fn accept_worse(report: &Report<'_>, lead: &'static str) -> Option<Step> {
     let Some(to) = &report.context.accept_in else {
         // No new baseline changes what another commit's server does.
         let is_stored = report.context.against.is_none();
-        return is_stored.then(|| accept(report, lead, FORCED));
+        return is_stored.then(|| accept(report, lead, Refused::Yes));
     };
     let entries = accept_entry::toml(report, to)?;
     Some(Step {
@@ -417,12 +430,39 @@ fn accept_worse(report: &Report<'_>, lead: &'static str) -> Option<Step> {
     })
 }
 
-fn accept(report: &Report<'_>, lead: &'static str, command: &'static str) -> Step {
+/// Whether the results are such that a baseline is not made of them without a word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Refused {
+    No,
+    Yes,
+}
+
+/// Where the stored baseline is, which is not what was measured in turn.
+fn stored_baseline<'a>(report: &'a Report<'_>) -> Option<&'a str> {
+    match report.context.against {
+        Some(_) => report.drift.as_ref()?.path.as_deref(),
+        None => report.context.baseline_path.as_deref(),
+    }
+}
+
+/// The command that makes a baseline of these very results.
+fn update(report: &Report<'_>, refused: Refused) -> String {
+    let mut words = vec!["mcpgate", "baseline", "update"];
+    let results = report.context.results_path.as_deref();
+    words.extend(results.filter(|path| *path != USUAL_RESULTS));
+    let baseline = stored_baseline(report).filter(|path| *path != USUAL_BASELINE);
+    words.extend(baseline.into_iter().flat_map(|path| ["--baseline", path]));
+    words.extend((refused == Refused::Yes).then_some("--force"));
+    // Only a zero byte cannot be quoted, and no path has one.
+    shlex::try_join(words.iter().copied()).unwrap_or_else(|_| words.join(" "))
+}
+
+fn accept(report: &Report<'_>, lead: &'static str, refused: Refused) -> Step {
     let line = Line::own(lead)
         .then(" ")
-        .code(command)
+        .code(update(report, refused))
         .then(", then commit ");
-    let path = report.context.baseline_path.as_deref();
+    let path = stored_baseline(report);
     said(
         path.map_or_else(
             || line.clone().then("the baseline"),
@@ -439,7 +479,7 @@ fn more_rounds(report: &Report<'_>) -> Step {
         .iter()
         .map(|job| job.rounds.len())
         .sum();
-    let rounds = format!("--rounds {}", (rounds * 2).max(10));
+    let rounds = format!("--rounds {}", (rounds * 2).clamp(10, MOST_ROUNDS));
     let text = Line::own("Measure again where little else is running, with ").code(rounds);
     let command = report.context.command_to_reproduce.clone();
     let end = if command.is_some() { " added:" } else { "." };

@@ -212,8 +212,7 @@ pub struct AbortProbe {
     pub tool: String,
     /// Calls given up, in each half: the client says so, or in the era of 2026-07-28 closes.
     pub aborted: [u32; 2],
-    /// Calls whose connections were cut off, and with each an event stream where there is one, in each
-    /// half; none over stdio.
+    /// Calls whose connections were cut off, in each half; none over stdio.
     #[serde(default)]
     pub cut_off: [u32; 2],
     /// Calls of the same tool afterwards.
@@ -225,6 +224,9 @@ pub struct AbortProbe {
     pub error: Option<String>,
     /// What the server's process tree held before, after the first half, and after the second.
     pub holdings: [Holdings; 3],
+    /// Event streams that were cut off after that; none where there are none.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub streams_cut_off: u32,
 }
 
 /// How a server leaves whose input was closed, or over HTTP that got SIGTERM.
@@ -260,6 +262,10 @@ pub struct FirstCallsProbe {
     pub answered: u32,
     /// How long each could take.
     pub patience_ns: u64,
+    /// Cores that the server's process tree used or waited for until all were answered or that was
+    /// over (1 = one whole core); absent where it is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server_cores: Option<f64>,
 }
 
 /// Sessions that are opened and ended, and then sessions that are left.
@@ -302,7 +308,7 @@ pub struct Holdings {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct OpenSessionsProbe {
-    /// How many were to be opened.
+    /// How many were to be opened; fewer where time was up before that.
     pub wanted: u32,
     /// How many were, before one failed.
     pub opened: u32,
@@ -391,11 +397,14 @@ pub struct WriteProbe {
 }
 
 /// What became of writes.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct WriteCount {
     /// Writes answered without an error.
     pub acknowledged: u32,
     /// Of these, those that were read back.
     pub found: u32,
+    /// Why nothing could be read back at all, also a while later: an error's kind.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub read_error: Option<String>,
 }

@@ -1,8 +1,11 @@
 //! The repeating scenarios: from a ready server to samples.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU32, AtomicUsize, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU32, AtomicUsize, Ordering},
+    },
+    time::Duration,
 };
 
 use tokio::{task::JoinSet, time::Instant};
@@ -21,7 +24,7 @@ use crate::mcp::{
     outcome::{CallError, ErrorKind},
     revision::Revision,
 };
-use crate::process::own_cpu_ns;
+use crate::process::{Reading, own_cpu_ns};
 use crate::results::{Sessions, TIMEOUTS_IN_A_ROW};
 
 /// Answers of concurrent calls that are kept to be checked after the load: checking one on the
@@ -283,6 +286,22 @@ impl Bench {
             .map_err(|failed| failed.error)?;
         opened.client.make_ready().await?;
         Ok(opened.client)
+    }
+
+    /// Cores that the server's process tree used or waited for since then (1 = one whole core); a thread
+    /// that waits for a core is not idle.
+    pub(super) fn cores_since(
+        &mut self,
+        (cpu_ns, schedule, began): (Option<u64>, Option<Reading>, Instant),
+    ) -> Option<f64> {
+        let lasted = began.elapsed();
+        let waited_ns = self
+            .observer
+            .since(schedule.as_ref())
+            .map_or(0, |delta| delta.server_wait_total_ns);
+        let used_ns = self.observer.cpu_ns()?.saturating_sub(cpu_ns?);
+        let busy = Duration::from_nanos(used_ns.saturating_add(waited_ns));
+        Some(busy.div_duration_f64(lasted))
     }
 
     /// Whether all clients are in the one session that there is.

@@ -54,7 +54,7 @@ use self::{
 };
 use crate::{
     mcp::revision::Revision,
-    results::{Job, Measure, Phase},
+    results::{Job, Measure, Phase, Probes},
     suite::Suite,
 };
 
@@ -201,19 +201,29 @@ pub async fn run_probes(plan: &Plan, deadline: Deadline, job: &mut Job, listener
         return;
     };
     let mut findings = Findings::default();
+    let mut found = Probes::default();
     let mut outcome = None;
     if !deadline.is_over() {
         listener(Event::Probes);
         let given_up = GivenUp::so_far(&plan.suite, job);
         let set = u32::try_from(job.probes.len()).unwrap_or(u32::MAX);
-        let work = probes::run(plan, probes, (set, &given_up), &mut findings, listener);
+        let work = probes::run(
+            plan,
+            probes,
+            (set, &given_up),
+            &mut found,
+            &mut findings,
+            listener,
+        );
         outcome = deadline.cut(work).await;
     }
     let place = findings.place().to_owned();
     take_findings(job, findings, listener);
+    if found != Probes::default() {
+        job.probes.push(found);
+    }
     match outcome {
-        Some(Ok(found)) => {
-            job.probes.push(found);
+        Some(Ok(())) => {
             listener(Event::RoundEnded {
                 elapsed: began.elapsed(),
             });
@@ -221,7 +231,7 @@ pub async fn run_probes(plan: &Plan, deadline: Deadline, job: &mut Job, listener
         Some(Err(failure)) => {
             let text = failure.to_string();
             let why = text.lines().next().unwrap_or_default();
-            note(job, format!("no probes ({place}): {why}"), listener);
+            note(job, format!("no further probes ({place}): {why}"), listener);
         }
         None => {
             let why = "max-time was used up before the end of the probes".to_owned();

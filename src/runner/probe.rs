@@ -155,6 +155,12 @@ pub async fn probe(
 }
 
 impl Probe {
+    /// Whether the server gives its clients sessions that they can end.
+    #[must_use]
+    pub fn has_session(&self) -> bool {
+        self.ready.opened.client.has_session()
+    }
+
     /// Whether the server is reached over the older HTTP+SSE.
     #[must_use]
     pub fn is_sse(&self) -> bool {

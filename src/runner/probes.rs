@@ -160,7 +160,8 @@ pub fn compile(
     })
 }
 
-/// Asks; `set` is the number of the set, from 0.
+/// Asks; `set` is the number of the set, from 0. What was found stands in `found`, also where the
+/// rest could not be asked any more.
 ///
 /// # Errors
 /// When a server cannot be started.
@@ -168,12 +169,12 @@ pub(super) async fn run(
     plan: &Plan,
     probes: &PlannedProbes,
     (set, given_up): (u32, &GivenUp),
+    found: &mut Probes,
     findings: &mut Findings,
     listener: Listener<'_>,
-) -> Result<Probes, RunFailure> {
+) -> Result<(), RunFailure> {
     let works = |call: &&Arc<CompiledCall>| !given_up.has_tool(call.tool());
     let works_timed = |probed: &&Probed| !given_up.has_tool(probed.call.tool());
-    let mut found = Probes::default();
     let mut begins = |name: &'static str, findings: &mut Findings| {
         listener(Event::Scenario { name });
         findings.scenario = Some(name.to_owned());
@@ -248,7 +249,7 @@ pub(super) async fn run(
             .writes
             .push(writes::run(plan, writing, (probes.first_write, set), findings).await?);
     }
-    Ok(found)
+    Ok(())
 }
 
 /// What is held once it is no more than before, or a while later.

@@ -17,7 +17,11 @@ mod tests;
 
 use serde_json::{Map, Value};
 
-use super::{Expect, LONGEST_TOOL_NAME, ToolCall, ToolKind, diagnostics::shown};
+use super::{
+    Expect, LONGEST_TOOL_NAME, ToolCall, ToolKind,
+    diagnostics::shown,
+    visible::{is_mark, is_seen},
+};
 use crate::results::Skipped;
 
 pub use schema::{Arguments, MadeUp};
@@ -214,10 +218,13 @@ fn name_of<'t>(tool: &'t Value, seen: &mut Vec<&'t str>) -> Result<&'t str, Stri
         .and_then(Value::as_str)
         .filter(|name| !name.is_empty())
         .ok_or("has no name")?;
-    if name.chars().count() > LONGEST_TOOL_NAME || name.chars().any(char::is_control) {
+    if name.chars().count() > LONGEST_TOOL_NAME {
         return Err(format!(
-            "its name is longer than {LONGEST_TOOL_NAME} characters or holds control characters"
+            "its name is longer than {LONGEST_TOOL_NAME} characters"
         ));
+    }
+    if name.chars().any(|c| !is_seen(c) && !is_mark(c)) {
+        return Err("its name holds characters that cannot be seen".to_owned());
     }
     if seen.contains(&name) {
         return Err("the server lists this name twice".to_owned());

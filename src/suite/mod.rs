@@ -150,6 +150,32 @@ impl AcceptedMetric {
             Self::FailureMode(name) => name,
         }
     }
+
+    /// Every metric, `removed`, and the failure modes.
+    pub const EVERY: [Self; Self::ALL.len() + FAILURE_MODES.len()] = {
+        let mut every = [Self::Removed; _];
+        let mut at = 0;
+        while at < every.len() {
+            every[at] = if at < Self::ALL.len() {
+                Self::ALL[at]
+            } else {
+                Self::FailureMode(FAILURE_MODES[at - Self::ALL.len()])
+            };
+            at += 1;
+        }
+        every
+    };
+
+    /// The names of [`Self::EVERY`], in its order.
+    pub const NAMES: [&'static str; Self::EVERY.len()] = {
+        let mut names = [""; _];
+        let mut at = 0;
+        while at < names.len() {
+            names[at] = Self::EVERY[at].name();
+            at += 1;
+        }
+        names
+    };
 }
 
 impl Config {

@@ -173,7 +173,7 @@ pub fn plan(
         SuiteSize::Deep => SESSIONS_OF_DEEP,
         SuiteSize::Quick | SuiteSize::Standard => SESSIONS,
     };
-    let has_sessions = facts.transport == Transport::StreamableHttp && !facts.stateless;
+    let has_sessions = facts.transport == Transport::StreamableHttp && facts.has_sessions;
     let unless = |is_left_out: bool, count: u32| if is_left_out { 0 } else { count };
     ProbePlan {
         first_call: quickest.filter(|_| is_made(ProbeName::FirstCall)).cloned(),
@@ -238,6 +238,7 @@ mod tests {
         ServerFacts {
             transport,
             stateless,
+            has_sessions: !stateless,
             typical_call: times
                 .map(|(name, ms)| (name.to_owned(), Duration::from_millis(ms)))
                 .into(),

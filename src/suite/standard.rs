@@ -50,6 +50,8 @@ pub struct ServerFacts {
     pub transport: Transport,
     /// `true` in the modern era (2026-07-28 and later), which has no sessions.
     pub stateless: bool,
+    /// Whether a client has a session that it ends, as over HTTP by `Mcp-Session-Id`.
+    pub has_sessions: bool,
     /// How long one call takes, by tool name; tools that are not here are taken for fast ones.
     pub typical_call: BTreeMap<String, Duration>,
     /// How long one answer is, by tool name; tools that are not here are taken for brief ones.

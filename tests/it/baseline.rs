@@ -133,10 +133,40 @@ fn force_records_what_it_overrode() {
     assert_eq!(accepted.forced_over, [""; 0]);
 }
 
+/// A results file may come from anybody, and what is said of it stands in the log of a job, where a
+/// line may be a command.
+#[test]
+fn names_in_a_refusal_neither_steer_a_terminal_nor_command_a_runner() {
+    let evil = "x\n::error::\u{1b}[31m\u{202e}";
+    let mut results = healthy();
+    for scenario in &mut results.suite.scenarios {
+        scenario.name = format!("{evil}{}", scenario.name);
+    }
+    for round in &mut results.jobs[0].rounds {
+        let renamed = std::mem::take(&mut round.scenarios).into_iter();
+        let mut renamed: Vec<_> = renamed.map(|(n, s)| (format!("{evil}{n}"), s)).collect();
+        for (_, sample) in &mut renamed {
+            sample.successes = 0;
+            sample.wall = None;
+        }
+        round.scenarios = renamed.into_iter().collect();
+    }
+    let project = project(&results);
+    for (options, code) in [(&[][..], 2), (&["--force"], 0)] {
+        let outcome = update(&project, options).code(code);
+        let said = format!("{}{}", outcome.stdout, outcome.stderr);
+        assert!(said.contains("x\\n::error::\\u{1b}"), "{said}");
+        assert!(!said.contains(['\u{1b}', '\u{202e}']), "{said}");
+        assert!(!said.lines().any(|line| line.starts_with("::")), "{said}");
+    }
+}
+
 #[test]
 fn force_over_a_file_that_is_no_baseline_is_recorded_too() {
     let project = project(&healthy()).file(BASELINE, "<<<<<<< a merge that went wrong");
-    update(&project, &[]).code(2).stderr_has("not JSON");
+    update(&project, &[])
+        .code(2)
+        .stderr_has("a merge left its markers in it");
     assert!(project.read(BASELINE).starts_with("<<<<<<<"));
     update(&project, &["--force"]).code(0);
     let accepted = baseline(&project).accepted.expect("accepted");

@@ -120,8 +120,16 @@ fn one_for_a_vanished_scenario_until_it_is_accepted() {
         .run(&COMPARE)
         .code(1)
         .stdout_has("not-measured: echo/sequential · in the baseline, but not in this run")
-        .stdout_has("Accept it: `mcpgate baseline update --force`");
-    let update = ["baseline", "update", "candidate.json", "-b", "base.json"];
+        .stdout_has(
+            "Accept it: `mcpgate baseline update candidate.json --baseline base.json --force`",
+        );
+    let update = [
+        "baseline",
+        "update",
+        "candidate.json",
+        "--baseline",
+        "base.json",
+    ];
     project
         .run(&update)
         .code(2)

@@ -75,25 +75,7 @@ fn what_init_writes_of_published_servers_can_be_run() {
         (git, &["--repository", "files"], "git_log", 4),
     ] {
         let project = Project::new().file("files/a.txt", "some text\n");
-        let repository = ["-C", "files"];
-        for words in [
-            &["init", "--quiet"][..],
-            &["add", "a.txt"],
-            &[
-                "-c",
-                "user.name=t",
-                "-c",
-                "user.email=t@localhost",
-                "commit",
-                "--quiet",
-                "-m",
-                "One",
-            ],
-        ] {
-            project
-                .run_other("git", &[&repository, words].concat())
-                .code(0);
-        }
+        project.commit("files", &["a.txt"]);
         let program = program.display().to_string();
         let server = [&["--", program.as_str()], arguments].concat();
         let outcome = project.run(&init(&[], &server)).code(0);
@@ -342,26 +324,8 @@ fn good(options: &[&str]) -> Project {
         .tool(WAIT);
     project.run(&["run", "--quiet"]).code(0);
     project.run(&["baseline", "update"]).code(0);
-    commit(&project);
+    project.commit(".", &["mcpgate.toml", BASELINE]);
     project
-}
-
-fn commit(project: &Project) {
-    for arguments in [
-        &["init", "--quiet", "--initial-branch=main"][..],
-        &["add", "mcpgate.toml", BASELINE],
-        &[
-            "-c",
-            "user.name=test",
-            "-c",
-            "user.email=test@localhost",
-            "commit",
-            "--quiet",
-            "--message=All",
-        ],
-    ] {
-        project.run_other("git", arguments).code(0);
-    }
 }
 
 #[test]
@@ -484,26 +448,7 @@ fn the_folder_of_the_configuration_is_the_projects_whatever_the_command() {
     let project = Project::new()
         .file("sub/gate.toml", &configuration)
         .file("sub/baselines/perf-baseline.json", &baseline);
-    project
-        .run_other("git", &["init", "--quiet", "sub"])
-        .code(0);
-    for words in [
-        &["add", "--all"][..],
-        &[
-            "-c",
-            "user.name=t",
-            "-c",
-            "user.email=t@localhost",
-            "commit",
-            "--quiet",
-            "-m",
-            "One",
-        ],
-    ] {
-        project
-            .run_other("git", &[&["-C", "sub"], words].concat())
-            .code(0);
-    }
+    project.commit("sub", &["."]);
     for server in [&[][..], &SERVER] {
         let outcome = project
             .run(&[&["doctor", "--config", "sub/gate.toml"], server].concat())

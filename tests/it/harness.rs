@@ -184,6 +184,30 @@ impl Project {
         self.start_program(program, arguments).wait()
     }
 
+    /// As [`Self::run_other`], with the machine to itself meanwhile. Not for a project that
+    /// [measures](Self::measuring): it would wait for itself.
+    #[track_caller]
+    pub(crate) fn run_other_alone(&self, program: &str, arguments: &[&str]) -> Outcome {
+        assert!(self.alone.is_none(), "the project has the machine");
+        self.start_on(Some(Machine::alone()), program, arguments)
+            .wait()
+    }
+
+    /// Commits files of a folder to its repository, which is made if there is none.
+    #[track_caller]
+    pub(crate) fn commit(&self, folder: &str, files: &[&str]) {
+        let identity = ["-c", "user.name=test", "-c", "user.email=test@localhost"];
+        let commit = ["commit", "--quiet", "--message=All"];
+        for arguments in [
+            &["init", "--quiet", "--initial-branch=main"][..],
+            &[&["add", "--"], files].concat(),
+            &[&identity[..], &commit].concat(),
+        ] {
+            self.run_other("git", &[&["-C", folder], arguments].concat())
+                .code(0);
+        }
+    }
+
     /// Starts `mcpgate`, to signal it.
     pub(crate) fn start(&self, arguments: &[&str]) -> Running<'_> {
         self.start_program(env!("CARGO_BIN_EXE_mcpgate"), arguments)
@@ -194,6 +218,10 @@ impl Project {
             Some(_) => None,
             None => Some(Machine::shared()),
         };
+        self.start_on(machine, program, arguments)
+    }
+
+    fn start_on(&self, machine: Option<Machine>, program: &str, arguments: &[&str]) -> Running<'_> {
         if !self.config.is_empty() {
             let text = toml::to_string(&without_probes(self.config.clone())).expect("write TOML");
             fs::write(self.path(CONFIG), text).expect("write the configuration");

@@ -72,7 +72,7 @@ const ROWS: &[Row] = &[
     },
     Row {
         faults: &["lost-updates"],
-        over: STDIO,
+        over: BOTH,
         found: &[("lost-updates", Some("remember"))],
     },
     Row {
@@ -332,6 +332,25 @@ fn faults_that_rounds_show() {
     }
 }
 
+/// Nor do rounds show anything of a server that has no fault, beside every probe.
+#[test]
+fn a_clean_server_shows_nothing_in_its_rounds() {
+    let row = Row {
+        faults: &["delay=search:20"],
+        over: BOTH,
+        found: &[],
+    };
+    for over in BOTH {
+        let project = faulty(Project::measuring(), &row, *over)
+            .config("suite.rounds", 3)
+            .config("suite.calls", 100)
+            .config("suite.concurrency", 10);
+        let outcome = project.run(&["run", "--quiet", "--format", "json"]);
+        let none: [(String, Option<String>); 0] = [];
+        assert_eq!(diagnosed(&outcome), none, "{over:?}");
+    }
+}
+
 /// A server on the official Python SDK of one of the environments.
 fn python(environment: &str, script: &str, arguments: &[&str]) -> Vec<String> {
     let python = installed(&format!("python-{environment}/bin/python"));
@@ -493,6 +512,56 @@ fn clients_of_one_transport_of_the_typescript_sdk_get_each_others_answers() {
         let tokens = probes[0].tokens.as_ref().expect("asked");
         assert_eq!(tokens.one_session.foreign, 0, "{tokens:?}");
     }
+}
+
+/// Over HTTP, with sessions that have a server each; `way` as `ts1_server.cjs` has it.
+fn typescript_with_a_store(way: &str) -> Project {
+    let script = repository().join("tests/servers/ts1_server.cjs");
+    let command = ["node", &script.display().to_string(), way, "{port}"].map(str::to_owned);
+    let project = only(Project::new(), "writes");
+    let store = project.path("store.json").display().to_string();
+    project
+        .config("server.command", command.to_vec())
+        .config("server.env.STORE", store)
+        .config("server.url", "http://127.0.0.1:{port}/mcp")
+        .tool("name = \"echo\"\narguments = { message = \"hello {{i}}\" }")
+        .tool(
+            r#"
+            name = "remember"
+            arguments = { message = "item {{i}}" }
+            writes = { read-back = "recall", contains = "item {{i}}" }
+            "#,
+        )
+}
+
+/// What one session keeps for itself is not lost to the others.
+#[test]
+fn a_store_of_each_session_loses_nothing() {
+    let project = typescript_with_a_store("notes");
+    let outcome = project.run(&["run", "--quiet", "--format", "json"]);
+    let probes = &project.results().jobs[0].probes;
+    assert_eq!(diagnosed(&outcome), [], "{probes:?}");
+    let writes = &probes[0].writes[0];
+    for count in [&writes.in_sequence, &writes.at_once] {
+        assert_eq!((count.acknowledged, count.found), (20, 20), "{writes:?}");
+    }
+}
+
+/// The worst that writes at once can leave: a file that nobody can read any more.
+#[test]
+fn a_store_that_writes_at_once_break_has_lost_them() {
+    let project = typescript_with_a_store("file");
+    let outcome = project.run(&["run", "--quiet", "--format", "json"]);
+    let expected = ("lost-updates".to_owned(), Some("remember".to_owned()));
+    let probes = &project.results().jobs[0].probes;
+    assert_eq!(diagnosed(&outcome), [expected], "{probes:?}");
+    let report: Value = outcome.json();
+    let evidence = report["diagnoses"][0]["evidence"].to_string();
+    assert!(
+        evidence.contains("reading failed: tool-error"),
+        "{evidence}"
+    );
+    assert_eq!(report["diagnoses"][0]["confidence"], "likely");
 }
 
 /// npm `@modelcontextprotocol/server-memory` reads its file, adds to it and writes it back, and says

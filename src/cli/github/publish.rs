@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 
 use crate::{
-    cli::{history, options, side_by_side::base_output},
+    cli::{compare::quoted, files::CONFIG, history, options, side_by_side::base_output},
     environment,
     error::{Error, exit_code},
     gate::{self, Finding, Severity, Verdict, sequence::Sequence, turns},
@@ -228,10 +228,10 @@ fn said(arguments: &Arguments, folder: &Folder, prepared: &Prepared) -> Result<S
             }),
         context: Context {
             exit_code: None,
-            command_to_reproduce: Some(match other {
-                Some(_) => "mcpgate compare --against merge-base".to_owned(),
-                None => "mcpgate compare".to_owned(),
-            }),
+            command_to_reproduce: Some(command_to_reproduce(
+                &prepared.config_path,
+                other.is_some(),
+            )),
             // A path of the runner's own says nothing to whoever reads the comment, which links to
             // the run and its artifacts.
             results_path: None,
@@ -252,6 +252,18 @@ fn said(arguments: &Arguments, folder: &Folder, prepared: &Prepared) -> Result<S
         },
     };
     Ok(judged(arguments, prepared, path, &report, &config_text))
+}
+
+/// What a reader types in a clone to see the same.
+fn command_to_reproduce(config_path: &str, in_turn: bool) -> String {
+    let mut command = "mcpgate compare".to_owned();
+    if in_turn {
+        command.push_str(" --against merge-base");
+    }
+    if config_path != CONFIG {
+        command = format!("{command} --config {}", quoted(config_path));
+    }
+    command
 }
 
 /// The base's results beside the candidate's, where the two were measured in turn.

@@ -17,6 +17,7 @@ use crate::{
         prepared::Folder,
     },
     history::{self, Added},
+    process::output::printable,
     report,
     results::{Acceptance, Results},
     store,
@@ -134,10 +135,7 @@ pub(super) async fn run(arguments: &Arguments) -> Result<u8, Error> {
     };
     let (reasons, is_certain) = match decided {
         Renewal::Refused(objections) => {
-            options::say(&format!(
-                "the baseline stays:\n  - {}",
-                objections.join("\n  - ")
-            ));
+            options::say(&format!("the baseline stays:\n  - {}", listed(&objections)));
             place.keep_lines(&history, &waiting).await;
             return Ok(exit_code::REGRESSED);
         }
@@ -155,7 +153,7 @@ pub(super) async fn run(arguments: &Arguments) -> Result<u8, Error> {
                 options::say(&format!(
                     "an improvement, but a smaller one than what is proposed already: {page} stays \
                      as it is\n  - {}",
-                    reasons.join("\n  - ")
+                    listed(&reasons)
                 ));
                 place.keep_lines(&history, &waiting).await;
                 return Ok(exit_code::OK);
@@ -176,7 +174,7 @@ pub(super) async fn run(arguments: &Arguments) -> Result<u8, Error> {
     branch::write(&api, &proposal)
         .await
         .map_err(|failure| unclear(failure.to_string()))?;
-    let reasons = format!("  - {}", reasons.join("\n  - "));
+    let reasons = format!("  - {}", listed(&reasons));
     let page = if !is_certain {
         options::say(&format!(
             "an improvement, seen once: it moves the baseline if the next run on {main} sees it, \
@@ -210,6 +208,12 @@ struct Waiting {
     baseline: Option<(Vec<u8>, Results)>,
     /// The history as it stands there.
     history: Vec<u8>,
+}
+
+/// For a log, in which what a file says must not pass for a command.
+fn listed(reasons: &[String]) -> String {
+    let reasons: Vec<String> = reasons.iter().map(|reason| printable(reason)).collect();
+    reasons.join("\n  - ")
 }
 
 /// Something else that lies there is as good as nothing.

@@ -37,7 +37,7 @@ fn kept_by_sessions(series: &SessionSeries, look: Look) -> Vec<Diagnosis> {
     kept(
         [*first, *middle, *last],
         [*half, series.sessions.saturating_sub(*half)],
-        "session",
+        (&format!("{} sessions", series.sessions), "each"),
         (ProbeName::Sessions, None),
         look,
     )
@@ -120,7 +120,7 @@ fn growth(series: &SessionSeries, look: Look) -> Option<f64> {
 pub(super) fn kept(
     [before, middle, after]: [Holdings; 3],
     [first, second]: [u32; 2],
-    of_what: &str,
+    (over, each): (&str, &str),
     (probe, tool): (ProbeName, Option<&str>),
     look: Look,
 ) -> Vec<Diagnosis> {
@@ -135,9 +135,8 @@ pub(super) fn kept(
                 probe,
                 tool,
                 format!(
-                    "open {name} grew from {before:.0} to {middle:.0} to {after:.0} over {} {of_what}s: \
-                     {in_second:.1} with each",
-                    first.saturating_add(second)
+                    "open {name} grew from {before:.0} to {middle:.0} to {after:.0} over {over}: \
+                     {in_second:.1} with {each}"
                 ),
                 advice,
             )

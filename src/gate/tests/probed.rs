@@ -89,6 +89,7 @@ pub(super) fn writes(alone: (u32, u32), at_once: (u32, u32)) -> Probes {
     let count = |(acknowledged, found)| WriteCount {
         acknowledged,
         found,
+        read_error: None,
     };
     Probes {
         writes: vec![WriteProbe {
@@ -112,9 +113,19 @@ pub(super) fn aborts(successes_after: u32, holdings: [Holdings; 3]) -> Probes {
             successes_after,
             error: (successes_after < 5).then(|| "timeout".to_owned()),
             holdings,
+            streams_cut_off: 0,
         }),
         ..Probes::default()
     }
+}
+
+/// As [`writes`], where nothing can be read back any more after those at once.
+pub(super) fn broken_writes(kind: &str) -> Probes {
+    let mut set = writes((20, 20), (20, 0));
+    for probe in &mut set.writes {
+        probe.at_once.read_error = Some(kind.to_owned());
+    }
+    set
 }
 
 pub(super) fn exit(how: Exit, orphans: u32) -> Probes {
@@ -189,12 +200,13 @@ pub(super) fn refusals(answers: f64, refusals: f64) -> Probes {
     }
 }
 
-pub(super) fn first_calls(answered: u32) -> Probes {
+pub(super) fn first_calls(answered: u32, server_cores: Option<f64>) -> Probes {
     Probes {
         first_calls: Some(FirstCallsProbe {
             calls: 8,
             answered,
             patience_ns: 10_000 * MS,
+            server_cores,
         }),
         ..Probes::default()
     }

@@ -3,8 +3,8 @@
 use super::{
     failure_modes::together,
     probed::{
-        MS, aborts, beside, exit, first_call, first_calls, held, idle, large, open_sessions,
-        refusals, series, sessions, tokens, writes,
+        MS, aborts, beside, broken_writes, exit, first_call, first_calls, held, idle, large,
+        open_sessions, refusals, series, sessions, tokens, writes,
     },
     *,
 };
@@ -64,8 +64,34 @@ fn each_failure_mode_at_both_sides_of_its_border_and_without_company() {
         // A read-back that finds nothing at all proves nothing.
         (writes((20, 0), (20, 0)), None),
         (writes((0, 0), (20, 1)), None),
-        (first_calls(8), None),
-        (first_calls(7), Some((Kind::FirstCallsDeadlock, Likely))),
+        (first_calls(8, None), None),
+        (
+            first_calls(7, None),
+            Some((Kind::FirstCallsDeadlock, Likely)),
+        ),
+        (
+            first_calls(7, Some(0.02)),
+            Some((Kind::FirstCallsDeadlock, Likely)),
+        ),
+        // It computes, and may still come to an end.
+        (
+            first_calls(7, Some(1.9)),
+            Some((Kind::FirstCallsDeadlock, Possible)),
+        ),
+        (
+            broken_writes("tool-error"),
+            Some((Kind::LostUpdates, Likely)),
+        ),
+        (
+            broken_writes("protocol-error"),
+            Some((Kind::LostUpdates, Likely)),
+        ),
+        // What a server that is gone or hangs kept is not known.
+        (broken_writes("closed"), Some((Kind::LostUpdates, Possible))),
+        (
+            broken_writes("timeout"),
+            Some((Kind::LostUpdates, Possible)),
+        ),
         (aborts(5, same), None),
         (aborts(4, same), Some((Kind::StuckAfterAborts, Likely))),
         (
@@ -223,6 +249,23 @@ fn a_heap_that_finds_its_size_is_no_leak() {
     assert_eq!(change(&|closed| closed.memory.clear()), []);
 }
 
+/// With as many connections cut off.
+fn cut_off(mut set: Probes) -> Probes {
+    for probe in &mut set.aborts {
+        probe.cut_off = probe.aborted;
+    }
+    set
+}
+
+#[test]
+fn what_some_calls_of_a_kind_keep_is_seen_and_less_is_not() {
+    for (half, expected) in [(8, 1), (7, 0)] {
+        let grows = [held(12, 5), held(12 + half, 5), held(12 + 2 * half, 5)];
+        let found = diagnose(&probed(&[cut_off(aborts(5, grows))]));
+        assert_eq!(found.len(), expected, "{half}");
+    }
+}
+
 #[test]
 fn the_evidence_in_words() {
     let words = |set: Probes| {
@@ -244,8 +287,11 @@ fn the_evidence_in_words() {
         tokens((2, 0), (7, 0)),
         tokens((0, 1), (0, 0)),
         writes((20, 20), (20, 1)),
-        first_calls(2),
+        broken_writes("tool-error"),
+        first_calls(2, None),
+        first_calls(2, Some(1.9)),
         aborts(0, grows),
+        cut_off(aborts(5, grows)),
         beside(1.0, 11.0, Some(0.02)),
         beside(1.0, 11.0, Some(0.97)),
         sessions(4_600, 9_900),
@@ -455,7 +501,7 @@ fn figures_that_no_run_could_give_do_not_make_it_panic() {
     for set in [
         tokens((most, most), (most, most)),
         writes((most, most), (most, 0)),
-        first_calls(most),
+        first_calls(most, None),
         aborts(0, extreme),
         beside(0.0, f64::from(most), Some(f64::MAX)),
         open_sessions(0, false),
@@ -574,7 +620,7 @@ fn what_decides_can_be_accepted_by_name() {
     let names: Vec<&str> = [
         tokens((9, 0), (0, 0)),
         writes((20, 20), (20, 1)),
-        first_calls(6),
+        first_calls(6, None),
         aborts(3, [held(10, 5); 3]),
         aborts(5, [held(10, 5), held(30, 25), held(50, 45)]),
         beside(2.0, 15.0, Some(0.1)),

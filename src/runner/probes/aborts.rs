@@ -11,6 +11,8 @@ use crate::{
 
 /// Calls that are given up, in each half.
 const ABORTED: u32 = 15;
+/// Event streams that are cut off.
+const STREAMS: u32 = 2 * ABORTED;
 /// Calls that must work afterwards.
 const CALLS_AFTER: u32 = 5;
 /// How long an event stream is open before it is cut off.
@@ -29,6 +31,18 @@ pub(super) async fn run(bench: &mut Bench, probed: &Probed) -> Option<AbortProbe
     // The second half gives up none where the first has ended the session.
     if first.0 == 0 {
         return None;
+    }
+    let after = settled(root, between).await;
+    // By themselves: a server may notice only when it next writes that nobody reads one any more.
+    let mut streams_cut_off = 0;
+    for _ in 0..STREAMS {
+        let Ok(mut leaver) = bench.another_client(Sessions::Shared).await else {
+            break;
+        };
+        if leaver.cut_stream(STREAM_OPEN).await.is_none() {
+            break;
+        }
+        streams_cut_off += 1;
     }
     let (mut successes_after, mut error) = (0, None);
     let usual = bench.limits.call_timeout;
@@ -58,7 +72,8 @@ pub(super) async fn run(bench: &mut Bench, probed: &Probed) -> Option<AbortProbe
         calls_after: CALLS_AFTER,
         successes_after,
         error,
-        holdings: [before, between, settled(root, between).await],
+        holdings: [before, between, after],
+        streams_cut_off,
     })
 }
 
@@ -90,7 +105,6 @@ async fn half(bench: &mut Bench, probed: &Probed, first: u32) -> (u32, u32) {
             Some(was_cut) => cut_off += u32::from(was_cut),
             None => break,
         }
-        leaver.cut_stream(STREAM_OPEN).await;
     }
     (aborted, cut_off)
 }

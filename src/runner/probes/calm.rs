@@ -31,6 +31,8 @@ use crate::{
 const IDLE: Duration = Duration::from_secs(1);
 /// A server that uses one part in so many of a core is at rest.
 const SETTLED: u64 = 50;
+/// How long what goes on after a start may last: reading files, building an index.
+const STARTING: Duration = Duration::from_secs(10);
 /// Calls after the first.
 const LATER_CALLS: u32 = 10;
 /// Cheap requests that are timed, alone and beside a tool.
@@ -74,12 +76,14 @@ pub(super) async fn first_call(
 
 /// A connected server that is asked nothing.
 pub(super) async fn idle(bench: &mut Bench) -> Option<IdleProbe> {
-    let first = quiet_time(bench).await?;
-    // What a runtime still does after its start is soon over.
-    if first.server_cpu_ns > first.duration_ns / SETTLED {
-        return quiet_time(bench).await;
+    let until = Instant::now() + STARTING;
+    loop {
+        let last = quiet_time(bench).await?;
+        // What a runtime or a server still does after its start is over some time.
+        if last.server_cpu_ns <= last.duration_ns / SETTLED || Instant::now() >= until {
+            return Some(last);
+        }
     }
-    Some(first)
 }
 
 async fn quiet_time(bench: &mut Bench) -> Option<IdleProbe> {
@@ -133,8 +137,8 @@ pub(super) async fn refusals(bench: &mut Bench) -> Option<RefusalProbe> {
 /// Calls of the tool go on one after another; meanwhile a cheap request is made at moments that are
 /// spread evenly over a call.
 pub(super) async fn beside(bench: &mut Bench, probed: &Probed) -> Option<BesideProbe> {
-    let worker = bench.another_client(Sessions::Each).await.ok()?;
     let alone = ask(&mut bench.client, Duration::ZERO).await?;
+    let worker = bench.another_client(Sessions::Each).await.ok()?;
     let is_over = Arc::new(AtomicBool::new(false));
     let cpu_before = bench.observer.cpu_ns();
     let before = bench.observer.read();
@@ -148,12 +152,7 @@ pub(super) async fn beside(bench: &mut Bench, probed: &Probed) -> Option<BesideP
     let beside = ask(&mut bench.client, probed.typical).await;
     is_over.store(true, Ordering::Relaxed);
     let calls_ns: Vec<u64> = work.join_all().await.into_iter().flatten().collect();
-    let lasted = began.elapsed();
-    let waited_ns = bench
-        .observer
-        .since(before.as_ref())
-        .map_or(0, |delta| delta.server_wait_total_ns);
-    let cpu = bench.observer.cpu_ns().zip(cpu_before);
+    let server_cores = bench.cores_since((cpu_before, before, began));
     Some(BesideProbe {
         tool: probed.call.tool().to_owned(),
         tool_calls: u32::try_from(calls_ns.len()).unwrap_or(u32::MAX),
@@ -161,11 +160,7 @@ pub(super) async fn beside(bench: &mut Bench, probed: &Probed) -> Option<BesideP
         requests: REQUESTS,
         alone,
         beside: beside?,
-        server_cores: cpu.map(|(after, before)| {
-            // A thread that waits for a core is not idle.
-            let busy_ns = after.saturating_sub(before).saturating_add(waited_ns);
-            Duration::from_nanos(busy_ns).div_duration_f64(lasted)
-        }),
+        server_cores,
     })
 }
 

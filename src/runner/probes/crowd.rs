@@ -1,11 +1,14 @@
 //! Calls at once.
 
-use std::sync::Arc;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use serde_json::Value;
 use tokio::{
     task::JoinSet,
-    time::{Duration, timeout},
+    time::{Duration, Instant, timeout},
 };
 
 use crate::{
@@ -27,6 +30,8 @@ const CALLERS: u32 = 8;
 const CALLS_EACH: u32 = 25;
 /// Calls one at a time, to see whether the tool repeats what it was asked.
 const CALLS_ALONE: u32 = 20;
+/// How long suspect calls are asked again, one at a time.
+const ASKED_AGAIN: Duration = Duration::from_secs(10);
 /// Answers that are longer are not searched.
 const MOST_BYTES: usize = 1 << 16;
 /// A word that is shorter could stand in an answer by chance.
@@ -75,16 +80,81 @@ fn holds(text: &str, word: &str) -> bool {
     })
 }
 
-/// Counts an answer. `words`: of all calls, that of this call at `own`.
-fn count(counted: &mut TokenCount, body: &[u8], words: &[String], own: usize) {
-    let text = String::from_utf8_lossy(body.get(..MOST_BYTES).unwrap_or(body));
-    let foreign = words.iter().enumerate().any(|(number, word)| {
-        number != own && words.get(own).is_some_and(|own| own != word) && holds(&text, word)
-    });
-    let is_right = words.get(own).is_some_and(|word| holds(&text, word));
-    counted.answers += 1;
-    counted.foreign += u32::from(foreign);
-    counted.wordless += u32::from(!foreign && !is_right);
+/// Whose words an answer holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Held {
+    /// Its own call's alone.
+    Own,
+    /// Another call's.
+    Foreign,
+    /// No call's.
+    None,
+}
+
+impl Held {
+    /// `words`: of all calls, that of this call at `own`.
+    fn of(body: &[u8], words: &[String], own: usize) -> Self {
+        let text = String::from_utf8_lossy(body.get(..MOST_BYTES).unwrap_or(body));
+        let foreign = words.iter().enumerate().any(|(number, word)| {
+            number != own && words.get(own).is_some_and(|own| own != word) && holds(&text, word)
+        });
+        if foreign {
+            Self::Foreign
+        } else if words.get(own).is_some_and(|word| holds(&text, word)) {
+            Self::Own
+        } else {
+            Self::None
+        }
+    }
+}
+
+/// What calls at once were answered with.
+#[derive(Debug, Default)]
+struct Seen {
+    answers: u32,
+    /// Numbers of calls whose answers held not only their own word.
+    suspects: Vec<(u32, Held)>,
+}
+
+impl Seen {
+    /// Counts those that are answered otherwise alone: real data may name what another call asks for.
+    /// `alone` has what was asked again, which is not everything where that takes long.
+    fn counted(&self, alone: &BTreeMap<u32, Held>) -> TokenCount {
+        // An answer that was not asked for again counts only where none was as suspect alone.
+        let is_plain = alone.values().all(|held| *held == Held::Own);
+        let number = |kind: Held| {
+            let guilty = self.suspects.iter().filter(|(number, held)| {
+                *held == kind
+                    && alone
+                        .get(number)
+                        .map_or(is_plain, |alone| *alone == Held::Own)
+            });
+            u32::try_from(guilty.count()).unwrap_or(u32::MAX)
+        };
+        TokenCount {
+            answers: self.answers,
+            foreign: number(Held::Foreign),
+            wordless: number(Held::None),
+        }
+    }
+}
+
+/// One call with nothing beside it; `None` where it fails.
+async fn lone(
+    client: &mut Client,
+    call: &CompiledCall,
+    words: &[String],
+    number: u32,
+) -> Option<Held> {
+    let (prepared, _) = call.prepare(client, 0, number);
+    client.make_ready().await.ok()?;
+    let exchange = client.send(&prepared).await.ok()?;
+    message::check_tool_answer(&exchange.body, exchange.id, None).ok()?;
+    Some(Held::of(
+        &exchange.body,
+        words,
+        usize::try_from(number).ok()?,
+    ))
 }
 
 /// Calls with words of their own: one at a time, in one session, in several. `None` where the tool
@@ -93,17 +163,10 @@ pub(super) async fn tokens(bench: &mut Bench, call: &Arc<CompiledCall>) -> Optio
     let all = CALLERS * CALLS_EACH;
     let words: Option<Vec<String>> = (0..all).map(|number| word(call, number)).collect();
     let words = Arc::new(words?);
-    let mut alone = TokenCount::default();
     for number in 0..CALLS_ALONE {
-        let (prepared, _) = call.prepare(&mut bench.client, 0, number);
-        bench.client.make_ready().await.ok()?;
-        let exchange = bench.client.send(&prepared).await.ok()?;
-        message::check_tool_answer(&exchange.body, exchange.id, None).ok()?;
-        let own = usize::try_from(number).ok()?;
-        count(&mut alone, &exchange.body, &words, own);
-    }
-    if alone.foreign + alone.wordless > 0 {
-        return None;
+        if lone(&mut bench.client, call, &words, number).await? != Held::Own {
+            return None;
+        }
     }
     let one_session = at_once(bench, call, &words, Sessions::Shared).await?;
     let own_sessions = if bench.has_one_session_only() {
@@ -111,12 +174,33 @@ pub(super) async fn tokens(bench: &mut Bench, call: &Arc<CompiledCall>) -> Optio
     } else {
         at_once(bench, call, &words, Sessions::Each).await
     };
+    let all = [Some(&one_session), own_sessions.as_ref()];
+    let suspects: BTreeSet<u32> = all
+        .into_iter()
+        .flatten()
+        .flat_map(|seen| seen.suspects.iter().map(|(number, _)| *number))
+        .collect();
+    let mut again = BTreeMap::new();
+    let until = Instant::now() + ASKED_AGAIN;
+    for number in suspects {
+        if Instant::now() >= until {
+            break;
+        }
+        // Where not even that is answered, what was seen at once stands.
+        let Some(held) = lone(&mut bench.client, call, &words, number).await else {
+            break;
+        };
+        again.insert(number, held);
+    }
     Some(TokenProbe {
         tool: call.tool().to_owned(),
         callers: CALLERS,
-        alone,
-        one_session,
-        own_sessions,
+        alone: TokenCount {
+            answers: CALLS_ALONE,
+            ..TokenCount::default()
+        },
+        one_session: one_session.counted(&again),
+        own_sessions: own_sessions.map(|seen| seen.counted(&again)),
     })
 }
 
@@ -125,32 +209,34 @@ async fn at_once(
     call: &Arc<CompiledCall>,
     words: &Arc<Vec<String>>,
     sessions: Sessions,
-) -> Option<TokenCount> {
+) -> Option<Seen> {
     let mut clients = Vec::new();
     for _ in 0..CALLERS {
-        clients.push(bench.another_client(sessions).await.ok()?);
+        match bench.another_client(sessions).await {
+            Ok(client) => clients.push(client),
+            Err(_) => {
+                for client in clients {
+                    client.close().await;
+                }
+                return None;
+            }
+        }
     }
     let mut users = JoinSet::new();
     for (number, client) in (0..).zip(clients) {
         let (call, words) = (Arc::clone(call), Arc::clone(words));
         users.spawn(async move { speak(client, &call, &words, number * CALLS_EACH).await });
     }
-    let mut sum = TokenCount::default();
+    let mut all = Seen::default();
     for of_user in users.join_all().await {
-        sum.answers += of_user.answers;
-        sum.foreign += of_user.foreign;
-        sum.wordless += of_user.wordless;
+        all.answers += of_user.answers;
+        all.suspects.extend(of_user.suspects);
     }
-    Some(sum)
+    Some(all)
 }
 
-async fn speak(
-    mut client: Client,
-    call: &CompiledCall,
-    words: &[String],
-    first: u32,
-) -> TokenCount {
-    let mut counted = TokenCount::default();
+async fn speak(mut client: Client, call: &CompiledCall, words: &[String], first: u32) -> Seen {
+    let mut seen = Seen::default();
     client.set_call_timeout(PATIENCE);
     for number in first..first + CALLS_EACH {
         let (prepared, _) = call.prepare(&mut client, 0, number);
@@ -165,11 +251,14 @@ async fn speak(
         };
         let is_answer = message::check_tool_answer(&exchange.body, exchange.id, None).is_ok();
         if let (true, Ok(own)) = (is_answer, usize::try_from(number)) {
-            count(&mut counted, &exchange.body, words, own);
+            seen.answers += 1;
+            let held = Held::of(&exchange.body, words, own);
+            seen.suspects
+                .extend((held != Held::Own).then_some((number, held)));
         }
     }
     client.close().await;
-    counted
+    seen
 }
 
 /// The first calls of a fresh server, all at once, each on a connection of its own.
@@ -186,6 +275,9 @@ pub(super) async fn first_calls(
         };
         clients.push(client);
     }
+    let cpu_before = bench.observer.cpu_ns();
+    let before = bench.observer.read();
+    let began = Instant::now();
     let mut users = JoinSet::new();
     for ((number, mut client), call) in (0..).zip(clients).zip(calls.iter().cycle()) {
         let call = Arc::clone(call);
@@ -203,12 +295,14 @@ pub(super) async fn first_calls(
         });
     }
     let answered = users.join_all().await;
+    let server_cores = bench.cores_since((cpu_before, before, began));
     end(bench, findings).await;
     let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
     Ok((!answered.is_empty()).then(|| FirstCallsProbe {
         calls: count(answered.len()),
         answered: count(answered.iter().filter(|is_answered| **is_answered).count()),
         patience_ns: nanoseconds(PATIENCE),
+        server_cores,
     }))
 }
 
@@ -267,16 +361,38 @@ mod tests {
     #[test]
     fn an_answer_is_right_foreign_or_wordless() {
         let words = ["hello 1", "hello 2", "hello 2"].map(str::to_owned);
-        let counted = |body: &str, own: usize| {
-            let mut counted = TokenCount::default();
-            count(&mut counted, body.as_bytes(), &words, own);
+        let held = |body: &str, own: usize| Held::of(body.as_bytes(), &words, own);
+        assert_eq!(held("hello 1", 0), Held::Own);
+        assert_eq!(held("hello 2", 0), Held::Foreign);
+        assert_eq!(held("hello 1 and hello 2", 0), Held::Foreign);
+        assert_eq!(held("nothing", 0), Held::None);
+        // Two calls that ask for the same.
+        assert_eq!(held("hello 2", 1), Held::Own);
+    }
+
+    #[test]
+    fn an_answer_that_is_the_same_alone_is_no_mix_up() {
+        let seen = Seen {
+            answers: 200,
+            suspects: vec![(41, Held::Foreign), (7, Held::Foreign), (9, Held::None)],
+        };
+        let counted = |alone: &[(u32, Held)]| {
+            let counted = seen.counted(&alone.iter().copied().collect());
+            assert_eq!(counted.answers, 200);
             (counted.foreign, counted.wordless)
         };
-        assert_eq!(counted("hello 1", 0), (0, 0));
-        assert_eq!(counted("hello 2", 0), (1, 0));
-        assert_eq!(counted("hello 1 and hello 2", 0), (1, 0));
-        assert_eq!(counted("nothing", 0), (0, 1));
-        // Two calls that ask for the same.
-        assert_eq!(counted("hello 2", 1), (0, 0));
+        assert_eq!(
+            counted(&[(41, Held::Own), (7, Held::Own), (9, Held::Own)]),
+            (2, 1)
+        );
+        // The article of 41 names what 12 asks for, whoever asks when.
+        assert_eq!(
+            counted(&[(41, Held::Foreign), (7, Held::Own), (9, Held::None)]),
+            (1, 0)
+        );
+        // Time was up, or nothing was answered any more.
+        assert_eq!(counted(&[(41, Held::Own)]), (2, 1));
+        assert_eq!(counted(&[(41, Held::Foreign)]), (0, 0));
+        assert_eq!(counted(&[]), (2, 1));
     }
 }

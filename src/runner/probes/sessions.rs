@@ -1,12 +1,15 @@
 //! Sessions that come and go, or stay.
 
-use tokio::time::{Duration, Instant};
+use tokio::{
+    task::JoinSet,
+    time::{Duration, Instant},
+};
 
 use super::{holdings, settled};
 use crate::{
     mcp::{
         Limits,
-        client::{self, Wanted},
+        client::{self, Client, Wanted},
     },
     process::MemorySampler,
     results::{Holdings, OpenSessionsProbe, SessionProbe, SessionSeries},
@@ -21,6 +24,10 @@ use crate::{
 const READINGS: u32 = 45;
 /// No more sessions of a kind are opened after this.
 const TIME: Duration = Duration::from_secs(8);
+/// An event stream that takes longer to open is left out.
+const STREAM_IS_SLOW: Duration = Duration::from_millis(200);
+/// Sessions that are ended at once.
+const CLOSED_AT_ONCE: usize = 10;
 /// How long a session may take to open while others are.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -80,7 +87,8 @@ async fn series(
     })
 }
 
-/// Sessions that are opened and kept, until one fails; then all are ended, and one more is opened.
+/// Sessions that are opened and kept, until one fails or time is up; then all are ended, and one more is
+/// opened.
 pub(super) async fn open_at_once(
     plan: &Plan,
     wanted: u32,
@@ -94,9 +102,26 @@ pub(super) async fn open_at_once(
     let revision = Wanted::Exactly(bench.revision);
     let mut open = Vec::new();
     let mut error = None;
-    for _ in 0..wanted {
+    let mut wanted = wanted;
+    let mut have_streams = true;
+    let until = Instant::now() + TIME;
+    for tried in 0..wanted {
+        if Instant::now() >= until {
+            wanted = tried;
+            break;
+        }
         match client::open(&bench.server.endpoint, revision, limits).await {
-            Ok(opened) => open.push(opened.client),
+            Ok(opened) => {
+                let mut client = opened.client;
+                if have_streams {
+                    // With the event stream that the official clients open, where that does not take
+                    // all the time: some servers say nothing on it until they have something to tell.
+                    let began = Instant::now();
+                    let _ = client.make_ready().await;
+                    have_streams = began.elapsed() < STREAM_IS_SLOW;
+                }
+                open.push(client);
+            }
             Err(failed) => {
                 error = Some(failed.error.kind.name().into_owned());
                 break;
@@ -104,8 +129,18 @@ pub(super) async fn open_at_once(
         }
     }
     let opened = u32::try_from(open.len()).unwrap_or(u32::MAX);
-    for client in open {
-        client.close().await;
+    // A few at once: each may wait for its answer.
+    let mut open = open.into_iter();
+    loop {
+        let some: JoinSet<()> = open
+            .by_ref()
+            .take(CLOSED_AT_ONCE)
+            .map(Client::close)
+            .collect();
+        if some.is_empty() {
+            break;
+        }
+        some.join_all().await;
     }
     let again = client::open(&bench.server.endpoint, revision, limits).await;
     let recovers = again.is_ok();

@@ -10,7 +10,7 @@ use tokio::{
 use super::Writing;
 use crate::{
     mcp::{client::Client, message, outcome::ErrorKind},
-    results::{Sessions, WriteCount, WriteProbe},
+    results::{Sessions, Transport, WriteCount, WriteProbe},
     runner::{
         Plan,
         call::CompiledCall,
@@ -28,26 +28,36 @@ const WRITES: u32 = 20;
 
 /// Writes one after another, and on another server at once; each half is read back. Each set and each
 /// half has numbers of its own: a store may outlive its server.
+///
+/// The halves differ in nothing else. Each write comes in a session of its own, and where what one
+/// session wrote is not another's to read, all come in one.
 pub(super) async fn run(
     plan: &Plan,
     writing: &Writing,
     (first, set): (u32, u32),
     findings: &mut Findings,
 ) -> Result<WriteProbe, RunFailure> {
-    let first = |half: u32| first.wrapping_add((2 * set + half).wrapping_mul(WRITES));
+    let first = |half: u32| first.wrapping_add((4 * set + half).wrapping_mul(WRITES));
+    let mut sessions = Sessions::Each;
+    let mut in_sequence = half(plan, writing, (first(0), false, sessions), findings).await?;
+    let is_alone = in_sequence.acknowledged > 0 && in_sequence.found < in_sequence.acknowledged;
+    if is_alone && plan.target.transport() != Transport::Stdio {
+        sessions = Sessions::Shared;
+        in_sequence = half(plan, writing, (first(2), false, sessions), findings).await?;
+    }
     Ok(WriteProbe {
         tool: writing.write.tool().to_owned(),
         read_back: writing.read_back.tool().to_owned(),
         writes: WRITES,
-        in_sequence: half(plan, writing, (first(0), false), findings).await?,
-        at_once: half(plan, writing, (first(1), true), findings).await?,
+        in_sequence,
+        at_once: half(plan, writing, (first(1), true, sessions), findings).await?,
     })
 }
 
 async fn half(
     plan: &Plan,
     writing: &Writing,
-    (first, is_at_once): (u32, bool),
+    (first, is_at_once, sessions): (u32, bool, Sessions),
     findings: &mut Findings,
 ) -> Result<WriteCount, RunFailure> {
     let Started { mut bench, .. } = begin(plan, findings).await?;
@@ -57,20 +67,23 @@ async fn half(
     let before = found(&mut bench.client, writing, &numbers).await;
     let before = before.unwrap_or_default();
     let acknowledged = if is_at_once {
-        at_once(&mut bench, &writing.write, &numbers).await
+        at_once(&mut bench, &writing.write, &numbers, sessions).await
     } else {
         let mut acknowledged = BTreeSet::new();
         for number in &numbers {
-            if write(&mut bench.client, &writing.write, *number).await {
+            let Ok(mut client) = bench.another_client(sessions).await else {
+                break;
+            };
+            if write(&mut client, &writing.write, *number).await {
                 acknowledged.insert(*number);
             }
+            client.close().await;
         }
         acknowledged
     };
     let counted = read_back(&mut bench, writing, &(&acknowledged - &before)).await;
     end(bench, findings).await;
-    // What cannot be read is not lost.
-    Ok(counted.unwrap_or_default())
+    Ok(counted)
 }
 
 /// Reads until all is there, or for a while: a store may write later than it answers.
@@ -78,26 +91,37 @@ async fn read_back(
     bench: &mut Bench,
     writing: &Writing,
     acknowledged: &BTreeSet<u32>,
-) -> Option<WriteCount> {
+) -> WriteCount {
     let numbers: Vec<u32> = acknowledged.iter().copied().collect();
     let until = Instant::now() + PATIENCE;
     loop {
-        let there = found(&mut bench.client, writing, &numbers).await?;
+        let read = found(&mut bench.client, writing, &numbers).await;
+        let (there, read_error) = match read {
+            Ok(there) => (there, None),
+            // A store that is being written may be unreadable for a moment, or for good.
+            Err(error) => (BTreeSet::new(), Some(error.name().into_owned())),
+        };
         if there.len() == numbers.len() || Instant::now() >= until {
             let count = |set: &BTreeSet<u32>| u32::try_from(set.len()).unwrap_or(u32::MAX);
-            return Some(WriteCount {
+            return WriteCount {
                 acknowledged: count(acknowledged),
                 found: count(&there),
-            });
+                read_error,
+            };
         }
         sleep(LOOK_EVERY).await;
     }
 }
 
-async fn at_once(bench: &mut Bench, call: &Arc<CompiledCall>, numbers: &[u32]) -> BTreeSet<u32> {
+async fn at_once(
+    bench: &mut Bench,
+    call: &Arc<CompiledCall>,
+    numbers: &[u32],
+    sessions: Sessions,
+) -> BTreeSet<u32> {
     let mut clients = Vec::new();
     for number in numbers {
-        if let Ok(client) = bench.another_client(Sessions::Each).await {
+        if let Ok(client) = bench.another_client(sessions).await {
             clients.push((*number, client));
         }
     }
@@ -125,8 +149,13 @@ async fn write(client: &mut Client, call: &CompiledCall, number: u32) -> bool {
     })
 }
 
-/// Those of the writes that can be read; `None` where reading fails for another reason.
-async fn found(client: &mut Client, writing: &Writing, numbers: &[u32]) -> Option<BTreeSet<u32>> {
+/// Those of the writes that can be read, or why reading failed for another reason than that they are
+/// not there.
+async fn found(
+    client: &mut Client,
+    writing: &Writing,
+    numbers: &[u32],
+) -> Result<BTreeSet<u32>, ErrorKind> {
     let mut found = BTreeSet::new();
     let mut answer = None;
     for number in numbers {
@@ -134,8 +163,8 @@ async fn found(client: &mut Client, writing: &Writing, numbers: &[u32]) -> Optio
         let exchange = match answer.take().filter(|_| !writing.is_read_one_by_one) {
             Some(exchange) => exchange,
             None => {
-                client.make_ready().await.ok()?;
-                client.send(&prepared).await.ok()?
+                client.make_ready().await.map_err(|error| error.kind)?;
+                client.send(&prepared).await.map_err(|error| error.kind)?
             }
         };
         match message::check_tool_answer(&exchange.body, exchange.id, expected.as_deref()) {
@@ -144,9 +173,9 @@ async fn found(client: &mut Client, writing: &Writing, numbers: &[u32]) -> Optio
             }
             // One that is read by itself may be refused since it is not there.
             Err(error) if error.kind == ErrorKind::WrongAnswer || writing.is_read_one_by_one => {}
-            Err(_) => return None,
+            Err(error) => return Err(error.kind),
         }
         answer = Some(exchange);
     }
-    Some(found)
+    Ok(found)
 }

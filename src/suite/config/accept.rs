@@ -6,7 +6,7 @@ use super::{
     reader::{Entry, Table},
     values::{self, Zero},
 };
-use crate::suite::{AcceptedMetric, AcceptedRegression, FAILURE_MODES, diagnostics::Diagnostic};
+use crate::suite::{AcceptedMetric, AcceptedRegression, diagnostics::Diagnostic};
 
 const HELP: &str = "write each accepted regression as an [[accept]] section with `scenario`, \
                     `metric`, `limit`, `reason` and `until`";
@@ -38,9 +38,7 @@ fn read_one(mut table: Table<'_, '_>) -> Option<AcceptedRegression> {
         "name it as the report does: scenario = \"search/sequential\", or \"server\"",
     );
     let metric = table.require("metric", "such as metric = \"latency_p95\"");
-    let words = AcceptedMetric::ALL.into_iter();
-    let words = words.chain(FAILURE_MODES.map(AcceptedMetric::FailureMode));
-    let words: Vec<_> = words.map(|metric| (metric.name(), metric)).collect();
+    let words = AcceptedMetric::EVERY.map(|metric| (metric.name(), metric));
     let metric = metric.and_then(|entry| entry.choice(&words));
     let unlimited = metric.and_then(|metric| match metric {
         AcceptedMetric::Removed => Some("what is removed has no limit"),

@@ -471,8 +471,8 @@ fn hostile_lists() {
     - tool 4: has no name
     - tool 5: has no name
     - tool 6: has no name
-    - nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn…: its name is longer than 128 characters or holds control characters
-    - a\u{1b}[31m\nb: its name is longer than 128 characters or holds control characters
+    - nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn…: its name is longer than 128 characters
+    - a\u{1b}[31m\nb: its name holds characters that cannot be seen
     - a: the server lists this name twice
     - no schema: has no input schema
     - schema is text: its input schema is not one of an object
@@ -480,7 +480,7 @@ fn hostile_lists() {
     - big default: its arguments would be 100008 bytes long
     - deep: its input schema is too deep or too large
     - wide: needs `p0`: no value can be guessed
-    - \u{202e}<b>@all|`: needs `\u{202e}`x`: no value can be guessed
+    - \u{202e}<b>@all|`: its name holds characters that cannot be seen
     - hints of a wrong type: does not say that it only reads (annotations.readOnlyHint)
     "#);
 }

@@ -21,6 +21,7 @@ fn facts(transport: Transport) -> ServerFacts {
     ServerFacts {
         transport,
         stateless: false,
+        has_sessions: true,
         typical_call: typical
             .iter()
             .map(|(name, ms)| ((*name).to_owned(), Duration::from_millis(*ms)))

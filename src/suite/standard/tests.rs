@@ -30,6 +30,7 @@ fn facts(typical_ms: &[(&str, u64)]) -> ServerFacts {
     ServerFacts {
         transport: Transport::Stdio,
         stateless: false,
+        has_sessions: true,
         typical_call: typical_ms
             .iter()
             .map(|(name, ms)| ((*name).to_owned(), Duration::from_millis(*ms)))
@@ -171,6 +172,7 @@ fn handshake_only_where_sessions_or_requests_can_be_repeated() {
         let facts = ServerFacts {
             transport,
             stateless,
+            has_sessions: !stateless,
             typical_call: BTreeMap::new(),
             answer_bytes: BTreeMap::new(),
         };

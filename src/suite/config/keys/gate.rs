@@ -8,6 +8,7 @@ use super::{
     Unset::{Is, Means, Nothing, Required},
     key,
 };
+use crate::suite::AcceptedMetric;
 
 const TOLERANCE: Takes = Percent(1, 1_000);
 
@@ -182,29 +183,7 @@ pub(super) const ACCEPT: Section = Section {
         ),
         key(
             "metric",
-            Choice(&[
-                "latency_p50",
-                "latency_p95",
-                "throughput",
-                "startup",
-                "peak_memory",
-                "memory_growth",
-                "cpu_per_call",
-                "removed",
-                "answers-mixed-up",
-                "lost-updates",
-                "first-calls-deadlock",
-                "stuck-after-aborts",
-                "event-loop-blocked",
-                "cpu-bound-serial",
-                "large-answer-stall",
-                "connections-refused",
-                "session-leak-closed",
-                "descriptor-leak",
-                "thread-leak",
-                "does-not-exit",
-                "idle-cpu",
-            ]),
+            Choice(&AcceptedMetric::NAMES),
             Required,
             "What may be worse, or be there.",
         ),
