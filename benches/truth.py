@@ -10,9 +10,8 @@ tcpdump on the loopback, which takes root): p50 of mcpgate beside p50 of the tim
 that ends a request to the one that ends its answer.
 `freeze`: a server that stands still for one second in the middle of 10 s at 200 calls a second.
 500 ms (p95) and 900 ms (p99) are exact.
-`process`: the whole process for one call, beside a bare client that starts the
-server as often, does the same handshake and the same calls, and waits for its end; and against a
-server that runs already.
+`process`: the whole process for a round of one call, beside a bare client that starts the server as
+often, makes one call and waits for its end; and against a server that runs already.
 
 Nothing else should run on the machine.
 """
@@ -206,18 +205,25 @@ def bare():
 
 def process():
     command = f"command = {json.dumps([str(MCPGATE), 'reference-server'])}"
-    started, alone, attached, version = [], [], [], []
+    started, calls, alone, attached, version = [], [], [], [], []
     with Server() as server:
         for _ in range(15):
             began = time.monotonic()
             subprocess.run([MCPGATE, "--version"], check=True, stdout=subprocess.DEVNULL)
             version.append(time.monotonic() - began)
-            started.append(run(ONE, command)[0])
+            took, job = run(ONE, command)
+            started.append(took)
+            # The least that a suite makes: sessions, lists of tools, and callers beside the one call.
+            scenarios = job["rounds"][0]["scenarios"].values()
+            calls.append(sum(scenario["duration_ns"] for scenario in scenarios) / 1e9)
             alone.append(bare() + bare())
             attached.append(run(ONE, f'url = "{server.url}"')[0])
     middle = lambda seconds: statistics.median(seconds) * 1000
-    print(f"process: {middle(started):.1f} ms with two servers started, which take a bare client {middle(alone):.1f} ms; "
-          f"{middle(attached):.1f} ms against one that runs; `--version` takes {middle(version):.1f} ms")
+    beyond = [whole - bare - asked for whole, bare, asked in zip(started, alone, calls)]
+    made = sum(scenario["calls"] for scenario in scenarios)
+    print(f"process: {middle(started):.1f} ms, in which {made} calls took {middle(calls):.1f} ms and the starts and ends of "
+          f"two servers, by a bare client, {middle(alone):.1f} ms: {middle(beyond):.1f} ms more; "
+          f"{middle(attached):.1f} ms against a server that runs; `--version` takes {middle(version):.1f} ms")
 
 
 PARTS = {"wire": wire, "freeze": freeze, "process": process}

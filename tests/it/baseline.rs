@@ -155,7 +155,7 @@ fn names_in_a_refusal_neither_steer_a_terminal_nor_command_a_runner() {
     for (options, code) in [(&[][..], 2), (&["--force"], 0)] {
         let outcome = update(&project, options).code(code);
         let said = format!("{}{}", outcome.stdout, outcome.stderr);
-        assert!(said.contains("x\\n::error::\\u{1b}"), "{said}");
+        assert!(said.contains("x\\u{a}::error::\\u{1b}"), "{said}");
         assert!(!said.contains(['\u{1b}', '\u{202e}']), "{said}");
         assert!(!said.lines().any(|line| line.starts_with("::")), "{said}");
     }

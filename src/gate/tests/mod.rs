@@ -18,6 +18,7 @@ mod memory;
 mod presence;
 mod probed;
 mod probes;
+mod probes_in_words;
 mod properties;
 mod renewal;
 mod sequence;
