@@ -13,7 +13,7 @@ use crate::{
     error::Error,
     git::Git,
     runner::hooks::Hooks,
-    suite::{Config, ServerConfig},
+    suite::{Config, Secret, ServerConfig},
 };
 
 /// The commit that this work tree's branch left the main branch at.
@@ -120,7 +120,20 @@ pub(super) async fn check_out(
 ) -> Result<Base, Error> {
     let prefix = found.git.prefix().await.unwrap_or_default();
     let file = measuring.config.as_deref().unwrap_or(Path::new(CONFIG));
-    let tree = BaseTree::of(&found.top, &found.sha, server.build.as_deref()).await?;
+    let made_by = server.build.as_ref().map(|build| {
+        // What comes from outside may be secret, and is not even hashed.
+        let plain = |value: &Secret| match value.from_variables().next() {
+            Some(_) => String::new(),
+            None => value.expose().to_owned(),
+        };
+        let env = server.env.iter().map(|(name, value)| (name, plain(value)));
+        let env: Vec<_> = env.collect();
+        format!(
+            "{build}\n{:?}",
+            (&prefix, file.file_name(), &server.cwd, env)
+        )
+    });
+    let tree = BaseTree::of(&found.top, &found.sha, made_by.as_deref()).await?;
     let there = tree.path().join(&prefix);
     let own = match file.file_name() {
         Some(name) if measuring.command.is_empty() => own_config(&there.join(name)),
@@ -146,7 +159,15 @@ pub(super) async fn check_out(
         server.clone()
     };
     let root = std::path::absolute(&found.top).unwrap_or(found.top);
-    let of_this_tree = |word: &&String| Path::new(word).starts_with(&root);
+    let physical = root.canonicalize().unwrap_or_else(|_| root.clone());
+    let of_this_tree = |word: &&String| {
+        let path = Path::new(word);
+        let is_there = |path: &Path| path.starts_with(&root) || path.starts_with(&physical);
+        // By a link to it as well, and within a word: `--import=/…`, `sh -c "node /…"`.
+        let by_link = path.is_absolute() && path.canonicalize().is_ok_and(|path| is_there(&path));
+        let inside = [&root, &physical].map(|root| format!("{}/", root.display()));
+        by_link || is_there(path) || inside.iter().any(|root| word.contains(root))
+    };
     let words = server.command.iter().flatten();
     if let Some(word) = words.clone().find(of_this_tree) {
         return Err(Error::Usage(format!(

@@ -40,16 +40,17 @@ pub(super) struct BaseTree {
 }
 
 impl BaseTree {
-    /// Writes the files of commit `sha` of the clone at `clone`; those of an earlier run if `build`
-    /// made them already.
+    /// Writes the files of commit `sha` of the clone at `clone`; those of an earlier run if the same was
+    /// done to them already. `made_by`: all that a build depends on besides the commit, where there is
+    /// one: of two servers in one repository, each has its own.
     ///
     /// # Errors
     /// [`Error::NotMeasured`]: what the system or `git` said.
-    pub(super) async fn of(clone: &Path, sha: &str, build: Option<&str>) -> Result<Self, Error> {
+    pub(super) async fn of(clone: &Path, sha: &str, made_by: Option<&str>) -> Result<Self, Error> {
         let cache = environment::cache_folder().map(|cache| cache.join(FOLDER));
         // Also for what is not kept: here the next run finds what a killed one left.
         let own = cache.and_then(|cache| {
-            let home = cache.join(key(clone, sha, build.unwrap_or_default()));
+            let home = cache.join(key(clone, sha, made_by.unwrap_or_default()));
             let lock = lock(&home).ok()??;
             make_room(clone, &cache, &home);
             Some((home, lock))
@@ -58,7 +59,7 @@ impl BaseTree {
             Some((home, lock)) => Self {
                 clone: clone.to_owned(),
                 home,
-                is_kept: build.is_some(),
+                is_kept: made_by.is_some(),
                 is_registered: false,
                 _lock: lock,
                 _temporary: None,

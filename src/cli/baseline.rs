@@ -39,7 +39,7 @@ enum Verb {
 #[command(after_help = EXAMPLES)]
 struct Update {
     /// The results to accept.
-    #[arg(value_name = "RESULTS", default_value = "mcpgate-results.json")]
+    #[arg(value_name = "RESULTS", default_value = options::RESULTS)]
     results: PathBuf,
     /// The baseline to write.
     #[arg(short, long, value_name = "FILE")]

@@ -9,7 +9,7 @@ use super::{
     compare,
     files::{self, Loaded},
     measure,
-    options::{self, Measuring},
+    options::{self, Measuring, RESULTS},
     side_by_side::SideBySide,
 };
 use crate::{
@@ -76,7 +76,14 @@ pub(super) fn beside(baseline: &Path) -> PathBuf {
     baseline.with_file_name("perf-calibration.json")
 }
 
-pub(super) async fn run(arguments: Arguments) -> Result<u8, Error> {
+pub(super) async fn run(mut arguments: Arguments) -> Result<u8, Error> {
+    // What is measured here is no candidate, and with --inject no truth: it does not take the place of
+    // a run's results unless somebody names a file for it.
+    let aside = tempfile::tempdir()
+        .map_err(|error| Error::Usage(format!("no temporary folder can be made: {error}")))?;
+    if arguments.measuring.output == Path::new(RESULTS) {
+        arguments.measuring.output = aside.path().join(RESULTS);
+    }
     let measuring = &arguments.measuring;
     let mut loaded = files::load_config(measuring.config.as_deref())?;
     let path = beside(&compare::usual_or_named(

@@ -10,6 +10,9 @@ use clap::{Args, ValueEnum};
 
 use crate::{environment, error::Error, report::TextStyle};
 
+/// Where results go unless another place is named.
+pub(super) const RESULTS: &str = "mcpgate-results.json";
+
 /// What is measured, and how much.
 #[derive(Debug, Clone, Default, Args)]
 pub(super) struct Measuring {
@@ -21,7 +24,7 @@ pub(super) struct Measuring {
         short,
         long,
         value_name = "FILE",
-        default_value = "mcpgate-results.json"
+        default_value = RESULTS
     )]
     pub output: PathBuf,
     /// Where every single latency goes, besides: a line of JSON for each scenario and round.

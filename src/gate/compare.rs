@@ -384,6 +384,8 @@ pub(super) fn not_compared(row: &mut Comparison, reason: &str) {
     row.interval = None;
     row.smallest_detectable_ratio = None;
     row.is_coarse = false;
+    // Nor would they be comparable after more rounds.
+    row.more_rounds_could_decide = false;
     reason.clone_into(&mut row.reason);
 }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     Comparison, Metric, SERVER,
-    rule::{Evidence, Pairs},
+    rule::{Evidence, Pair, Pairs},
     sequence::FIRST_LOOK,
 };
 use crate::{
@@ -79,16 +79,17 @@ pub(super) fn pairs(
         found.collect::<BTreeMap<_, _>>()
     };
     let base = figures(base);
-    let both: Vec<(Phase, f64)> = figures(candidate)
+    let both: Vec<(Phase, Pair)> = figures(candidate)
         .into_iter()
         .filter_map(|(key, candidate)| {
-            let base = base.get(&key)?;
-            Some((key.1, (candidate / base).ln()))
+            let base = *base.get(&key)?;
+            let log_ratio = (candidate / base).ln();
+            Some((key.1, Pair { base, log_ratio }))
         })
         .collect();
     let of = |wanted: Phase| {
         let those = both.iter().filter(|(phase, _)| *phase == wanted);
-        those.map(|(_, ratio)| *ratio).collect()
+        those.map(|(_, pair)| *pair).collect()
     };
     Pairs {
         planned: of(Phase::Measure),

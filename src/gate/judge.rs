@@ -354,10 +354,26 @@ fn lost_measures(ctx: &Context<'_>) -> Vec<Finding> {
             |j| &j.adjusted_measure,
         ),
         pair("memory", "it is not gated", |j| &j.memory_measure),
+        memory_measured_otherwise(ctx),
     ]
     .into_iter()
     .flatten()
     .collect()
+}
+
+/// Memory that each side measured by another means, as where only one of them starts further processes:
+/// the change itself may be what keeps it from being compared, so that the whole is no pass.
+fn memory_measured_otherwise(ctx: &Context<'_>) -> Option<Finding> {
+    let is_known = |results: &Results| {
+        let mut jobs = results.jobs.iter();
+        jobs.any(|job| matches!(job.memory_measure, Measure::By(_)))
+    };
+    let why = server::memory_not_comparable(ctx)
+        .filter(|_| is_known(ctx.base) && is_known(ctx.candidate) && ctx.ground.same_runtime)?;
+    Some(about_all(
+        Severity::Doubt,
+        format!("memory cannot be compared: {why}; look at the figures of both sides"),
+    ))
 }
 
 fn conclude(

@@ -57,11 +57,24 @@ pub(super) struct Evidence {
     pub(super) pairs: Option<Pairs>,
 }
 
-/// Of each pair of rounds that has both figures, the logarithm of candidate / base.
+/// Pairs of rounds that have both figures.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Pairs {
-    pub(super) planned: Vec<f64>,
-    pub(super) fresh: Vec<f64>,
+    pub(super) planned: Vec<Pair>,
+    pub(super) fresh: Vec<Pair>,
+}
+
+/// A round of each side, measured one after the other.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Pair {
+    /// The base's figure.
+    pub(super) base: f64,
+    /// The logarithm of candidate / base.
+    pub(super) log_ratio: f64,
+}
+
+fn log_ratios(pairs: &[Pair]) -> Vec<f64> {
+    pairs.iter().map(|pair| pair.log_ratio).collect()
 }
 
 impl Evidence {
@@ -265,32 +278,35 @@ impl Weighed {
         })
     }
 
-    /// Of the pairs alone: what a machine or a job adds to both sides is not in them.
-    fn of_pairs(pairs: &[f64], base: &[Vec<f64>], candidate: &[Vec<f64>]) -> Option<Self> {
+    /// Of the pairs alone: what a machine or a job adds to both sides is not in them. Each side stands
+    /// where its rounds of these very pairs put it: fresh ones may be of a slower minute.
+    fn of_pairs(pairs: &[Pair]) -> Option<Self> {
+        let base: Vec<f64> = pairs.iter().map(|pair| pair.base).collect();
+        let candidate = pairs.iter().map(|pair| pair.base * pair.log_ratio.exp());
+        let candidate: Vec<f64> = candidate.collect();
         Some(Self {
-            base: centre(&logs(base)?),
-            candidate: centre(&logs(candidate)?),
-            difference: sequence::centre(pairs)?,
+            base: centre(&logs(&[base])?),
+            candidate: centre(&logs(&[candidate])?),
+            difference: sequence::centre(&log_ratios(pairs))?,
             between_jobs: 0.0,
         })
     }
 
     /// What a stage of the evidence says.
     fn of(evidence: &Evidence, stage: Stage, terms: &Terms) -> Option<Self> {
-        let candidate = match stage {
-            Stage::Planned => evidence.measure.clone(),
-            Stage::Fresh => evidence.confirm.clone(),
-            Stage::All => evidence.all(),
-        };
         let Some(pairs) = &evidence.pairs else {
+            let candidate = match stage {
+                Stage::Planned => evidence.measure.clone(),
+                Stage::Fresh => evidence.confirm.clone(),
+                Stage::All => evidence.all(),
+            };
             return Self::new(&evidence.base, &candidate, terms);
         };
-        let figures = match stage {
-            Stage::Planned => pairs.planned.clone(),
-            Stage::Fresh => pairs.fresh.clone(),
-            Stage::All => [&pairs.planned[..], &pairs.fresh].concat(),
-        };
-        Self::of_pairs(&figures, &evidence.base, &candidate)
+        match stage {
+            Stage::Planned => Self::of_pairs(&pairs.planned),
+            Stage::Fresh => Self::of_pairs(&pairs.fresh),
+            Stage::All => Self::of_pairs(&[&pairs.planned[..], &pairs.fresh].concat()),
+        }
     }
 
     /// The two sources of error are independent, so their margins add in squares.
@@ -344,7 +360,7 @@ impl Weighed {
         let shrinks_to = (pairs as f64 / most).sqrt();
         let is_hopeless = pairs >= COARSE_FROM
             && planned.difference.margin(terms.pass_alpha) * shrinks_to > terms.tolerance.ln_1p();
-        let shown = [&of.planned[..], &of.fresh].concat();
+        let shown = log_ratios(&[&of.planned[..], &of.fresh].concat());
         let seems_within = sequence::keeps(&shown, terms.tolerance.ln_1p())
             || self.absolute_change() <= terms.floor;
         let excludes_gross = self.upper_bound(terms) < coarse.limit.max(terms.tolerance).ln_1p()

@@ -51,8 +51,7 @@ impl ReferenceWork {
 
     /// Does the work on this thread, which takes about 2 ms, unless it was done just before.
     pub fn look_again(&mut self) {
-        let since_ns = read_ns(ClockId::Monotonic).saturating_sub(self.last_look_ns);
-        if since_ns >= BETWEEN_LOOKS_NS {
+        if is_a_while_since(self.last_look_ns) {
             self.look();
         }
     }
@@ -91,6 +90,7 @@ impl ReferenceWork {
 #[derive(Debug, Default)]
 pub struct PageWork {
     seen_ns: Vec<u64>,
+    last_look_ns: u64,
 }
 
 impl PageWork {
@@ -99,6 +99,14 @@ impl PageWork {
     pub fn look(&mut self) {
         self.seen_ns
             .extend((0..PIECES).filter_map(|_| filling_ns()));
+        self.last_look_ns = read_ns(ClockId::Monotonic);
+    }
+
+    /// [`Self::look`], unless that was just before.
+    pub fn look_again(&mut self) {
+        if is_a_while_since(self.last_look_ns) {
+            self.look();
+        }
     }
 
     /// CPU time of filling all the pieces of a look, if each took what the median piece of all looks
@@ -121,6 +129,10 @@ fn filling_ns() -> Option<u64> {
     black_box(&piece);
     drop(piece);
     Some(cpu_ns().saturating_sub(before)).filter(|&figure| figure > 0)
+}
+
+fn is_a_while_since(look_ns: u64) -> bool {
+    read_ns(ClockId::Monotonic).saturating_sub(look_ns) >= BETWEEN_LOOKS_NS
 }
 
 /// CPU time of this thread.
@@ -195,6 +207,11 @@ mod tests {
         work.look();
         work.look();
         assert_eq!(work.seen_ns.len(), 8);
+        work.look_again();
+        assert_eq!(work.seen_ns.len(), 8, "just before");
+        work.last_look_ns -= BETWEEN_LOOKS_NS;
+        work.look_again();
+        assert_eq!(work.seen_ns.len(), 12);
         // 256 pages, none of which any system provides in under a nanosecond.
         assert!(work.seen_ns.iter().all(|&ns| ns > 256));
         work.seen_ns = vec![9, 100, 3, 7, 8];

@@ -386,7 +386,7 @@ impl<'a> OpenRound<'a> {
         };
         findings.memory = Some(measure);
         end(self.bench, findings).await;
-        self.page_work.look();
+        self.page_work.look_again();
         Ok(Round {
             index: self.index,
             phase: self.phase,

@@ -512,3 +512,57 @@ fn both_arms_do_the_same_and_nothing_else() {
     assert!(base.jobs[0].soaks.is_empty());
     assert_eq!(names(base), names(candidate));
 }
+
+/// One file for both would compare a change with itself.
+#[test]
+fn a_command_that_names_a_file_of_this_work_tree_is_no_base() {
+    let project = committed(by_file(Project::new()).tool(ECHO), "");
+    let top = project.path("");
+    let link = project.path(".link");
+    std::os::unix::fs::symlink(&top, &link).expect("a link");
+    let (options, by_link) = (top.join("options"), link.join("options"));
+    let inside = format!("exec cat {}", options.display());
+    for words in [
+        &[options.to_str().expect("UTF-8")][..],
+        &[by_link.to_str().expect("UTF-8")],
+        &["sh", "-c", &inside],
+    ] {
+        let arguments = [&["compare", "--against", "main", "--"], words].concat();
+        project
+            .run(&arguments)
+            .code(2)
+            .stderr_has("a file of this work tree, by its whole path");
+    }
+}
+
+/// Each has a folder and a build of its own, and what was built for one is not the other's.
+#[test]
+fn two_servers_of_one_repository_are_both_built() {
+    let server = shell_line(&command(Over::Stdio, &[]));
+    let configuration = toml::toml! {
+        [suite]
+        size = "quick"
+        rounds = 5
+        [[tool]]
+        name = "echo"
+        arguments = { message = "hello" }
+    };
+    let mut configuration = configuration;
+    let line = format!("test -e built && exec {server}");
+    let start = ["sh", "-c", &line].map(toml::Value::from).to_vec();
+    let server = [
+        ("build".to_owned(), "touch built".into()),
+        ("command".to_owned(), start.into()),
+    ];
+    configuration.insert("server".to_owned(), toml::Table::from_iter(server).into());
+    let text = toml::to_string(&configuration).expect("TOML");
+    let project = Project::new()
+        .file("a/mcpgate.toml", &text)
+        .file("b/mcpgate.toml", &text);
+    let project = committed(project, "");
+    for file in ["a/mcpgate.toml", "b/mcpgate.toml", "b/mcpgate.toml"] {
+        let arguments = ["compare", "--against", "main", "--config", file, "--quiet"];
+        project.run(&arguments).code(0);
+    }
+    leaves_nothing(&project, 2);
+}

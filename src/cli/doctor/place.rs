@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{note, ok, problem};
+use super::{super::options::RESULTS, note, ok, problem};
 use crate::{
     environment,
     git::Git,
@@ -13,9 +13,6 @@ use crate::{
     report::Check,
     store,
 };
-
-/// Where results go unless another place is named.
-const RESULTS: &str = "mcpgate-results.json";
 
 pub(super) async fn files(
     folder: &Path,

@@ -5,10 +5,12 @@ use crate::{
     gate::{
         gating_figures, judge_in_turn, judge_so_far,
         sequence::Sequence,
-        test_support::{CONCURRENT, Fixture, SEQUENTIAL, SOAK, add_fresh_soaks, scale_sample},
+        test_support::{
+            CONCURRENT, Fixture, SEQUENTIAL, SOAK, add_fresh_soaks, scale_sample, times,
+        },
         turns,
     },
-    results::{Phase, Round},
+    results::{Measure, Phase, Round},
 };
 
 fn in_turn(base: Fixture, candidate: Fixture) -> Judgement {
@@ -115,6 +117,40 @@ fn an_alarm_is_confirmed_by_fresh_pairs_alone() {
     let j = in_turn(base.clone(), slow(0.5));
     assert_eq!(adjusted_p50(&j).verdict, Verdict::Improved);
     assert_eq!(j.verdict, Verdict::Improved, "{:#?}", not_passed(&j));
+}
+
+/// Both servers are slower while the fresh pairs are measured, as on a machine whose neighbour wakes up.
+#[test]
+fn a_slower_minute_hides_no_change_that_it_confirms() {
+    for minute in [0.6, 1.0, 1.4, 1.69, 2.0] {
+        let base = Fixture::with_rounds(8).confirm(8);
+        let base = base.phase(Phase::Confirm, |round| {
+            for sample in round.scenarios.values_mut() {
+                scale_sample(sample, minute);
+            }
+        });
+        let candidate = uneven(base.clone()).slower(SEQUENTIAL, 1.3);
+        let found = adjusted_p50(&in_turn(base, candidate)).clone();
+        assert_eq!(found.verdict, Verdict::Regressed, "{minute}: {found:?}");
+    }
+}
+
+#[test]
+fn what_cannot_be_compared_keeps_no_look_going() {
+    let noisy = |round: &mut Round| {
+        let factor = if round.index % 2 == 0 { 1.4 } else { 0.7 };
+        round.peak_memory_bytes = round.peak_memory_bytes.map(|bytes| times(bytes, factor));
+    };
+    let base = Fixture::with_rounds(5);
+    let candidate = uneven(base.clone()).rounds(noisy);
+    let open = |candidate: Fixture| {
+        let suite = candidate.clone().build().suite;
+        turns::still_open(&so_far(base.clone(), candidate), &suite)
+    };
+    let all = open(candidate.clone()).expect("more pairs may decide on memory");
+    assert!(all.len() > 2, "{all:?}");
+    let otherwise = candidate.jobs(|job| job.memory_measure = Measure::By("another".into()));
+    assert_eq!(open(otherwise), None);
 }
 
 /// Fresh pairs that scatter so much that they confirm one alarm, but not one of many.

@@ -113,6 +113,8 @@ fn memory_that_was_not_measured_is_said_and_fails_nothing() {
         row(&j, "server", Metric::PeakMemory).reason,
         "measured by high-water mark in the baseline and by tree here"
     );
+    // Perhaps just because this one starts more processes.
+    assert_eq!(j.verdict, Verdict::Inconclusive);
 }
 
 #[test]

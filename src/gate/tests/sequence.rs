@@ -7,7 +7,7 @@ use crate::{
     gate::{
         Metric,
         policy::{paired, terms},
-        rule::{Call, Evidence, Pairs, Terms, rule},
+        rule::{Call, Evidence, Pair, Pairs, Terms, rule},
         sequence::{Answer, CONFIRMING_PAIRS, PairTerms, Sequence, confirms, keeps},
     },
     suite::GateConfig,
@@ -219,11 +219,14 @@ proptest! {
         let asked = Terms { floor: 0.0, ..paired(stored, sequence.errors(alarmed)) };
         let call = |planned: &[f64], fresh: &[f64]| {
             let side = |logs: &[f64]| vec![logs.iter().map(|log| 1e7 * log.exp()).collect()];
+            let of = |logs: &[f64]| {
+                logs.iter().map(|&log_ratio| Pair { base: 1e7, log_ratio }).collect()
+            };
             let evidence = Evidence {
                 base: vec![vec![1e7; planned.len() + fresh.len()]],
                 measure: side(planned),
                 confirm: side(fresh),
-                pairs: Some(Pairs { planned: planned.to_vec(), fresh: fresh.to_vec() }),
+                pairs: Some(Pairs { planned: of(planned), fresh: of(fresh) }),
             };
             rule(&evidence, &asked).call
         };
