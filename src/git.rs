@@ -272,6 +272,10 @@ pub fn remove_work_tree(clone: &Path, dir: &Path) -> Result<(), String> {
 }
 
 #[cfg(test)]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a test: it changes files that git is asked of"
+)]
 mod tests {
     use super::*;
 

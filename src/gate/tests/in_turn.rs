@@ -138,7 +138,11 @@ fn a_slower_minute_hides_no_change_that_it_confirms() {
 #[test]
 fn what_cannot_be_compared_keeps_no_look_going() {
     let noisy = |round: &mut Round| {
-        let factor = if round.index % 2 == 0 { 1.4 } else { 0.7 };
+        let factor = if round.index.is_multiple_of(2) {
+            1.4
+        } else {
+            0.7
+        };
         round.peak_memory_bytes = round.peak_memory_bytes.map(|bytes| times(bytes, factor));
     };
     let base = Fixture::with_rounds(5);
