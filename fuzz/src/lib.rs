@@ -20,6 +20,14 @@ pub mod request;
 pub mod revision;
 #[path = "../../src/mcp/sse.rs"]
 pub mod sse;
+#[path = "../../src/suite/visible.rs"]
+pub mod visible;
+
+pub mod suite {
+    //! As these files know it.
+
+    pub use crate::visible;
+}
 
 /// Cuts `bytes` into the pieces that it says itself: its first byte is the number of cuts, and so
 /// many bytes behind it are the lengths of the pieces; the last piece is what is left.

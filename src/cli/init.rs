@@ -30,7 +30,7 @@ use crate::{
     store,
     suite::{
         PROTOCOL_REVISIONS, config,
-        first_config::{self, Entry, Facts, Project, State},
+        first_config::{self, Build, Entry, Facts, Project, State},
     },
 };
 
@@ -81,9 +81,13 @@ Examples:
 
 pub(super) async fn run(arguments: Arguments) -> Result<u8, Error> {
     let folder = files::folder_of(&arguments.config);
-    refuse_existing(&arguments.config, arguments.force)?;
     let git_folder = folder.clone().unwrap_or_else(|| PathBuf::from("."));
     let place = WorkflowPlace::find(&git_folder).await;
+    let names_a_server = !arguments.command.is_empty() || arguments.url.is_some();
+    if arguments.workflow && !names_a_server && !arguments.force && arguments.config.exists() {
+        return workflow_alone(&arguments.config, &git_folder, &place);
+    }
+    refuse_existing(&arguments.config, arguments.force)?;
     if arguments.workflow {
         refuse_existing(&place.path, arguments.force)?;
     }
@@ -164,20 +168,47 @@ pub(super) async fn run(arguments: Arguments) -> Result<u8, Error> {
         next: next(&arguments.config, &met.entries),
     };
     if wants_workflow {
-        let text = first_config::workflow(WORKFLOW_TEXT, &place.prefix, &build);
-        store::write_atomic(&place.path, text.as_bytes())?;
-        let owner = if text.contains("OWNER/") {
-            " and put the action's owner in place of OWNER"
-        } else {
-            ""
-        };
-        written.files.push((
-            place.path.display().to_string(),
-            format!("measures each pull request; read it before you commit it{owner}"),
-        ));
+        written.files.push(write_workflow(&place, &build)?);
     }
     options::print(&report::written(&written, style))?;
     Ok(exit_code::OK)
+}
+
+/// Writes the workflow and what it does; the configuration that is there stays as it is.
+fn workflow_alone(config: &Path, folder: &Path, place: &WorkflowPlace) -> Result<u8, Error> {
+    refuse_existing(&place.path, false)?;
+    let loaded = files::load_config(Some(config))?;
+    let server = loaded.config.server.and_then(|server| server.command);
+    let files = project_files(folder);
+    let read = |name: &str| store::read_text(&folder.join(name)).ok().flatten();
+    let project = Project {
+        files: &files,
+        read: &read,
+    };
+    let build = project.build(server.as_deref().unwrap_or_default());
+    let written = Written {
+        files: vec![write_workflow(place, &build)?],
+        notes: vec![format!(
+            "{} is there already, and is kept",
+            config.display()
+        )],
+        next: Vec::new(),
+    };
+    options::print(&report::written(&written, options::style(false)))?;
+    Ok(exit_code::OK)
+}
+
+/// The file, and what is to be said of it.
+fn write_workflow(place: &WorkflowPlace, build: &Build) -> Result<(String, String), Error> {
+    let text = first_config::workflow(WORKFLOW_TEXT, &place.prefix, build);
+    store::write_atomic(&place.path, text.as_bytes())?;
+    let owner = if text.contains("OWNER/") {
+        " and put the action's owner in place of OWNER"
+    } else {
+        ""
+    };
+    let said = format!("measures each pull request; read it before you commit it{owner}");
+    Ok((place.path.display().to_string(), said))
 }
 
 fn refuse_existing(path: &Path, force: bool) -> Result<(), Error> {
@@ -291,6 +322,10 @@ fn next(config: &Path, entries: &[Entry]) -> Vec<(String, String)> {
         (
             named("compare"),
             "after a change: says what it did".to_owned(),
+        ),
+        (
+            ".gitignore".to_owned(),
+            "keep results out of commits there: `mcpgate-results*.json`".to_owned(),
         ),
     ]
 }

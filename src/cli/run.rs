@@ -101,8 +101,8 @@ pub(super) async fn run(arguments: Arguments) -> Result<u8, Error> {
 fn next(results: &Path, baseline: &Path) -> String {
     let results = results.display();
     if baseline.exists() {
-        format!("{results} has all figures; `mcpgate compare` compares with the baseline")
+        format!("All figures: {results}\nNext: `mcpgate compare` compares with the baseline")
     } else {
-        format!("{results} has all figures; `mcpgate baseline update` makes them the baseline")
+        format!("All figures: {results}\nNext: `mcpgate baseline update` makes them the baseline")
     }
 }

@@ -352,9 +352,22 @@ pub(crate) fn next_steps(report: &Report<'_>) -> Vec<Step> {
                 .then(" of the configuration."),
         )
     });
+    let ended_early = report
+        .candidate
+        .jobs
+        .iter()
+        .any(|job| job.incomplete.is_some());
     let steps = match judgement.verdict {
+        // Half a run is nothing to accept.
+        _ if ended_early && !is_published(report) => {
+            vec![reproduce("The run ended early. Measure again:"), budget]
+        }
         Verdict::Regressed => vec![
-            reproduce("Not intended? See it on your machine:"),
+            reproduce(if is_published(report) {
+                "Not intended? See it on your machine:"
+            } else {
+                "Not intended? Mend it, and compare again:"
+            }),
             accept_worse(report, "Intended? Accept it:"),
             budget,
         ],
@@ -369,11 +382,15 @@ pub(crate) fn next_steps(report: &Report<'_>) -> Vec<Step> {
             ]
         }
         Verdict::NotMeasured => vec![
-            reproduce("See it on your machine:"),
+            reproduce(if is_published(report) {
+                "See it on your machine:"
+            } else {
+                "Compare again:"
+            }),
             accept_worse(report, "Removed or renamed on purpose? Accept it:"),
             budget,
         ],
-        Verdict::Inconclusive => vec![Some(more_rounds(report)), budget],
+        Verdict::Inconclusive => vec![Some(more_rounds(report)), in_turn(report), budget],
         Verdict::Improved
             if report.context.accept_in.is_some() || report.context.against.is_some() =>
         {
@@ -445,12 +462,18 @@ fn stored_baseline<'a>(report: &'a Report<'_>) -> Option<&'a str> {
     }
 }
 
+/// The stored baseline where it is a project's by its name, and not any file that was compared with.
+fn project_baseline<'a>(report: &'a Report<'_>) -> Option<&'a str> {
+    let name = |path: &&str| path.rsplit(['/', '\\']).next() == USUAL_BASELINE.rsplit('/').next();
+    stored_baseline(report).filter(name)
+}
+
 /// The command that makes a baseline of these very results.
 fn update(report: &Report<'_>, refused: Refused) -> String {
     let mut words = vec!["mcpgate", "baseline", "update"];
     let results = report.context.results_path.as_deref();
     words.extend(results.filter(|path| *path != USUAL_RESULTS));
-    let baseline = stored_baseline(report).filter(|path| *path != USUAL_BASELINE);
+    let baseline = project_baseline(report).filter(|path| *path != USUAL_BASELINE);
     words.extend(baseline.into_iter().flat_map(|path| ["--baseline", path]));
     words.extend((refused == Refused::Yes).then_some("--force"));
     // Only a zero byte cannot be quoted, and no path has one.
@@ -462,7 +485,7 @@ fn accept(report: &Report<'_>, lead: &'static str, refused: Refused) -> Step {
         .then(" ")
         .code(update(report, refused))
         .then(", then commit ");
-    let path = stored_baseline(report);
+    let path = project_baseline(report);
     said(
         path.map_or_else(
             || line.clone().then("the baseline"),
@@ -487,6 +510,24 @@ fn more_rounds(report: &Report<'_>) -> Step {
         text: text.then(end),
         block: command.map(Block::Command),
     }
+}
+
+/// On a machine of one's own both servers can be measured, which decides more than a stored baseline.
+fn in_turn(report: &Report<'_>) -> Option<Step> {
+    let context = &report.context;
+    let is_stored = context.against.is_none() && context.command_to_reproduce.is_some();
+    (is_stored && !is_published(report)).then(|| {
+        said(
+            Line::own("Or measure the base as well, in turn with this, which sees more: ")
+                .code("mcpgate compare --against main")
+                .then("."),
+        )
+    })
+}
+
+/// Whether the report is for a pull request's readers and not for whoever ran this.
+fn is_published(report: &Report<'_>) -> bool {
+    report.context.accept_in.is_some()
 }
 
 fn rank(role: Role) -> u8 {

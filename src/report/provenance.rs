@@ -240,7 +240,13 @@ pub(crate) fn summary(report: &Report<'_>) -> Vec<Line> {
     let mut lines = Vec::new();
     lines.extend(counts(&report.judgement.comparisons));
     lines.extend(smallest_detectable(&report.judgement.comparisons));
-    let mut last = Line::own(format!("Exit code {}.", report.judgement.exit_code));
+    let mut last = Line::own(format!(
+        "Exit code {}.",
+        report
+            .context
+            .exit_code
+            .unwrap_or(report.judgement.exit_code)
+    ));
     if let Some(duration) = report.context.duration {
         let whole_seconds = std::time::Duration::from_secs(duration.as_secs().max(1));
         last = last.then(format!(

@@ -121,7 +121,7 @@ fn one_for_a_vanished_scenario_until_it_is_accepted() {
         .code(1)
         .stdout_has("not-measured: echo/sequential · in the baseline, but not in this run")
         .stdout_has(
-            "Accept it: `mcpgate baseline update candidate.json --baseline base.json --force`",
+            "Accept it: `mcpgate baseline update candidate.json --force`, then commit the baseline",
         );
     let update = [
         "baseline",

@@ -295,12 +295,28 @@ fn the_workflow_goes_to_the_top_of_the_repository() {
     let server = ["--", "target/release/server"];
     project.run(&init(&arguments, &server)).code(0);
     assert!(!project.path(WORKFLOW).exists(), "nobody asked for it");
+    // Later, to the configuration that is there by now, and was changed.
+    let changed = format!("# mine\n{}", project.read("servers/a/mcpgate.toml"));
+    let project = project.file("servers/a/mcpgate.toml", &changed);
+    let with_workflow = [&["init"], &arguments[..], &["--workflow"]].concat();
+    project
+        .run(&with_workflow)
+        .code(0)
+        .stdout_has(WORKFLOW)
+        .stdout_has("servers/a/mcpgate.toml is there already, and is kept");
+    assert_eq!(project.read("servers/a/mcpgate.toml"), changed);
+    project
+        .run(&with_workflow)
+        .code(2)
+        .stderr_has("mcpgate.yml: it is there already");
+    let alone = project.read(WORKFLOW);
     let with_workflow = [&arguments[..], &["--workflow", "--force"]].concat();
     project
         .run(&init(&with_workflow, &server))
         .code(0)
         .stdout_has(WORKFLOW);
     let workflow = project.read(WORKFLOW);
+    assert_eq!(workflow, alone);
     let run = "      - run: \"cargo build --release\"\n        working-directory: \"servers/a\"\n";
     assert!(workflow.contains(run), "{workflow}");
     assert!(
