@@ -1,8 +1,14 @@
 //! Progress on standard error: a bar on a terminal, one line a scenario elsewhere.
 
-use std::{fmt::Write, io::IsTerminal as _, time::Duration};
+use std::{
+    fmt::Write,
+    io::IsTerminal as _,
+    time::{Duration, Instant},
+};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
+use indicatif::{
+    ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle, style::ProgressTracker,
+};
 
 use super::options::say;
 use crate::{report, results::Phase, runner::event::Event};
@@ -14,6 +20,8 @@ pub(super) struct Progress {
     /// Which of two servers is being measured; empty where there is one.
     arm: &'static str,
     current: String,
+    /// What is counted, and the number of the last of it.
+    counted: (String, u32),
     scenario: String,
     /// What the scenario before gave.
     before: String,
@@ -49,9 +57,7 @@ impl Progress {
             let template = "{prefix} {bar:20} {pos}/{len}{left}  {wide_msg}";
             let style = ProgressStyle::with_template(template)
                 .unwrap_or_else(|_| ProgressStyle::default_bar())
-                .with_key("left", |state: &ProgressState, text: &mut dyn Write| {
-                    let _ = text.write_str(&time_left(state));
-                });
+                .with_key("left", TimeLeft::default());
             bar.set_style(style);
             bar
         });
@@ -60,6 +66,7 @@ impl Progress {
             is_quiet,
             arm: "",
             current: String::new(),
+            counted: (String::new(), 0),
             scenario: String::new(),
             before: String::new(),
             errors: 0,
@@ -85,6 +92,11 @@ impl Progress {
     }
 
     fn begin(&mut self, what: &str, number: u32, of: u32) {
+        // Rounds tell nothing of how long soaks take; and of two servers both have a first round.
+        let (before, last) = &self.counted;
+        let begins_anew = before != what || (number == 1 && *last > 1);
+        self.counted = (what.to_owned(), number);
+        let is_alone = self.arm.is_empty();
         let what = &match self.arm {
             "" => what.to_owned(),
             arm => format!("{arm} {what}"),
@@ -92,13 +104,16 @@ impl Progress {
         self.current = format!("{what} {number}/{of}");
         self.scenario.clear();
         if let Some(bar) = &self.bar {
-            if number == 1 {
-                // Rounds tell nothing of how long soaks take.
+            if begins_anew {
                 bar.reset();
             }
             bar.set_prefix(what.to_owned());
-            bar.set_length(u64::from(of));
-            bar.set_position(u64::from(number.saturating_sub(1)));
+            if is_alone {
+                bar.set_length(u64::from(of));
+                bar.set_position(u64::from(number.saturating_sub(1)));
+            } else {
+                bar.set_length(2 * u64::from(of));
+            }
         }
         self.show();
     }
@@ -178,16 +193,74 @@ fn errors_in_words(errors: u64) -> String {
 }
 
 /// By the rounds before; nothing in the first.
-fn time_left(state: &ProgressState) -> String {
-    if state.pos() == 0 {
-        return String::new();
+#[derive(Debug, Clone, Default)]
+struct TimeLeft {
+    ended: u64,
+    /// When the last of these did.
+    at: Duration,
+}
+
+impl TimeLeft {
+    fn of(&self, all: u64, elapsed: Duration) -> Option<Duration> {
+        let ended = u32::try_from(self.ended).ok().filter(|ended| *ended > 0)?;
+        let to_come = u32::try_from(all.saturating_sub(self.ended)).ok()?;
+        let since = elapsed.saturating_sub(self.at);
+        let left = (self.at / ended)
+            .saturating_mul(to_come)
+            .saturating_sub(since);
+        Some(Duration::from_secs(left.as_secs()))
     }
-    let left = Duration::from_secs(state.eta().as_secs());
-    format!(", {} left", humantime::format_duration(left))
+}
+
+impl ProgressTracker for TimeLeft {
+    fn clone_box(&self) -> Box<dyn ProgressTracker> {
+        Box::new(self.clone())
+    }
+
+    fn tick(&mut self, state: &ProgressState, _: Instant) {
+        if state.pos() != self.ended {
+            self.ended = state.pos();
+            self.at = state.elapsed();
+        }
+    }
+
+    fn reset(&mut self, _: &ProgressState, _: Instant) {
+        *self = Self::default();
+    }
+
+    fn write(&self, state: &ProgressState, text: &mut dyn Write) {
+        if let Some(left) = self.of(state.len().unwrap_or_default(), state.elapsed()) {
+            let _ = write!(text, ", {} left", humantime::format_duration(left));
+        }
+    }
 }
 
 impl Drop for Progress {
     fn drop(&mut self) {
         self.finish();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_time_left_falls_while_a_round_goes_on() {
+        let seconds = Duration::from_secs;
+        let left = |ended, at, elapsed| {
+            let so_far = TimeLeft {
+                ended,
+                at: seconds(at),
+            };
+            so_far.of(5, seconds(elapsed)).map(|left| left.as_secs())
+        };
+        assert_eq!(left(0, 0, 7), None, "nothing is known in the first");
+        assert_eq!(left(1, 10, 10), Some(40));
+        assert_eq!(left(1, 10, 16), Some(34));
+        // A round that takes longer than those before.
+        assert_eq!(left(4, 40, 55), Some(0));
+        assert_eq!(left(5, 50, 50), Some(0));
+        assert_eq!(left(6, 60, 60), Some(0));
     }
 }
