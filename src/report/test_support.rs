@@ -362,6 +362,8 @@ pub(crate) fn incomplete() -> Fixture {
     let job = &mut fixture.candidate.jobs[0];
     job.incomplete = Some("interrupted after 3 of 10 rounds".to_owned());
     job.rounds.truncate(3);
+    // That of the run, which is not the judgement's.
+    fixture.context.exit_code = Some(3);
     fixture.base.as_mut().unwrap().accepted = Some(Acceptance {
         at: "2026-11-01T09:00:00Z".to_owned(),
         forced_over: vec!["2 of 1000 calls of search/sequential failed".to_owned()],
