@@ -14,6 +14,9 @@ use tokio::sync::{Mutex as Turn, MutexGuard, OwnedMutexGuard, OwnedSemaphorePerm
 
 use super::faults::Fault;
 
+/// How long a first call with the fault `first-calls-deadlock` sets up what all need: long enough for
+/// those that come at the same time from a client that has to wait for a core.
+const SETTING_UP: Duration = Duration::from_millis(100);
 /// How long a `remember` with the fault `lost-updates` works on its copy of the store.
 const COPY_IN_WORK: Duration = Duration::from_millis(2);
 
@@ -162,8 +165,7 @@ impl Lasting {
                 self.hangs.store(true, Ordering::SeqCst);
             }
             going.count = Some(&self.in_flight);
-            // Long enough for those that come at the same time.
-            tokio::time::sleep(COPY_IN_WORK).await;
+            tokio::time::sleep(SETTING_UP).await;
             if self.hangs.load(Ordering::SeqCst) {
                 return Err(Stop::Never);
             }
