@@ -12,7 +12,7 @@ use crate::{
 /// Where the configuration is looked for.
 pub(super) const CONFIG: &str = "mcpgate.toml";
 /// Where the baseline is looked for.
-pub(super) const BASELINE: &str = "baselines/perf-baseline.json";
+pub(super) const BASELINE: &str = crate::report::USUAL_BASELINE;
 
 /// A configuration and where it came from.
 pub(super) struct Loaded {

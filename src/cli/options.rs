@@ -11,7 +11,7 @@ use clap::{Args, ValueEnum};
 use crate::{environment, error::Error, report::TextStyle};
 
 /// Where results go unless another place is named.
-pub(super) const RESULTS: &str = "mcpgate-results.json";
+pub(super) const RESULTS: &str = crate::report::USUAL_RESULTS;
 
 /// What is measured, and how much.
 #[derive(Debug, Clone, Default, Args)]

@@ -30,8 +30,6 @@ const WAITING_CORES: f64 = 0.5;
 const COMPUTING_CORES: f64 = 0.8;
 /// What a server nearly shows, of the borders of what it has to show: measured again, it may.
 const NEARLY: f64 = 0.6;
-/// How long what was written may take until it can be read, as the probe has it.
-const READ_AGAIN_S: u32 = 2;
 /// Errors by which a tool says that it cannot read.
 const REFUSALS: [&str; 2] = ["tool-error", "protocol-error"];
 /// Cores by which another look may say otherwise.
@@ -225,7 +223,10 @@ fn lost_updates(probe: &WriteProbe) -> Option<Diagnosis> {
     let works_alone = alone.acknowledged > 0 && alone.found == alone.acknowledged;
     (works_alone && at_once.found < at_once.acknowledged).then(|| {
         let failed = at_once.read_error.as_ref().map(|kind| {
-            format!(" (reading failed: {kind}, also {READ_AGAIN_S} s later)")
+            format!(
+                " (reading failed: {kind}, also {} s later)",
+                WriteProbe::PATIENCE_S
+            )
         });
         let found = likely(
             Kind::LostUpdates,

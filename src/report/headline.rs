@@ -1,7 +1,7 @@
 //! The first lines: what happened, by how much, what to do.
 
 use super::{
-    Report, accept_entry,
+    Report, USUAL_BASELINE, USUAL_RESULTS, accept_entry,
     figure::{self, GAP},
     line::Line,
     model::{self, weight},
@@ -17,10 +17,6 @@ use crate::{
 const MOST_ROUNDS: usize = 200;
 /// Most causes named at the top; the rest stands in the rows.
 const CAUSES: usize = 3;
-
-/// Where results and baseline are unless somebody says otherwise.
-const USUAL_RESULTS: &str = "mcpgate-results.json";
-const USUAL_BASELINE: &str = "baselines/perf-baseline.json";
 
 /// What happened.
 #[derive(Debug)]

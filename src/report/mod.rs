@@ -175,6 +175,11 @@ pub struct Context {
     pub accept_in: Option<AcceptIn>,
 }
 
+/// Where results are unless another place is named.
+pub const USUAL_RESULTS: &str = "mcpgate-results.json";
+/// Where the baseline is, beside the configuration, unless another place is named.
+pub const USUAL_BASELINE: &str = "baselines/perf-baseline.json";
+
 /// How long a regression is proposed to be accepted for: by then the baseline has moved, or the
 /// change was forgotten.
 pub const DAYS_TO_ACCEPT: u64 = 60;

@@ -396,6 +396,11 @@ pub struct WriteProbe {
     pub at_once: WriteCount,
 }
 
+impl WriteProbe {
+    /// How many seconds what was written may take until it can be read.
+    pub const PATIENCE_S: u64 = 2;
+}
+
 /// What became of writes.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -219,7 +219,8 @@ pub async fn run_probes(plan: &Plan, deadline: Deadline, job: &mut Job, listener
     }
     let place = findings.place().to_owned();
     take_findings(job, findings, listener);
-    if found != Probes::default() {
+    // A whole set counts as asked, whatever it found; of one that ended early, what there is.
+    if matches!(outcome, Some(Ok(()))) || found != Probes::default() {
         job.probes.push(found);
     }
     match outcome {

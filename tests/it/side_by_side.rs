@@ -386,6 +386,18 @@ fn a_file_of_this_work_tree_by_its_whole_path_is_refused() {
             "the server's command names {own}, a file of this work tree"
         ))
         .stderr_has("Write it relative to the folder of the configuration");
+    // By a link to it, and within a word.
+    let link = project.path(".link");
+    std::os::unix::fs::symlink(&top, &link).expect("a link");
+    let by_link = link.join("server.sh").display().to_string();
+    for words in [
+        &[by_link.as_str()][..],
+        &["sh", "-c", &format!("exec {own}")],
+    ] {
+        against_main(&project, &[&["--"], words].concat())
+            .code(2)
+            .stderr_has("a file of this work tree, by its whole path");
+    }
     leaves_nothing(&project, 0);
 }
 
@@ -513,33 +525,11 @@ fn both_arms_do_the_same_and_nothing_else() {
     assert_eq!(names(base), names(candidate));
 }
 
-/// One file for both would compare a change with itself.
-#[test]
-fn a_command_that_names_a_file_of_this_work_tree_is_no_base() {
-    let project = committed(by_file(Project::new()).tool(ECHO), "");
-    let top = project.path("");
-    let link = project.path(".link");
-    std::os::unix::fs::symlink(&top, &link).expect("a link");
-    let (options, by_link) = (top.join("options"), link.join("options"));
-    let inside = format!("exec cat {}", options.display());
-    for words in [
-        &[options.to_str().expect("UTF-8")][..],
-        &[by_link.to_str().expect("UTF-8")],
-        &["sh", "-c", &inside],
-    ] {
-        let arguments = [&["compare", "--against", "main", "--"], words].concat();
-        project
-            .run(&arguments)
-            .code(2)
-            .stderr_has("a file of this work tree, by its whole path");
-    }
-}
-
 /// Each has a folder and a build of its own, and what was built for one is not the other's.
 #[test]
 fn two_servers_of_one_repository_are_both_built() {
     let server = shell_line(&command(Over::Stdio, &[]));
-    let configuration = toml::toml! {
+    let mut configuration = toml::toml! {
         [suite]
         size = "quick"
         rounds = 5
@@ -547,7 +537,6 @@ fn two_servers_of_one_repository_are_both_built() {
         name = "echo"
         arguments = { message = "hello" }
     };
-    let mut configuration = configuration;
     let line = format!("test -e built && exec {server}");
     let start = ["sh", "-c", &line].map(toml::Value::from).to_vec();
     let server = [

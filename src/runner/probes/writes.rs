@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// How long what was written may take until it can be read.
-const PATIENCE: Duration = Duration::from_secs(2);
+const PATIENCE: Duration = Duration::from_secs(WriteProbe::PATIENCE_S);
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// Writes in each half, all of the second at once.
 const WRITES: u32 = 20;
@@ -40,8 +40,9 @@ pub(super) async fn run(
     let first = |half: u32| first.wrapping_add((4 * set + half).wrapping_mul(WRITES));
     let mut sessions = Sessions::Each;
     let mut in_sequence = half(plan, writing, (first(0), false, sessions), findings).await?;
-    let is_alone = in_sequence.acknowledged > 0 && in_sequence.found < in_sequence.acknowledged;
-    if is_alone && plan.target.transport() != Transport::Stdio {
+    // Of another session, or a tool that does not write.
+    let some_are_missing = in_sequence.found < in_sequence.acknowledged;
+    if some_are_missing && plan.target.transport() != Transport::Stdio {
         sessions = Sessions::Shared;
         in_sequence = half(plan, writing, (first(2), false, sessions), findings).await?;
     }
