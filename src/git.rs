@@ -20,6 +20,8 @@ const LOCAL: Duration = Duration::from_secs(20);
 const FETCH: Duration = Duration::from_secs(120);
 /// How long writing all files of a commit may take.
 const CHECK_OUT: Duration = Duration::from_mins(5);
+/// How long removing them may take.
+const REMOVAL: Duration = Duration::from_mins(1);
 /// Largest file that is read.
 const LARGEST_FILE: u64 = crate::store::LARGEST_FILE;
 
@@ -187,6 +189,34 @@ impl Git {
         self.run(&add, CHECK_OUT).await.map(|_| ())
     }
 
+    /// Makes the files in `dir`, which are those of commit `sha`, a work tree of this clone again, after
+    /// it was forgotten. `beside`: a folder that is made and gone again.
+    ///
+    /// # Errors
+    /// What `git` or the system said; the files are there as they were.
+    pub async fn take_work_tree(&self, dir: &Path, sha: &str, beside: &Path) -> Result<(), String> {
+        let [dir_text, beside_text] = [dir, beside].map(|path| path.display().to_string());
+        let add = [
+            "worktree",
+            "add",
+            "--quiet",
+            "--detach",
+            "--force",
+            "--no-checkout",
+            &beside_text,
+            sha,
+        ];
+        self.run(&add, CHECK_OUT).await?;
+        let moved = move_link(beside, dir);
+        moved.map_err(|error| format!("{dir_text}: {error}"))?;
+        self.run(&["worktree", "repair", &dir_text], LOCAL).await?;
+        // Its index is empty as yet.
+        Self::new(dir)
+            .run(&["reset", "--quiet"], CHECK_OUT)
+            .await
+            .map(|_| ())
+    }
+
     async fn sha(&self, arguments: &[&str]) -> Option<String> {
         let said = self.run(arguments, LOCAL).await.ok()?;
         let sha = String::from_utf8_lossy(&said).trim().to_owned();
@@ -246,29 +276,32 @@ async fn bounded(source: Option<impl AsyncRead + Unpin>, limit: u64) -> Option<V
     (kept.len() as u64 <= limit).then_some(kept)
 }
 
-/// Forgets a work tree of the clone at `clone`, and removes its files if they are there. Blocks:
-/// it is for the end of a run, also one that is interrupted.
+/// What makes a folder a work tree is a file in it, which leads into the clone.
+fn move_link(from: &Path, to: &Path) -> std::io::Result<()> {
+    std::fs::rename(from.join(".git"), to.join(".git"))?;
+    std::fs::remove_dir_all(from)
+}
+
+/// Forgets a work tree of the clone at `clone`, and removes its files if they are there. Blocks, for a
+/// minute at most: it is for the end of a run, also one that is interrupted.
 ///
 /// # Errors
 /// What `git` said.
 pub fn remove_work_tree(clone: &Path, dir: &Path) -> Result<(), String> {
-    let done = std::process::Command::new("git")
-        .args(["worktree", "remove", "--force", "--force"])
-        .arg(dir)
-        .current_dir(clone)
-        .env("GIT_TERMINAL_PROMPT", "0")
-        .env("LC_ALL", "C")
-        .stdin(Stdio::null())
-        .output()
-        .map_err(|error| format!("git cannot be run: {error}"))?;
-    if done.status.success() {
-        return Ok(());
-    }
-    let said: String = String::from_utf8_lossy(&done.stderr)
-        .chars()
-        .take(300)
-        .collect();
-    Err(format!("git worktree remove: {}", printable(said.trim())))
+    let git = Git::new(clone);
+    let dir = dir.display().to_string();
+    let forget = move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| format!("git cannot be run: {error}"))?;
+        let remove = ["worktree", "remove", "--force", "--force", &dir];
+        runtime.block_on(git.run(&remove, REMOVAL)).map(|_| ())
+    };
+    // On a thread of its own: one runtime cannot wait within another.
+    std::thread::spawn(forget)
+        .join()
+        .unwrap_or_else(|_| Err("git worktree remove: it broke off".to_owned()))
 }
 
 #[cfg(test)]

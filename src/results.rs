@@ -16,7 +16,7 @@ mod memory;
 mod probes;
 mod turn;
 
-pub use calibration::{CalibratedFigure, Calibration, Control};
+pub use calibration::{CalibratedFigure, CalibratedScenario, Calibration, Control};
 pub use histogram::Histogram;
 pub use load::{ExecutorName, LoadRecord, LoadSample, StageRecord, StageSample};
 pub use machine::{Environment, are_as_fast};

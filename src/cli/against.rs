@@ -32,8 +32,10 @@ pub(super) enum Wanted {
         /// Where it is known already.
         sha: Option<String>,
     },
-    /// A server that a command starts.
+    /// A server that a command starts; this work tree is built before.
     Command(Vec<String>),
+    /// This server, by its command, as it stands there.
+    Itself(Vec<String>),
 }
 
 /// The base, ready to be measured.

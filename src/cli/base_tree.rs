@@ -70,6 +70,12 @@ impl BaseTree {
         };
         if tree.is_built() {
             touch(&tree.home.join(BUILT));
+            // A server may ask git what it is; one that does not can do without.
+            let beside = tree.home.join("beside");
+            remove(&beside);
+            let git = Git::new(clone);
+            let taken = git.take_work_tree(&tree.path(), sha, &beside).await;
+            tree.is_registered = taken.is_ok();
             return Ok(tree);
         }
         // What a killed run left.
@@ -129,6 +135,7 @@ impl Drop for BaseTree {
         } else if self.is_registered {
             // Git forgets a work tree whose files are gone, and here they are to stay.
             let aside = self.home.join("aside");
+            remove(&aside);
             if rename(&tree, &aside) {
                 let _ = git::remove_work_tree(&self.clone, &tree);
                 let _ = rename(&aside, &tree);

@@ -38,8 +38,8 @@ pub(super) struct Arguments {
     /// Suites to be measured.
     #[arg(value_name = "N", default_value = "10", value_parser = clap::value_parser!(u32).range(1..=1000))]
     suites: u32,
-    /// Makes each answer of one arm so many times as slow, by what is added to its figures: how often
-    /// is that found?
+    /// Holds each answer of one arm back until it has taken so many times as long: how often is that
+    /// found?
     #[arg(long, value_name = "FACTOR", value_parser = factor)]
     inject: Option<f64>,
     /// The baseline beside which the file goes.
@@ -143,10 +143,10 @@ async fn suite(
     loaded: &mut Loaded,
     server: &ServerConfig,
 ) -> Result<(Judged, Results), Error> {
-    let itself = Wanted::Command(server.command.clone().unwrap_or_default());
+    let itself = Wanted::Itself(server.command.clone().unwrap_or_default());
     let measuring = &arguments.measuring;
     let mut both = SideBySide::prepare(measuring, itself, loaded, server, None).await?;
-    both.candidate.slowed_by = arguments.inject;
+    both.candidate.plan.slowed_by = arguments.inject;
     let policy = &loaded.config.gate;
     let early = both.measure(policy).await?;
     both.run.progress.finish();

@@ -1,9 +1,6 @@
 //! `mcpgate compare`.
 
-use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum as _};
 
@@ -22,11 +19,11 @@ use super::{
 use crate::{
     environment,
     error::Error,
-    gate::{self, Judgement, calibration, turns},
+    gate::{self, Judgement, turns},
     github::prepared::{Folder, Prepared},
     history::SlowDrift,
     report::{AcceptIn, Context, DAYS_TO_ACCEPT, Drift, Report},
-    results::{Phase, Results},
+    results::{Calibration, Phase, Results},
     store,
     suite::{Config, GateConfig, ServerConfig},
 };
@@ -90,7 +87,7 @@ async fn compare(arguments: Arguments, prepared: Option<&Folder>) -> Result<u8, 
     let mut loaded = files::load_config(arguments.measuring.config.as_deref())?;
     if let [base, candidate] = &arguments.files[..] {
         let path = usual_or_named(None, &loaded);
-        loaded.config.gate.stepped_down = stepped_down(&path)?;
+        loaded.config.gate.calibration = calibration_beside(&path)?;
         let taken = [base.as_path(), candidate.as_path()];
         arguments.printing.check(taken)?;
         let judged = Judged::of(Some(base), candidate, &loaded.config)?;
@@ -126,10 +123,9 @@ async fn compare(arguments: Arguments, prepared: Option<&Folder>) -> Result<u8, 
     }
 }
 
-/// What the calibration beside the baseline found unreliable.
-pub(super) fn stepped_down(baseline: &Path) -> Result<BTreeMap<String, String>, Error> {
-    let calibration = store::read_calibration(&calibrate::beside(baseline))?;
-    Ok(calibration.map_or_else(BTreeMap::new, |c| calibration::unreliable(&c)))
+/// The calibration beside the baseline, where there is one.
+pub(super) fn calibration_beside(baseline: &Path) -> Result<Option<Calibration>, Error> {
+    store::read_calibration(&calibrate::beside(baseline))
 }
 
 fn is_auto(arguments: &Arguments) -> bool {
@@ -197,7 +193,7 @@ impl Stored {
             });
         }
         let path = usual_or_named(arguments.baseline.as_deref(), loaded);
-        loaded.config.gate.stepped_down = stepped_down(&path)?;
+        loaded.config.gate.calibration = calibration_beside(&path)?;
         let baseline = match store::read_results(&path) {
             Ok(baseline) => Some(baseline),
             Err(error) if arguments.baseline.is_some() || path.exists() => return Err(error),

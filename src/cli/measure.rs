@@ -541,6 +541,7 @@ pub(super) fn plan_arm(
             calls,
             loads,
             probes,
+            slowed_by: None,
             attached_pid: about.attached_pid,
         },
         tools,
@@ -548,7 +549,6 @@ pub(super) fn plan_arm(
         failed,
         output: wish.output.to_owned(),
         mask,
-        slowed_by: None,
     })
 }
 

@@ -53,10 +53,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<u8, Error> {
             .map(PathBuf::as_path),
     )?;
     let mut loaded = files::load_config(arguments.config.as_deref())?;
-    loaded.config.gate.stepped_down = compare::stepped_down(&compare::usual_or_named(
-        arguments.baseline.as_deref(),
-        &loaded,
-    ))?;
+    let baseline = compare::usual_or_named(arguments.baseline.as_deref(), &loaded);
+    loaded.config.gate.calibration = compare::calibration_beside(&baseline)?;
     let judged = Judged::of(
         base.map(PathBuf::as_path),
         &arguments.results,

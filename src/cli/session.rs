@@ -60,8 +60,6 @@ pub(super) struct Arm {
     pub output: PathBuf,
     /// Hides secrets in what the server says.
     pub mask: Mask,
-    /// By what factor its times are made longer, to see whether that is found.
-    pub slowed_by: Option<f64>,
 }
 
 fn rounds_in_words(rounds: usize) -> String {
@@ -117,15 +115,9 @@ impl Arm {
         said
     }
 
-    /// Writes what there is, more than `before`; says where, for the end of an error.
-    fn keep(&mut self, before: (usize, usize)) -> Result<String, Error> {
+    /// Writes what there is; says where, for the end of an error.
+    fn keep(&mut self) -> Result<String, Error> {
         for job in &mut self.results.jobs {
-            if let Some(factor) = self.slowed_by {
-                let new = job.rounds.iter_mut().skip(before.0);
-                for sample in new.flat_map(|round| round.scenarios.values_mut()) {
-                    sample.slow_down(factor);
-                }
-            }
             if let Some(first) = job.rounds.first_mut() {
                 for (name, sample) in &self.failed {
                     first
@@ -303,7 +295,7 @@ impl Run {
             Ended::Done(Err(failure)) | Ended::Last(Err(failure)) => Some(failure.to_string()),
             Ended::Last(Ok(())) | Ended::Stopped => Some(arm.interrupted()),
         };
-        let kept = arm.keep(before)?;
+        let kept = arm.keep()?;
         if let Some(samples) = &mut self.samples {
             samples.keep(arm.measured() > before)?;
         }
@@ -365,8 +357,8 @@ impl Run {
             }
         };
         let mut kept = String::new();
-        for (arm, before) in arms.iter_mut().zip(before) {
-            kept = arm.keep(before)?;
+        for arm in &mut arms {
+            kept = arm.keep()?;
         }
         if let Some(samples) = &mut self.samples {
             samples.keep(

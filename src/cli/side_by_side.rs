@@ -178,17 +178,21 @@ impl SideBySide {
         let removed = base.removed_tools.iter().map(|tool| removed(tool));
         base_arm.results.suite.scenarios.extend(removed);
         let sequence = Sequence::new(gate::gating_figures(&candidate.results.suite), most_pairs);
-        Ok(Self {
+        let mut both = Self {
             run,
             base: base_arm,
             candidate,
             against,
             sequence,
             pairs: 0,
-            is_apart: has_fixed_address(server),
+            is_apart: false,
             longest: Duration::ZERO,
             _tree: base,
-        })
+        };
+        if has_fixed_address(server) {
+            both.part_them("`url` names a port, which only one of them can have; `{port}` in its place gives each its own");
+        }
+        Ok(both)
     }
 
     /// Measures until everything is decided, the most pairs are reached, or the time is used up.
@@ -427,7 +431,12 @@ async fn ready(
     let progress = &run.progress;
     let work = async {
         let base = match wanted {
-            Wanted::Command(command) => against::started_by(command, loaded, server),
+            Wanted::Command(command) => {
+                against::build(server, loaded.folder.as_deref(), "this work tree", progress)
+                    .await?;
+                against::started_by(command, loaded, server)
+            }
+            Wanted::Itself(command) => against::started_by(command, loaded, server),
             Wanted::Commit { name, sha } => {
                 let base = async {
                     let found = against::find(&name, sha, &folder).await?;

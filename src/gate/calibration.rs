@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use super::{Comparison, Judgement, Role, SERVER, Verdict};
 use crate::{
-    results::{CalibratedFigure, Calibration, Control},
+    results::{CalibratedFigure, CalibratedScenario, Calibration, Control, Results},
     stats::{
         Sample,
         interval::{proportion_lower_bound, proportion_upper_bound},
         location::median,
     },
+    suite::GateConfig,
 };
 
 /// Share of suites of an unchanged server that may be called regressed.
@@ -35,19 +36,55 @@ pub fn control(suites: &[Judged], factor: f64, seed: u64) -> Control {
         improved: count(Verdict::Improved),
         inconclusive: count(Verdict::Inconclusive),
         seconds: middle(suites.iter().map(|(_, seconds)| *seconds)).unwrap_or(0.0),
+        scenarios: scenarios(suites),
         figures: figures(suites),
+    }
+}
+
+fn scenarios(suites: &[Judged]) -> Vec<CalibratedScenario> {
+    let mut scenarios: Vec<CalibratedScenario> = Vec::new();
+    for (judgement, _) in suites {
+        // What decides, and guards that failed the build all the same.
+        let mut seen: Vec<(&str, bool)> = Vec::new();
+        for row in judgement.comparisons.iter().filter(|row| is_counted(row)) {
+            let is_regressed = row.verdict == Verdict::Regressed;
+            match seen.iter_mut().find(|(known, _)| *known == row.scenario) {
+                Some((_, any)) => *any |= is_regressed,
+                None => seen.push((&row.scenario, is_regressed)),
+            }
+        }
+        for (name, is_regressed) in seen {
+            let at = scenarios.iter().position(|known| known.scenario == name);
+            let at = at.unwrap_or_else(|| {
+                scenarios.push(CalibratedScenario {
+                    scenario: name.to_owned(),
+                    suites: 0,
+                    regressed: 0,
+                });
+                scenarios.len() - 1
+            });
+            if let Some(scenario) = scenarios.get_mut(at) {
+                scenario.suites += 1;
+                scenario.regressed += u32::from(is_regressed);
+            }
+        }
+    }
+    scenarios
+}
+
+/// Whether a row can fail the build. A guard that did is a false alarm like any other.
+fn is_counted(row: &Comparison) -> bool {
+    match row.role {
+        Role::Gates => row.verdict != Verdict::NotMeasured,
+        Role::Guards => row.verdict == Verdict::Regressed,
+        Role::Reported => false,
     }
 }
 
 fn figures(suites: &[Judged]) -> Vec<CalibratedFigure> {
     let mut rows: Vec<((&str, &str), Vec<&Comparison>)> = Vec::new();
     for (judgement, _) in suites {
-        // Error rates are exact. A guard that failed the build is a false alarm like any other.
-        let judged = judgement.comparisons.iter().filter(|c| match c.role {
-            Role::Gates => c.ratio.is_some() && c.verdict != Verdict::NotMeasured,
-            Role::Guards => c.verdict == Verdict::Regressed,
-            Role::Reported => false,
-        });
+        let judged = judgement.comparisons.iter().filter(|row| is_counted(row));
         for comparison in judged {
             let key = (comparison.scenario.as_str(), comparison.metric.name());
             match rows.iter_mut().find(|(known, _)| *known == key) {
@@ -112,6 +149,47 @@ pub fn rate(count: u32, of: u32) -> Rate {
     }
 }
 
+/// What is heeded of a calibration.
+#[derive(Debug, Default)]
+pub(super) struct Heeded {
+    /// Scenarios that are reported only, with the reason.
+    pub(super) stepped_down: BTreeMap<String, String>,
+    /// Why something that would step down does not.
+    pub(super) unheeded: Option<String>,
+}
+
+/// What the policy's calibration says of these results: nothing unless it is of the same server, suite
+/// and kind of machine, since how often a figure errs depends on all of them.
+pub(super) fn heeded(policy: &GateConfig, candidate: &Results) -> Heeded {
+    let Some(calibration) = &policy.calibration else {
+        return Heeded::default();
+    };
+    let stepped_down = unreliable(calibration);
+    let machine = candidate.jobs.last().map(|job| &job.environment);
+    let other = if calibration.server.name != candidate.server.name {
+        "server"
+    } else if calibration.suite_hash != candidate.suite.hash {
+        "suite"
+    } else if !machine.is_some_and(|machine| calibration.environment.same_hardware(machine)) {
+        "kind of machine"
+    } else {
+        return Heeded {
+            stepped_down,
+            unheeded: None,
+        };
+    };
+    Heeded {
+        stepped_down: BTreeMap::new(),
+        unheeded: (!stepped_down.is_empty()).then(|| {
+            format!(
+                "the calibration of {} is of another {other}, so no scenario steps down by it: calibrate \
+                 anew with `mcpgate calibrate`",
+                day(calibration)
+            )
+        }),
+    }
+}
+
 /// Scenarios that were called regressed in an unchanged server more often than is promised, beyond
 /// doubt, with the reason: these are to be reported only.
 #[must_use]
@@ -119,21 +197,31 @@ pub fn unreliable(calibration: &Calibration) -> BTreeMap<String, String> {
     let Some(null) = calibration.controls.iter().find(|c| is_null(c)) else {
         return BTreeMap::new();
     };
-    let day = calibration.started_at.get(..10).unwrap_or_default();
     let mut reasons = BTreeMap::new();
-    for figure in &null.figures {
-        let is_kept = rate(figure.regressed, figure.suites).low <= PROMISED_RATE;
-        if figure.scenario == SERVER || is_kept {
+    for scenario in null.scenarios.iter().filter(|s| s.scenario != SERVER) {
+        if rate(scenario.regressed, scenario.suites).low <= PROMISED_RATE {
             continue;
         }
-        reasons.entry(figure.scenario.clone()).or_insert_with(|| {
-            format!(
-                "reported only: its {} was called regressed in {} of {} comparisons of the server with itself, calibrated {day}",
-                figure.metric, figure.regressed, figure.suites
-            )
-        });
+        let figures = null.figures.iter();
+        let worst = figures
+            .filter(|figure| figure.scenario == scenario.scenario && figure.regressed > 0)
+            .max_by_key(|figure| figure.regressed)
+            .map_or_else(String::new, |figure| {
+                format!(", mostly by its {}", figure.metric)
+            });
+        let reason = format!(
+            "reported only: called regressed in {} of {} comparisons of the server with itself{worst}, calibrated {}",
+            scenario.regressed,
+            scenario.suites,
+            day(calibration)
+        );
+        reasons.insert(scenario.scenario.clone(), reason);
     }
     reasons
+}
+
+fn day(calibration: &Calibration) -> &str {
+    calibration.started_at.get(..10).unwrap_or_default()
 }
 
 /// Whether nothing was planted.

@@ -1,5 +1,7 @@
 //! The comparisons of one scenario: which metrics, in which roles.
 
+use std::collections::BTreeMap;
+
 use super::{
     Comparison, Interval, Metric, Role, Verdict,
     comparability::Ground,
@@ -26,6 +28,8 @@ pub(super) struct Context<'a> {
     pub(super) ground: &'a Ground<'a>,
     /// Rise of outside load from base to candidate, in cores.
     pub(super) load_rise: Option<f64>,
+    /// Scenarios that a calibration made reported only, with the reason.
+    pub(super) stepped_down: BTreeMap<String, String>,
     /// Where base and candidate were measured in turn.
     pub(super) in_turn: Option<InTurn>,
 }
@@ -101,7 +105,7 @@ pub(super) fn scenario(ctx: &Context<'_>, record: &ScenarioRecord) -> Vec<Compar
     rows.push(errors::compare(ctx, record));
     let is_shown_only = record.report_only
         || record.kind == ScenarioKind::Load
-        || ctx.policy.stepped_down.contains_key(&record.name);
+        || ctx.stepped_down.contains_key(&record.name);
     if is_shown_only {
         for row in &mut rows {
             row.role = Role::Reported;
@@ -383,6 +387,7 @@ pub(super) fn not_compared(row: &mut Comparison, reason: &str) {
     row.ratio = None;
     row.interval = None;
     row.smallest_detectable_ratio = None;
+    row.difference = None;
     row.is_coarse = false;
     // Nor would they be comparable after more rounds.
     row.more_rounds_could_decide = false;
@@ -403,6 +408,7 @@ pub(super) fn blank(policy: &GateConfig, scenario: &str, metric: Metric, role: R
         interval: None,
         tolerance: tolerance(metric, policy),
         smallest_detectable_ratio: None,
+        difference: None,
         more_rounds_could_decide: false,
         is_coarse: false,
         base_rounds: 0,

@@ -1,19 +1,21 @@
 //! The error rate, compared by difference with both sides' intervals.
 
 use super::{
-    Comparison, Metric, Role, Verdict,
+    Comparison, Difference, Interval, Metric, Role, Verdict,
     comparability::shortened,
     compare::{Context, blank},
 };
 use crate::{
-    results::{Results, ScenarioRecord},
-    stats::interval::{proportion_lower_bound, proportion_upper_bound},
+    results::{Phase, Results, ScenarioKind, ScenarioRecord},
+    stats::interval::{proportion_difference, proportion_lower_bound, proportion_upper_bound},
 };
 
 /// One-sided error of the worse side's lower bound.
 const ALARM_ALPHA: f64 = 0.001;
 /// One-sided error of the better side's upper bound.
 const REFERENCE_ALPHA: f64 = 0.05;
+/// With what probability the smallest detectable rate would have been found.
+const POWER: f64 = 0.9;
 /// A single failed call proves nothing.
 const ERRORS_NEEDED: u64 = 2;
 
@@ -29,12 +31,27 @@ impl Tally {
     pub(super) fn of(results: &Results, scenario: &str) -> Self {
         let counts = results.jobs.iter().flat_map(|j| j.counts_of(scenario));
         let mut tally = Self::default();
-        for counts in counts.filter(|counts| counts.calls > 0) {
-            tally.calls += u64::from(counts.calls);
-            tally.failed += u64::from(counts.calls.saturating_sub(counts.successes));
-            tally.rounds += 1;
-        }
+        counts.for_each(|counts| tally.add(counts.calls, counts.successes));
         tally
+    }
+
+    /// Of the rounds of one phase alone.
+    fn of_rounds(results: &Results, scenario: &str, phase: Phase) -> Self {
+        let rounds = results.jobs.iter().flat_map(|job| &job.rounds);
+        let samples = rounds
+            .filter(|round| round.phase == phase)
+            .filter_map(|round| round.scenarios.get(scenario));
+        let mut tally = Self::default();
+        samples.for_each(|sample| tally.add(sample.calls, sample.successes));
+        tally
+    }
+
+    fn add(&mut self, calls: u32, successes: u32) {
+        if calls > 0 {
+            self.calls += u64::from(calls);
+            self.failed += u64::from(calls.saturating_sub(successes));
+            self.rounds += 1;
+        }
     }
 
     /// Share of calls that failed; `None` without calls.
@@ -49,9 +66,50 @@ impl Tally {
 
     /// Worse than `other` beyond the noise of both.
     fn worse_than(self, other: Self) -> bool {
+        self.worse_at(ALARM_ALPHA, other)
+    }
+
+    fn worse_at(self, alpha: f64, other: Self) -> bool {
         self.failed >= ERRORS_NEEDED
-            && proportion_lower_bound(self.failed, self.calls, ALARM_ALPHA)
-                > proportion_upper_bound(other.failed, other.calls, REFERENCE_ALPHA)
+            && proportion_lower_bound(self.failed, self.calls, alpha) > other.at_most()
+    }
+
+    /// The highest rate that this many failed calls leave possible; 1 without calls.
+    fn at_most(self) -> f64 {
+        proportion_upper_bound(self.failed, self.calls, REFERENCE_ALPHA)
+    }
+
+    /// How many more of `candidate`'s calls fail, and what would have been seen.
+    fn difference_to(self, candidate: Self) -> Option<Difference> {
+        let of = |tally: Self| (tally.failed, tally.calls);
+        let (low, high) = proportion_difference(of(self), of(candidate), ALARM_ALPHA)?;
+        let base = self.rate()?;
+        Some(Difference {
+            estimate: candidate.rate()? - base,
+            interval: Some(Interval { low, high }),
+            smallest_detectable: candidate
+                .fewest_that_alarm(self)
+                .map(|failed| proportion_lower_bound(failed, candidate.calls, POWER) - base),
+        })
+    }
+
+    /// How many of these calls would have to fail to be worse than `other`; `None` if not even all are
+    /// enough.
+    fn fewest_that_alarm(self, other: Self) -> Option<u64> {
+        let is_enough = |failed: u64| Self { failed, ..self }.worse_than(other);
+        let (mut too_few, mut enough) = (0, self.calls);
+        if !is_enough(enough) {
+            return None;
+        }
+        while enough - too_few > 1 {
+            let middle = u64::midpoint(too_few, enough);
+            if is_enough(middle) {
+                enough = middle;
+            } else {
+                too_few = middle;
+            }
+        }
+        Some(enough)
     }
 }
 
@@ -82,6 +140,7 @@ pub(super) fn compare(ctx: &Context<'_>, record: &ScenarioRecord) -> Comparison 
     row.candidate = candidate.rate();
     row.base_rounds = base.rounds;
     row.candidate_rounds = candidate.rounds;
+    row.difference = base.difference_to(candidate);
     let error = || first_error(ctx.candidate, &record.name);
     (row.verdict, row.reason) = if base.calls == 0 || candidate.calls == 0 {
         (Verdict::NotMeasured, "no calls on one side".to_owned())
@@ -92,11 +151,8 @@ pub(super) fn compare(ctx: &Context<'_>, record: &ScenarioRecord) -> Comparison 
         )
     } else if candidate.all_failed() {
         (Verdict::Regressed, format!("no call succeeded{}", error()))
-    } else if candidate.worse_than(base) {
-        (
-            Verdict::Regressed,
-            format!("more calls fail, beyond the noise of both sides{}", error()),
-        )
+    } else if let Some((verdict, reason)) = alarm(ctx, record) {
+        (verdict, format!("{reason}{}", error()))
     } else if base.worse_than(candidate) || base.all_failed() {
         (
             Verdict::Improved,
@@ -104,14 +160,7 @@ pub(super) fn compare(ctx: &Context<'_>, record: &ScenarioRecord) -> Comparison 
         )
     } else if candidate.failed == 0 {
         (Verdict::Pass, "no call failed".to_owned())
-    } else if candidate.failed < ERRORS_NEEDED
-        || candidate.rate()
-            <= Some(proportion_upper_bound(
-                base.failed,
-                base.calls,
-                REFERENCE_ALPHA,
-            ))
-    {
+    } else if candidate.failed < ERRORS_NEEDED || candidate.rate() <= Some(base.at_most()) {
         (
             Verdict::Pass,
             format!(
@@ -128,4 +177,58 @@ pub(super) fn compare(ctx: &Context<'_>, record: &ScenarioRecord) -> Comparison 
     };
     row.more_rounds_could_decide = row.verdict == Verdict::Inconclusive;
     row
+}
+
+/// What is said where more calls of the candidate fail than the noise of both sides explains; `None`
+/// where that is not so.
+///
+/// Errors come in bursts, so where fresh pairs can be measured, these alone must show the same.
+fn alarm(ctx: &Context<'_>, record: &ScenarioRecord) -> Option<(Verdict, String)> {
+    let is_repeated = !matches!(record.kind, ScenarioKind::Soak | ScenarioKind::Load);
+    let both = [ctx.base, ctx.candidate];
+    let Some(in_turn) = ctx.in_turn.filter(|_| is_repeated) else {
+        let [base, candidate] = both.map(|results| Tally::of(results, &record.name));
+        let said = "more calls fail, beyond the noise of both sides".to_owned();
+        return candidate
+            .worse_than(base)
+            .then_some((Verdict::Regressed, said));
+    };
+    let of = |phase| both.map(|results| Tally::of_rounds(results, &record.name, phase));
+    let [base, candidate] = of(Phase::Measure);
+    if !candidate.worse_than(base) {
+        return None;
+    }
+    let [base, candidate] = of(Phase::Confirm);
+    Some(if !in_turn.with_fresh {
+        let said = "more calls fail, beyond the noise of both sides; not confirmed by fresh rounds";
+        (Verdict::Regressed, said.to_owned())
+    } else if candidate.calls == 0 || base.calls == 0 {
+        let said =
+            "more calls fail, beyond the noise of both sides, but no fresh pairs confirmed it";
+        (Verdict::Inconclusive, said.to_owned())
+    } else if candidate.worse_at(in_turn.errors.confirm, base) {
+        (
+            Verdict::Regressed,
+            format!(
+                "more calls fail, beyond the noise of both sides, confirmed by {} fresh rounds",
+                candidate.rounds
+            ),
+        )
+    } else {
+        (
+            Verdict::Inconclusive,
+            format!(
+                "more calls failed, but not in {} fresh rounds",
+                candidate.rounds
+            ),
+        )
+    })
+}
+
+/// Whether a row is an alarm that fresh pairs can confirm. That every call fails needs none.
+pub(super) fn is_alarm(row: &Comparison) -> bool {
+    row.metric == Metric::ErrorRate
+        && row.role == Role::Gates
+        && row.verdict == Verdict::Regressed
+        && row.candidate.is_some_and(|rate| rate < 1.0)
 }

@@ -1,15 +1,22 @@
 //! Memory growth with calls: slopes of fresh servers compared by difference, never with zero,
 //! since an interpreter's heap grows for a while without any leak.
 
+use std::f64::consts::FRAC_PI_2;
+
 use super::{
-    Comparison, Metric, Role, Verdict,
+    Comparison, Difference, Interval, Metric, Role, Verdict,
     compare::{Context, blank},
     policy::{floor, floor_in_words},
     server::memory_not_comparable,
 };
 use crate::{
     results::{Phase, Results, ScenarioRecord, SoakSample},
-    stats::{Sample, location::median, rank::mann_whitney_greater},
+    stats::{
+        Sample,
+        interval::normal_quantile,
+        location::{hodges_lehmann_shift, median, winsorized_variance},
+        rank::{mann_whitney_greater, separating_shift, shift_bounds},
+    },
 };
 
 /// Fresh servers needed on each side.
@@ -17,6 +24,8 @@ pub(super) const SOAKS_NEEDED: usize = 3;
 /// One-sided error of the rank test. Three against three reach it only by complete separation; the
 /// floor must be exceeded as well.
 const RANK_ALPHA: f64 = 0.05;
+/// With what probability the smallest detectable growth would be found.
+const POWER: f64 = 0.9;
 
 /// Slopes of one scenario in bytes per 1,000 calls, from soaks that made all `calls`.
 pub(super) fn slopes(
@@ -77,6 +86,7 @@ pub(super) fn compare(ctx: &Context<'_>, record: &ScenarioRecord) -> Comparison 
     row.candidate = typical(&all);
     row.base_rounds = base.len();
     row.candidate_rounds = all.len();
+    row.difference = difference(ctx, &base, &all);
     (row.verdict, row.reason) = if let Some(why) = memory_not_comparable(ctx) {
         (Verdict::NotMeasured, why)
     } else if declared != record.calls {
@@ -93,6 +103,32 @@ pub(super) fn compare(ctx: &Context<'_>, record: &ScenarioRecord) -> Comparison 
         judge(ctx, &base, &planned, &fresh, &short)
     };
     row
+}
+
+/// How much faster the candidate's memory grows, as the rank test sees it.
+///
+/// To be called regressed it must lie above all of the base's, and its median above theirs by the floor.
+/// What would be seen follows from how far slopes scatter on either side, as if they were normal.
+fn difference(ctx: &Context<'_>, base: &[f64], candidate: &[f64]) -> Option<Difference> {
+    let [b, c] = [base, candidate].map(|slopes| Sample::new(slopes.iter().copied()));
+    let (b, c) = (b?, c?);
+    let bounds = shift_bounds(&b, &c, RANK_ALPHA);
+    let is_enough = base.len() >= SOAKS_NEEDED && candidate.len() >= SOAKS_NEEDED;
+    Some(Difference {
+        estimate: hodges_lehmann_shift(&b, &c),
+        interval: bounds.map(|(low, high)| Interval { low, high }),
+        smallest_detectable: is_enough.then(|| {
+            let squares =
+                |sample: &Sample| winsorized_variance(sample, 0) * (sample.len() - 1) as f64;
+            let freedom = (b.len() + c.len() - 2) as f64;
+            let spread = ((squares(&b) + squares(&c)) / freedom).sqrt();
+            let parts = (b.len() as f64).recip() + (c.len() as f64).recip();
+            // A median scatters by the root of pi / 2 more than a mean.
+            let of_medians = normal_quantile(POWER) * (FRAC_PI_2 * parts).sqrt();
+            let apart = spread * separating_shift(b.len(), c.len(), POWER);
+            apart.max(floor(Metric::MemoryGrowth, ctx.policy) + spread * of_medians)
+        }),
+    })
 }
 
 /// Shows the growth of each side where it is not compared.

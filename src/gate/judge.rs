@@ -4,14 +4,14 @@ use std::collections::BTreeSet;
 
 use super::{
     BudgetCheck, BudgetOutcome, Comparison, Diagnosed, Finding, Judgement, Metric, Role, Severity,
-    Verdict, budget, common_shift,
+    Verdict, budget, calibration, common_shift,
     comparability::{
         self, Ground, UPDATE, about, about_all, doubts_of_incomplete, scenario_differs,
         tool_list_differs,
     },
     compare::{self, Context, InTurn},
     diagnoses,
-    errors::Tally,
+    errors::{self, Tally},
     evidence, presence,
     rule::ROUNDS_NEEDED,
     sequence::Sequence,
@@ -44,7 +44,8 @@ pub fn judge_in_turn(
 ) -> Judgement {
     // Who shares the error of the confirmation is settled before it is looked at.
     let planned = judge_so_far(base, candidate, policy, sequence);
-    let alarmed = planned.comparisons.iter().filter(|c| is_alarm(c)).count();
+    let rows = planned.comparisons.iter();
+    let alarmed = rows.filter(|c| is_alarm(c) || errors::is_alarm(c)).count();
     let in_turn = InTurn {
         errors: sequence.errors(u32::try_from(alarmed).unwrap_or(u32::MAX)),
         with_fresh: true,
@@ -94,6 +95,7 @@ fn judge_on(
     ground: &Ground<'_>,
     in_turn: Option<InTurn>,
 ) -> Judgement {
+    let heeded = calibration::heeded(policy, candidate);
     let ctx = Context {
         base,
         candidate,
@@ -104,9 +106,11 @@ fn judge_on(
             Some(_) => None,
             None => evidence::outside_load_rise(&ground.base_jobs, &ground.candidate_jobs),
         },
+        stepped_down: heeded.stepped_down,
         in_turn,
     };
     let mut findings = ground.findings.clone();
+    findings.extend(heeded.unheeded.map(|why| about_all(Severity::Note, why)));
     let mut comparisons = match &ground.nothing {
         Some(why) => server::unmeasured(&ctx, &format!("not comparable: {why}")),
         None => server::compare(&ctx),
@@ -265,7 +269,7 @@ fn scenario(
             "reported only, though it gated when the baseline was made".to_owned(),
         ));
     }
-    if let Some(why) = ctx.policy.stepped_down.get(&record.name) {
+    if let Some(why) = ctx.stepped_down.get(&record.name) {
         findings.push(about(Severity::Note, &record.name, why.clone()));
     }
     let mut rows = compare::scenario(ctx, record);

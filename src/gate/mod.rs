@@ -223,6 +223,8 @@ pub struct Comparison {
     /// Smallest ratio (worse direction) that this evidence could have called regressed with 90 %
     /// power; absent where no interval could be had.
     pub smallest_detectable_ratio: Option<f64>,
+    /// The change of `memory_growth` and `error_rate`; absent for others, and without figures.
+    pub difference: Option<Difference>,
     /// Rounds behind the base figure.
     pub base_rounds: usize,
     /// Rounds behind the candidate figure.
@@ -235,6 +237,17 @@ pub struct Comparison {
     pub is_coarse: bool,
     /// Why, in words, without the figures that stand beside it.
     pub reason: String,
+}
+
+/// Candidate − base, in [`Metric::unit`].
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
+pub struct Difference {
+    /// How much it is.
+    pub estimate: f64,
+    /// Its interval at the confidence that decides `regressed`; absent where so few figures have none.
+    pub interval: Option<Interval>,
+    /// Smallest increase that this evidence could have called regressed with 90 % power.
+    pub smallest_detectable: Option<f64>,
 }
 
 /// Lower and upper bound.

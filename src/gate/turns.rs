@@ -3,7 +3,9 @@
 
 use std::collections::BTreeSet;
 
-use super::{Judgement, Metric, Role, SERVER, Verdict, alarmed_scenarios, sequence::Sequence};
+use super::{
+    Judgement, Metric, Role, SERVER, Verdict, alarmed_scenarios, errors, sequence::Sequence,
+};
 use crate::results::{InTurn, Results, ScenarioKind, SuiteRecord};
 
 /// Whether the base goes first in a pair, counted from 0.
@@ -55,6 +57,11 @@ pub fn still_open(judgement: &Judgement, suite: &SuiteRecord) -> Option<BTreeSet
 #[must_use]
 pub fn to_confirm(judgement: &Judgement, suite: &SuiteRecord) -> Option<BTreeSet<String>> {
     let mut alarmed = alarmed_scenarios(judgement);
+    let rows = judgement.comparisons.iter();
+    alarmed.extend(
+        rows.filter(|c| errors::is_alarm(c))
+            .map(|c| c.scenario.clone()),
+    );
     // Soaks and loads are no part of a round.
     let is_repeated = |name: &String| {
         suite.scenarios.iter().all(|scenario| {

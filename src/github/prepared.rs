@@ -7,7 +7,6 @@ use sha2::{Digest as _, Sha256};
 
 use crate::{
     error::Error,
-    gate::calibration::unreliable,
     results::Results,
     store,
     suite::{AcceptedRegression, GateConfig, config},
@@ -237,10 +236,8 @@ impl Folder {
     /// [`Error::ResultsFile`] for a calibration that cannot be read.
     pub fn policy(&self, prepared: &Prepared) -> Result<GateConfig, Error> {
         let mut policy = self.stated_policy(prepared)?;
-        if prepared.has_calibration
-            && let Some(calibration) = store::read_calibration(&self.0.join(CALIBRATION))?
-        {
-            policy.stepped_down = unreliable(&calibration);
+        if prepared.has_calibration {
+            policy.calibration = store::read_calibration(&self.0.join(CALIBRATION))?;
         }
         Ok(policy)
     }

@@ -8,7 +8,7 @@ use super::{
     ground::{Classes, Ground, ground},
 };
 use crate::{
-    gate::{Metric, decides, floor},
+    gate::{Metric, calibration::unreliable, decides, floor},
     stats::{
         Sample,
         change_points::{MOST_VALUES, Options, change_points},
@@ -229,6 +229,8 @@ fn trend_of(
 /// The series with their points alone.
 fn collect(entries: &[Entry], classes: &Classes, policy: &GateConfig) -> Vec<Series> {
     let mut all: BTreeMap<(&str, Metric, Ground), Series> = BTreeMap::new();
+    let stepped_down = policy.calibration.as_ref().map(unreliable);
+    let stepped_down = stepped_down.unwrap_or_default();
     for (number, (entry, &class)) in entries.iter().zip(&classes.of).enumerate() {
         for (scenario, figures) in &entry.scenarios {
             for metric in METRICS {
@@ -236,8 +238,7 @@ fn collect(entries: &[Entry], classes: &Classes, policy: &GateConfig) -> Vec<Ser
                     continue;
                 };
                 let ground = ground(entry, class, classes, scenario, metric);
-                let is_shown_only =
-                    figures.report_only || policy.stepped_down.contains_key(scenario);
+                let is_shown_only = figures.report_only || stepped_down.contains_key(scenario);
                 let machine = ground.class;
                 let series = all
                     .entry((scenario, metric, ground))

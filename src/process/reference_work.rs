@@ -157,23 +157,12 @@ fn chain(start: u64) -> u64 {
     })
 }
 
-/// One cycle through all places in no order that a processor foresees (Sattolo 1986).
+/// One cycle through all places, by strides that are all different, so that no processor foresees
+/// them: a linear congruence of full period (Hull and Dobell 1962). A shuffle would take longer to
+/// make than the work takes.
 fn ring() -> Vec<u32> {
-    let mut places: Vec<u32> = (0..PLACES).collect();
-    let mut state = 1;
-    for last in (1..places.len()).rev() {
-        state = xorshift(state);
-        let below = u64::try_from(last).unwrap_or(u64::MAX);
-        places.swap(last, usize::try_from(state % below).unwrap_or(0));
-    }
-    places
-}
-
-/// Marsaglia 2003, the 64-bit triple 13, 7, 17.
-fn xorshift(x: u64) -> u64 {
-    let x = x ^ (x << 13);
-    let x = x ^ (x >> 7);
-    x ^ (x << 17)
+    let next = |place: u32| place.wrapping_mul(0x0001_9e35).wrapping_add(0x0000_6d2b) % PLACES;
+    (0..PLACES).map(next).collect()
 }
 
 fn jump(ring: &[u32], start: u32) -> u32 {

@@ -69,16 +69,35 @@ pub(crate) fn change(comparison: &Comparison) -> String {
     let (Some(base), Some(candidate)) = (comparison.base, comparison.candidate) else {
         return NONE.to_owned();
     };
-    let difference = candidate - base;
-    match comparison.metric.unit() {
+    difference(candidate - base, comparison.metric.unit())
+}
+
+/// A signed difference, `+0.4 points` or `+1.2 MB`.
+fn difference(difference: f64, unit: Unit) -> String {
+    match unit {
         Unit::Fraction => format!("{}{GAP}points", signed(difference * 100.0)),
         unit if difference > 0.0 => format!("+{}", figure(difference, unit)),
         unit => figure(difference, unit),
     }
 }
 
-/// The interval of the change, `[+88 %, +121 %]`; absent where there is none.
+/// The smallest change for the worse that would have been found; absent where it is not known.
+pub(crate) fn smallest_visible(comparison: &Comparison) -> Option<String> {
+    let by_difference = || comparison.difference?.smallest_detectable;
+    let by_ratio = comparison.smallest_detectable_ratio.map(percent_change);
+    by_ratio.or_else(|| Some(difference(by_difference()?, comparison.metric.unit())))
+}
+
+/// The interval of the change, `[+88 %, +121 %]` or `[-1.2 MB, +3.4 MB]`; absent where there is none.
 pub(crate) fn interval(comparison: &Comparison) -> Option<String> {
+    if let Some(interval) = comparison.difference.and_then(|change| change.interval) {
+        let bound = |bound| difference(bound, comparison.metric.unit());
+        return Some(format!(
+            "[{},{GAP}{}]",
+            bound(interval.low),
+            bound(interval.high)
+        ));
+    }
     let interval = comparison.interval?;
     Some(format!(
         "[{},{GAP}{}]",

@@ -381,9 +381,8 @@ fn note(comparison: &Comparison, all_rounds: AllRounds) -> Line {
         }));
     }
     if comparison.verdict == Verdict::Inconclusive
-        && let Some(ratio) = comparison.smallest_detectable_ratio
+        && let Some(change) = figure::smallest_visible(comparison)
     {
-        let change = figure::percent_change(ratio);
         parts.push(Line::own(format!("smallest visible change {change}")));
     }
     line::separated("; ", parts)

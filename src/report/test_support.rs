@@ -6,12 +6,12 @@ use super::{AcceptIn, Context, Drift, Report, test_results::results};
 use crate::{
     diagnosis::Kind,
     gate::{
-        BudgetCheck, BudgetOutcome, Comparison, Finding, Interval, Judgement, Metric, Role,
-        Severity, Standing, Verdict,
+        BudgetCheck, BudgetOutcome, Comparison, Difference, Finding, Interval, Judgement, Metric,
+        Role, Severity, Standing, Verdict,
     },
     results::{
-        Acceptance, CalibratedFigure, Calibration, Control, ErrorSample, Measure, Results,
-        ScenarioRecord, Skipped,
+        Acceptance, CalibratedFigure, CalibratedScenario, Calibration, Control, ErrorSample,
+        Measure, Results, ScenarioRecord, Skipped,
     },
 };
 
@@ -116,7 +116,22 @@ pub(crate) fn comparison(scenario: &str, metric: Metric, base: f64, ratio: f64) 
         tolerance: 0.2,
         more_rounds_could_decide: false,
         is_coarse: false,
-        smallest_detectable_ratio: Some(if metric.more_is_better() { 0.72 } else { 1.27 }),
+        smallest_detectable_ratio: (!by_difference).then_some(if metric.more_is_better() {
+            0.72
+        } else {
+            1.27
+        }),
+        difference: by_difference.then(|| {
+            let change = base * (ratio - 1.0);
+            Difference {
+                estimate: change,
+                interval: Some(Interval {
+                    low: change * 0.93,
+                    high: change * 1.09,
+                }),
+                smallest_detectable: Some(base * 0.27),
+            }
+        }),
         base_rounds: 20,
         candidate_rounds: 10,
         reason: reason.to_owned(),
@@ -558,6 +573,11 @@ pub(crate) fn calibration(tool: &str) -> Calibration {
         improved: 0,
         inconclusive: 1,
         seconds: 41.4,
+        scenarios: vec![CalibratedScenario {
+            scenario: format!("{tool}/sequential"),
+            suites: 20,
+            regressed,
+        }],
         figures: vec![
             figure("server", Metric::PeakMemory, 0, 1.22),
             figure(

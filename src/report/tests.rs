@@ -88,6 +88,9 @@ fn calibrations() {
         figure.scenario = HOSTILE[0].to_owned();
         figure.metric = HOSTILE[1].to_owned();
     }
+    for scenario in &mut calibration.controls[0].scenarios {
+        scenario.scenario = HOSTILE[0].to_owned();
+    }
     insta::assert_snapshot!("calibration_hostile", calibration_markdown(&calibration));
 }
 

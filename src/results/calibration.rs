@@ -25,11 +25,11 @@ pub struct Calibration {
     pub controls: Vec<Control>,
 }
 
-/// Comparisons of a server with itself, the candidate's answers being slowed by a known factor.
+/// Comparisons of a server with itself, the candidate's answers being held back by a known factor.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Control {
-    /// How many times as long each answer of the candidate took, by what was added to its figures.
+    /// How many times as long each answer of the candidate was made to take.
     pub factor: f64,
     /// Seed of the first suite; each further one has the next.
     pub seed: u64,
@@ -43,8 +43,22 @@ pub struct Control {
     pub inconclusive: u32,
     /// How long a suite took to measure: the median, in seconds.
     pub seconds: f64,
-    /// What can fail the build, in suite order.
+    /// Scenarios that can fail the build, in suite order.
+    pub scenarios: Vec<CalibratedScenario>,
+    /// Their figures.
     pub figures: Vec<CalibratedFigure>,
+}
+
+/// One scenario, whatever of it was judged.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CalibratedScenario {
+    /// Scenario name; `server` for start-up and peak memory.
+    pub scenario: String,
+    /// Suites in which it was judged.
+    pub suites: u32,
+    /// Of these, those that called any of its figures regressed.
+    pub regressed: u32,
 }
 
 /// One scenario, one metric.

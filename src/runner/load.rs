@@ -1,7 +1,6 @@
 //! Loads: scenarios of their own, each on a fresh server, or several together on one.
 
 mod closed;
-mod metronome;
 mod open;
 mod tally;
 

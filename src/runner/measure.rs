@@ -15,6 +15,7 @@ use super::{
     collector::Collector,
     failure::RunFailure,
     observer::{CallWatch, Observer},
+    slowdown::Slowdown,
     target::RunningServer,
 };
 use crate::mcp::{
@@ -43,6 +44,8 @@ pub struct Bench {
     pub limits: Limits,
     /// Scheduler readings.
     pub observer: Observer,
+    /// By what factor answers are held back.
+    pub slowed_by: Option<f64>,
 }
 
 impl Bench {
@@ -85,6 +88,7 @@ impl Bench {
     pub async fn handshake(&mut self, calls: u32) -> Result<Collector, RunFailure> {
         let mut collector = Collector::default();
         let wanted = self.wanted();
+        let slowdown = Slowdown::by(self.slowed_by);
         let cpu_before = self.observer.cpu_ns();
         let mut watch = CallWatch::new(&mut self.observer);
         let mut last_error = None;
@@ -92,7 +96,10 @@ impl Bench {
             watch.before();
             let began = Instant::now();
             let opened = client::open(&self.server.endpoint, wanted, self.limits).await;
-            let ended = Instant::now();
+            let mut ended = Instant::now();
+            if opened.is_ok() {
+                ended = slowdown.hold(began, ended).await.unwrap_or(ended);
+            }
             watch.after();
             match opened {
                 Ok(opened) => {
@@ -153,6 +160,7 @@ impl Bench {
         check: impl Fn(&[u8], u64, Option<&str>) -> Result<(), CallError>,
     ) -> Result<Collector, RunFailure> {
         let mut collector = Collector::default();
+        let slowdown = Slowdown::by(self.slowed_by);
         let cpu_before = self.observer.cpu_ns();
         let mut watch = CallWatch::new(&mut self.observer);
         let mut last_error = None;
@@ -162,7 +170,10 @@ impl Bench {
             let answered = match self.client.make_ready().await {
                 Ok(()) => {
                     watch.before();
-                    let answered = self.client.send(&prepared).await;
+                    let mut answered = self.client.send(&prepared).await;
+                    if let Ok(exchange) = &mut answered {
+                        slowdown.hold_answer(exchange).await;
+                    }
                     watch.after();
                     answered
                 }
@@ -230,6 +241,7 @@ impl Bench {
             next: AtomicU32::new(first),
             end: first.saturating_add(calls),
             held: AtomicUsize::new(0),
+            slowed_by: self.slowed_by,
         });
         let cpu_before = self.observer.cpu_ns();
         let client_cpu_before = own_cpu_ns();
@@ -327,6 +339,7 @@ struct Load {
     next: AtomicU32,
     end: u32,
     held: AtomicUsize,
+    slowed_by: Option<f64>,
 }
 
 /// A call that was made; its answer may still have to be checked.
@@ -368,6 +381,7 @@ struct User {
 }
 
 async fn virtual_user(load: Arc<Load>, mut client: Client, vu: u32) -> User {
+    let slowdown = Slowdown::by(load.slowed_by);
     let mut done = Vec::new();
     let mut timeouts_in_a_row = 0;
     loop {
@@ -383,6 +397,7 @@ async fn virtual_user(load: Arc<Load>, mut client: Client, vu: u32) -> User {
         };
         match answered {
             Ok(mut exchange) => {
+                slowdown.hold_answer(&mut exchange).await;
                 timeouts_in_a_row = 0;
                 let held = load.held.fetch_add(exchange.body.len(), Ordering::Relaxed);
                 let unchecked = Done::Unchecked {

@@ -108,6 +108,7 @@ async fn bench_of(endpoint: Endpoint, revision: Revision) -> Bench {
         revision,
         limits: LIMITS,
         observer: Observer::default(),
+        slowed_by: None,
     }
 }
 
@@ -136,6 +137,24 @@ async fn calls_one_at_a_time_take_what_the_server_takes() {
     assert_eq!(milliseconds(&sample), [123, 123, 123]);
     assert_eq!(sample.duration_ns, 20 * 123 * MS);
     assert_eq!(sample.first_byte, sample.wall);
+}
+
+/// What is planted is in every figure, and the next call waits for it.
+#[tokio::test(start_paused = true)]
+async fn answers_that_are_held_back_take_longer_by_the_factor() {
+    let server = || server(10, |_| Some(Duration::from_millis(100)));
+    let mut bench = over_stdio(server()).await;
+    bench.slowed_by = Some(1.3);
+    let one_by_one = bench.sequential(&call("call {{i}}"), 0, 20).await.unwrap();
+    let mut bench = over_stdio(server()).await;
+    bench.slowed_by = Some(1.3);
+    let users = (10, Sessions::Each);
+    let at_once = bench.concurrent(&call("call {{i}}"), 0, 100, users).await;
+    for (collector, duration) in [(one_by_one, 20 * 130), (at_once.unwrap(), 10 * 130)] {
+        let sample = collector.into_sample();
+        assert_eq!(milliseconds(&sample), [130; 3]);
+        assert_eq!(sample.duration_ns, duration * MS);
+    }
 }
 
 /// Little's law: callers = calls per second × time of a call.

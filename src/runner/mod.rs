@@ -12,6 +12,8 @@
 //! | `measure.rs` | the scenarios: calls in, samples out |
 //! | `observer.rs` | scheduler readings around calls |
 //! | `collector.rs` | from calls to a sample |
+//! | `metronome.rs` | a timer that wakes within microseconds |
+//! | `slowdown.rs` | a known slow-down of every answer, planted to see whether it is found |
 //! | `hooks.rs` | the user's own commands around server starts |
 //! | `deadline.rs` | when the time is used up |
 //! | `event.rs` | what a run tells while it goes on |
@@ -29,11 +31,13 @@ pub mod load;
 pub mod measure;
 #[cfg(test)]
 mod measure_tests;
+mod metronome;
 pub mod observer;
 pub mod pair;
 pub mod probe;
 pub mod probes;
 pub mod round;
+mod slowdown;
 pub mod soak;
 pub mod target;
 
@@ -74,6 +78,8 @@ pub struct Plan {
     pub loads: Vec<Vec<PlannedLoad>>,
     /// See [`probes::compile`]; `None` where there are none.
     pub probes: Option<PlannedProbes>,
+    /// By what factor answers of scenarios are held back, to see whether that is found.
+    pub slowed_by: Option<f64>,
     /// The process of an attached server, or why it is not known.
     pub attached_pid: Result<u32, String>,
 }

@@ -112,6 +112,7 @@ pub(super) async fn begin(plan: &Plan, findings: &mut Findings) -> Result<Starte
             revision: plan.revision,
             limits: plan.target.limits,
             observer: Observer::new(probe.ok()),
+            slowed_by: plan.slowed_by,
         },
         memory: pid.map(|pid| MemorySampler::start(pid, MEMORY_EVERY)),
         startup,

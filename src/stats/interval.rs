@@ -99,6 +99,37 @@ pub fn normal_probability(z: f64) -> f64 {
     Normal::standard().cdf(z)
 }
 
+/// Bounds of the difference of two proportions, second − first, each with error `alpha` on its side:
+/// the hybrid of both Wilson scores (Newcombe 1998, method 10). `None` where one has no trials.
+#[must_use]
+pub fn proportion_difference(
+    (successes1, trials1): (u64, u64),
+    (successes2, trials2): (u64, u64),
+    alpha: f64,
+) -> Option<(f64, f64)> {
+    let (first, low1, high1) = wilson(successes1, trials1, alpha)?;
+    let (second, low2, high2) = wilson(successes2, trials2, alpha)?;
+    let difference = second - first;
+    let below = (second - low2).hypot(high1 - first);
+    let above = (high2 - second).hypot(first - low1);
+    Some((difference - below, difference + above))
+}
+
+/// A proportion with the bounds of its score interval (Wilson 1927).
+fn wilson(successes: u64, trials: u64, alpha: f64) -> Option<(f64, f64, f64)> {
+    let n = (trials > 0).then_some(trials as f64)?;
+    let p = successes.min(trials) as f64 / n;
+    let z = normal_quantile(1.0 - alpha);
+    let (square, whole) = (z * z / n, 1.0 + z * z / n);
+    let half = z * (p * (1.0 - p) / n + square / (4.0 * n)).sqrt();
+    let middle = p + square / 2.0;
+    Some((
+        p,
+        ((middle - half) / whole).clamp(0.0, p),
+        ((middle + half) / whole).clamp(p, 1.0),
+    ))
+}
+
 /// More trials than this are brought down to it in proportion before a bound is taken: the
 /// distribution function loses its digits beyond, and fewer trials only widen the bound.
 const MOST_TRIALS: u64 = 1_000_000;
@@ -278,6 +309,29 @@ mod tests {
             close(proportion_lower_bound(k, n, alpha), low);
             close(proportion_upper_bound(k, n, alpha), high);
         }
+    }
+
+    /// Newcombe 1998, table II, method 10, at 95 %.
+    #[test]
+    fn differences_of_proportions_lie_between_published_bounds() {
+        for (first, second, low, high) in [
+            ((48, 80), (56, 70), 0.0524, 0.3339),
+            ((3, 10), (9, 10), 0.1705, 0.8090),
+            ((0, 10), (0, 10), -0.2775, 0.2775),
+            ((0, 10), (10, 10), 0.6075, 1.0),
+        ] {
+            let (l, h) = proportion_difference(first, second, 0.025).unwrap();
+            assert!(
+                (l - low).abs() < 5e-5 && (h - high).abs() < 5e-5,
+                "{first:?} {second:?}: {l} {h}"
+            );
+            let (l2, h2) = proportion_difference(second, first, 0.025).unwrap();
+            assert!(
+                (l + h2).abs() < 1e-12 && (h + l2).abs() < 1e-12,
+                "it mirrors"
+            );
+        }
+        assert_eq!(proportion_difference((0, 0), (1, 2), 0.025), None);
     }
 
     #[test]

@@ -33,7 +33,7 @@ pub use accepted::{AcceptedMetric, FAILURE_MODES};
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
-use crate::results::Sessions;
+use crate::results::{Calibration, Sessions};
 
 /// The protocol revisions that `protocol` in `[server]` may fix, oldest first.
 pub const PROTOCOL_REVISIONS: &[&str] = &[
@@ -380,9 +380,9 @@ pub struct GateConfig {
     pub inconclusive: InconclusivePolicy,
     /// `baseline-jobs`: how many jobs a baseline keeps. Default 5.
     pub baseline_jobs: Option<u32>,
-    /// Scenarios that a calibration found to raise false alarms, with the reason: they are reported
-    /// only. From the calibration file, not from the configuration.
-    pub stepped_down: BTreeMap<String, String>,
+    /// What the null control found; scenarios that raise false alarms are reported only. From the
+    /// calibration file, not from the configuration.
+    pub calibration: Option<Calibration>,
 }
 
 /// Relative tolerances as fractions.

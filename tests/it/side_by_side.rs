@@ -145,8 +145,10 @@ fn a_base_is_built_once() {
         "server.env",
         toml::Table::from_iter([("LOG".to_owned(), log.into())]),
     );
+    // A server may ask git what it is; there is nothing to be said of `options` where all is well.
     let line = format!(
-        "exec {} $(cat built)",
+        "{{ git rev-parse HEAD && git status --porcelain options; }} >> \"$LOG.git\" 2>&1; \
+         exec {} $(cat built)",
         shell_line(&command(Over::Stdio, &[]))
     );
     let by_built = ["sh", "-c", &line].map(str::to_owned).to_vec();
@@ -162,6 +164,12 @@ fn a_base_is_built_once() {
         .lines()
         .partition(|dir| std::path::Path::new(dir) == here);
     assert_eq!((mine.len(), base.len()), (2, 1), "{built}");
+    let head = git(&project, &["rev-parse", "HEAD"]);
+    let said = project.read("log.git");
+    assert!(
+        said.lines().count() >= 20 && said.lines().all(|line| line == head),
+        "{said}"
+    );
 }
 
 #[test]
@@ -313,6 +321,7 @@ fn a_tool_that_only_the_base_has_is_missed_and_a_new_one_is_no_fault() {
 fn another_command_can_be_the_base() {
     let project = small(Project::new(), Over::Stdio, &[])
         .tool(ECHO)
+        .config("server.build", "echo built >> built")
         .config("suite.rounds", 5);
     let base = shell_line(&command(Over::Stdio, &["--fault", "bloat=200MB"]));
     let arguments = [
@@ -331,6 +340,8 @@ fn another_command_can_be_the_base() {
     assert_eq!(before.jobs[0].commit, None);
     let memory = |results: &Results| results.jobs[0].rounds[0].peak_memory_bytes;
     assert!(memory(&before) > memory(&project.results()).map(|bytes| bytes + 150_000_000));
+    // The base is what its command starts; only this one has files to be built from.
+    assert_eq!(project.read("built"), "built\n");
 }
 
 #[test]
@@ -432,6 +443,28 @@ fn servers_that_exclude_each_other_are_measured_apart() {
     assert!(notes[0].contains("which sees less"), "{notes:?}");
 }
 
+/// Of servers that listen where the configuration says, too.
+#[test]
+fn servers_with_a_port_of_their_own_are_measured_apart_and_that_is_said() {
+    let port = std::net::TcpListener::bind("127.0.0.1:0")
+        .and_then(|listener| listener.local_addr())
+        .expect("a port")
+        .port();
+    let fixed = |word: String| word.replace("{port}", &port.to_string());
+    let server: Vec<String> = command(Over::Http, &[]).into_iter().map(fixed).collect();
+    let same = shell_line(&server);
+    let project = small(Project::new(), Over::Http, &[])
+        .config("server.command", server)
+        .config("server.url", format!("http://127.0.0.1:{port}/mcp"))
+        .config("suite.rounds", 5)
+        .tool(ECHO);
+    project
+        .run(&["compare", "--base-command", &same])
+        .code(0)
+        .stderr_has("note: the two servers cannot run at the same time")
+        .stderr_has("`url` names a port");
+}
+
 #[test]
 fn a_calibration_tells_how_often_the_gate_errs_and_is_heeded() {
     let mut project = small(Project::measuring(), Over::Stdio, &[])
@@ -457,9 +490,9 @@ fn a_calibration_tells_how_often_the_gate_errs_and_is_heeded() {
     let factors: Vec<f64> = file.controls.iter().map(|c| c.factor).collect();
     assert_eq!(factors, [1.0, 4.0]);
     // Had it erred, the scenario would be shown only.
-    for figure in &mut file.controls[0].figures {
-        if figure.scenario.starts_with("wait/") {
-            (figure.suites, figure.regressed) = (20, 5);
+    for scenario in &mut file.controls[0].scenarios {
+        if scenario.scenario.starts_with("wait/") {
+            (scenario.suites, scenario.regressed) = (20, 5);
         }
     }
     project.run(&["run", "--quiet"]).code(0);
@@ -470,7 +503,7 @@ fn a_calibration_tells_how_often_the_gate_errs_and_is_heeded() {
     outcome.stdout_has("regressed: wait");
     let project = project.file(path, &serde_json::to_string(&file).expect("JSON"));
     project.run(&["compare", "--quiet"]).code(0).stdout_has(
-        "wait/sequential · reported only: its latency_p50_adjusted was called regressed in 5 of 20",
+        "wait/sequential · reported only: called regressed in 5 of 20 comparisons of the server with",
     );
     let project = project.file(path, "{}");
     project

@@ -1,6 +1,6 @@
 //! `cargo xtask study`: what the decision is worth on real servers.
 //!
-//! Four servers are compared with themselves, on a quiet machine and on a busy one, and every pair
+//! Five servers are compared with themselves, on a quiet machine and on a busy one, and every pair
 //! of rounds is recorded with every single latency. `examples/decision_study` then plants changes
 //! into what was recorded, and counts what becomes of them. Nothing else may run on the machine.
 
@@ -88,6 +88,19 @@ arguments = { a = 20, b = 22 }
 [[tool]]
 name = "search"
 arguments = { query = "query {{i}}" }
+[[tool]]
+name = "echo"
+arguments = { message = "call {{i}}" }
+"#,
+        },
+        Server {
+            name: "one-ms",
+            command: vec![built.join("mcpgate"), "reference-server".into()],
+            more: String::new(),
+            tools: r#"
+[[tool]]
+name = "wait"
+arguments = { ms = 1 }
 [[tool]]
 name = "echo"
 arguments = { message = "call {{i}}" }

@@ -4,7 +4,7 @@ use super::*;
 use crate::{
     gate::calibration::{PROMISED_RATE, control, rate, unreliable},
     gate::test_support::{CONCURRENT, Fixture, SEQUENTIAL},
-    results::{CalibratedFigure, Calibration, Control, SCHEMA_VERSION},
+    results::{CalibratedFigure, CalibratedScenario, Calibration, Control, SCHEMA_VERSION},
 };
 
 fn figure(scenario: &str, regressed: u32, suites: u32) -> CalibratedFigure {
@@ -37,6 +37,14 @@ fn calibration(factor: f64, figures: Vec<CalibratedFigure>) -> Calibration {
             improved: 0,
             inconclusive: 0,
             seconds: 40.0,
+            scenarios: figures
+                .iter()
+                .map(|figure| CalibratedScenario {
+                    scenario: figure.scenario.clone(),
+                    suites: figure.suites,
+                    regressed: figure.regressed,
+                })
+                .collect(),
             figures,
         }],
     }
@@ -88,7 +96,7 @@ fn a_scenario_that_stepped_down_is_reported_only_and_says_so() {
     let base = base.build();
     assert_eq!(judged(&base, &slow).verdict, Verdict::Regressed);
     let policy = GateConfig {
-        stepped_down: unreliable(&calibration(1.0, vec![figure(SEQUENTIAL, 4, 20)])),
+        calibration: Some(calibration(1.0, vec![figure(SEQUENTIAL, 4, 20)])),
         ..GateConfig::default()
     };
     let j = judge(&base, &slow, &policy);
@@ -101,9 +109,48 @@ fn a_scenario_that_stepped_down_is_reported_only_and_says_so() {
     assert_eq!(
         findings(&j, Severity::Note),
         [format!(
-            "{SEQUENTIAL}: reported only: its latency_p50_adjusted was called regressed in 4 of 20 comparisons of the server with itself, calibrated 2026-11-28"
+            "{SEQUENTIAL}: reported only: called regressed in 4 of 20 comparisons of the server with itself, mostly by its latency_p50_adjusted, calibrated 2026-11-28"
         )]
     );
+}
+
+#[test]
+fn a_calibration_of_something_else_is_not_heeded_and_the_report_says_so() {
+    let base = Fixture::with_rounds(10);
+    let slow = base.clone().slower(SEQUENTIAL, 2.5).build();
+    let base = base.build();
+    let found = |change: &dyn Fn(&mut Calibration), regressed: u32| {
+        let mut calibration = calibration(1.0, vec![figure(SEQUENTIAL, regressed, 20)]);
+        change(&mut calibration);
+        let policy = GateConfig {
+            calibration: Some(calibration),
+            ..GateConfig::default()
+        };
+        let j = judge(&base, &slow, &policy);
+        (j.verdict, findings(&j, Severity::Note))
+    };
+    for (other, change) in [
+        (
+            "server",
+            (&|c: &mut Calibration| c.server.name.push('x')) as &dyn Fn(&mut Calibration),
+        ),
+        ("suite", &|c| c.suite_hash.push('x')),
+        ("kind of machine", &|c| c.environment.cores += 1),
+    ] {
+        let said = format!(
+            "the calibration of 2026-11-28 is of another {other}, so no scenario steps down by it: \
+             calibrate anew with `mcpgate calibrate`"
+        );
+        assert_eq!(found(change, 4), (Verdict::Regressed, vec![said]));
+        // What would step nothing down is no matter.
+        assert_eq!(
+            found(change, 0),
+            (Verdict::Regressed, Vec::new()),
+            "{other}"
+        );
+    }
+    // Its version may differ: a new one of the server is what is to be judged.
+    assert_eq!(found(&|c| c.server.version.push('x'), 4).0, Verdict::Pass);
 }
 
 #[test]
@@ -139,4 +186,12 @@ fn suites_are_counted_by_what_they_were_called() {
     assert!((concurrent.pairs - 10.0).abs() < 1e-9);
     assert!(concurrent.smallest_detectable_ratio.unwrap() > 1.0);
     assert_eq!(of(SEQUENTIAL, Metric::LatencyP50Adjusted).regressed, 0);
+    assert_eq!(of(CONCURRENT, Metric::ErrorRate).suites, 3);
+    let scenario = control.scenarios.iter().find(|s| s.scenario == CONCURRENT);
+    let scenario = scenario.unwrap();
+    assert_eq!(
+        (scenario.regressed, scenario.suites),
+        (1, 3),
+        "two of its figures, one suite"
+    );
 }

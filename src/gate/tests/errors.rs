@@ -44,6 +44,45 @@ fn error_rates_are_judged_with_both_intervals() {
     assert!(!alarmed_scenarios(&j).contains(SEQUENTIAL));
 }
 
+/// The rate that would have been seen is that at which as many calls fail as make an alarm, or more, nine
+/// times in ten.
+#[test]
+fn error_rates_carry_an_interval_and_what_would_have_been_seen() {
+    let of = |base: u32, candidate: u32| {
+        let j = judged(
+            &Fixture::new().errors(SEQUENTIAL, base).build(),
+            &Fixture::new().errors(SEQUENTIAL, candidate).build(),
+        );
+        let found = row(&j, SEQUENTIAL, Metric::ErrorRate);
+        (found.verdict, found.difference.unwrap())
+    };
+    let (_, clean) = of(0, 0);
+    assert!(clean.estimate.abs() < 1e-12);
+    let visible = clean.smallest_detectable.unwrap();
+    let seen = (0..1000)
+        .find(|&failed| of(0, failed).0 == Verdict::Regressed)
+        .unwrap();
+    let probability = {
+        use statrs::distribution::{Binomial, DiscreteCDF as _};
+        Binomial::new(visible, 1000)
+            .unwrap()
+            .sf(u64::from(seen) - 1)
+    };
+    assert!(
+        (probability - 0.9).abs() < 1e-6,
+        "{visible} {seen} {probability}"
+    );
+    let (verdict, worse) = of(50, 99);
+    assert_eq!(verdict, Verdict::Regressed);
+    let interval = worse.interval.unwrap();
+    assert!((worse.estimate - 0.049).abs() < 1e-12);
+    assert!(0.0 < interval.low && interval.low < 0.049 && 0.049 < interval.high);
+    assert!(
+        worse.smallest_detectable.unwrap() > visible,
+        "a base that fails hides more"
+    );
+}
+
 #[test]
 fn one_error_is_never_a_regression() {
     let many = |calls: u32| {

@@ -365,8 +365,59 @@ fn other_work_in_one_arm_is_not_compared() {
         row(&j, CONCURRENT, Metric::LatencyP50).verdict,
         Verdict::Pass
     );
-    let j = in_turn(base.clone(), failing(uneven(base)));
+    let fresh = base.confirm(8);
+    let j = in_turn(fresh.clone(), failing(uneven(fresh)));
     assert_eq!(j.verdict, Verdict::Regressed);
+}
+
+/// Errors come in bursts: one minute in which a server's database is away is no change of the server.
+#[test]
+fn more_errors_are_an_alarm_that_fresh_pairs_confirm_or_dismiss() {
+    let base = Fixture::with_rounds(8);
+    let failing = |fixture: Fixture, phases: &[Phase]| {
+        fixture.rounds(|round| {
+            if phases.contains(&round.phase) {
+                let sample = round.scenarios.get_mut(SEQUENTIAL).unwrap();
+                sample.errors.insert("tool-error".to_owned(), 5);
+                sample.successes -= 5;
+            }
+        })
+    };
+    let said = |j: &Judgement| {
+        let found = row(j, SEQUENTIAL, Metric::ErrorRate);
+        (found.verdict, found.reason.clone())
+    };
+    let beyond = "more calls fail, beyond the noise of both sides";
+    let planned = failing(uneven(base.clone()), &[Phase::Measure]);
+    let look = so_far(base.clone(), planned.clone());
+    let alarm = format!("{beyond}; not confirmed by fresh rounds");
+    assert_eq!(said(&look), (Verdict::Regressed, alarm));
+    let suite = base.clone().build().suite;
+    let again = turns::to_confirm(&look, &suite).expect("an alarm");
+    assert!(again.contains(SEQUENTIAL) && again.len() == 1, "{again:?}");
+    let alone = format!("{beyond}, but no fresh pairs confirmed it");
+    let j = in_turn(base.clone(), planned);
+    assert_eq!(said(&j), (Verdict::Inconclusive, alone));
+    assert_eq!(j.verdict, Verdict::Inconclusive);
+
+    let base = base.confirm(8);
+    let burst = failing(uneven(base.clone()), &[Phase::Measure]);
+    let dismissed = "more calls failed, but not in 8 fresh rounds".to_owned();
+    assert_eq!(
+        said(&in_turn(base.clone(), burst)),
+        (Verdict::Inconclusive, dismissed)
+    );
+    let both = failing(uneven(base.clone()), &[Phase::Measure, Phase::Confirm]);
+    let confirmed = format!("{beyond}, confirmed by 8 fresh rounds");
+    assert_eq!(
+        said(&in_turn(base.clone(), both)),
+        (Verdict::Regressed, confirmed)
+    );
+    // Nothing is left that fresh pairs could say of a tool that is broken.
+    let broken = Fixture::with_rounds(8).samples(SEQUENTIAL, |sample| sample.successes = 0);
+    let look = so_far(Fixture::with_rounds(8), broken);
+    assert_eq!(said(&look).0, Verdict::Regressed);
+    assert_eq!(turns::to_confirm(&look, &suite), None);
 }
 
 #[test]

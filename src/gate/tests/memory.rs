@@ -330,3 +330,28 @@ fn memory_that_vanished_without_a_word_is_no_pass() {
     );
     assert_eq!(j.verdict, Verdict::Pass);
 }
+
+/// Three against three: the interval reaches over all differences, and what is seen has to separate them and
+/// exceed the floor.
+#[test]
+fn growth_carries_an_interval_and_what_would_have_been_seen() {
+    let of = |slopes: &[f64]| {
+        let base = Fixture::new().growth(&[1_000.0, 2_000.0, 3_000.0]).build();
+        let j = judged(&base, &Fixture::new().growth(slopes).build());
+        row(&j, SOAK, Metric::MemoryGrowth).difference
+    };
+    let found = of(&[9_000.0, 10_000.0, 11_000.0]).unwrap();
+    let interval = found.interval.unwrap();
+    // Bytes per 1,000 calls.
+    assert_eq!(
+        (interval.low, found.estimate, interval.high),
+        (6e6, 8e6, 10e6)
+    );
+    // Both sides scatter by 1 MB: three standard deviations or so.
+    let visible = found.smallest_detectable.unwrap();
+    assert!((5e6 + 1.3e6..5e6 + 1.4e6).contains(&visible), "{visible}");
+    // Where they scatter more, it is the separation that asks for more.
+    let wide = of(&[0.0, 20_000.0, 40_000.0]).unwrap().smallest_detectable;
+    assert!(wide.unwrap() > 3.0 * 14e6, "{wide:?}");
+    assert_eq!(of(&[9_000.0, 10_000.0]).unwrap().smallest_detectable, None);
+}

@@ -7,7 +7,7 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-use super::{Flow, Running, Seat, metronome::Metronome};
+use super::{super::metronome::Metronome, Flow, Running, Seat};
 use crate::mcp::client::Client;
 
 struct Caller {

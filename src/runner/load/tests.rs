@@ -132,6 +132,7 @@ async fn apply_to(planned: &PlannedLoad, link: StdioLink) -> LoadSample {
         revision: Revision::MODERN,
         limits: LIMITS,
         observer: Observer::default(),
+        slowed_by: None,
     };
     let (calls, mix) = planned.without(&GivenUp::default()).unwrap();
     let load = Arc::new(Running::new(planned, calls, mix, &bench));

@@ -60,7 +60,7 @@ pub(super) fn read_suite(mut table: Table<'_, '_>) -> SuiteConfig {
 
 pub(super) fn read_gate(mut table: Table<'_, '_>) -> GateConfig {
     let config = GateConfig {
-        stepped_down: std::collections::BTreeMap::new(),
+        calibration: None,
         tolerance: table
             .get("tolerance")
             .and_then(|entry| {
