@@ -25,6 +25,10 @@ use crate::{
 
 /// Show what mcpgate does.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  mcpgate demo
+  mcpgate demo --rounds 5 --quiet")]
 pub(super) struct Arguments {
     /// No progress.
     #[arg(short, long)]

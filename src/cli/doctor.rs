@@ -47,6 +47,10 @@ pub(super) struct Arguments {
 const AFTER_HELP: &str = "\
 The server is started once and each of its tools called a few times.
 
+Examples:
+  mcpgate doctor                         # what mcpgate.toml says
+  mcpgate doctor -- node dist/index.js   # another server
+
 Exit codes:
   0  no problem; notes say what could be better
   2  a problem of the configuration, a tool's arguments, the baseline or a place to write to

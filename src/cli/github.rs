@@ -10,6 +10,11 @@ use crate::{environment, error::Error, github::runner::Runner};
 
 /// Steps of a GitHub workflow.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples, as the action runs them:
+  mcpgate github prepare --dir \"$RUNNER_TEMP/mcpgate\"
+  mcpgate compare --prepared \"$RUNNER_TEMP/mcpgate\"
+  mcpgate github publish --dir \"$RUNNER_TEMP/mcpgate\"")]
 pub(super) struct Arguments {
     #[command(subcommand)]
     verb: Verb,

@@ -82,6 +82,7 @@ enum Verb {
     /// Steps of a GitHub workflow, around `compare --prepared`.
     Github(github::Arguments),
     /// Print the JSON schema of the results file.
+    #[command(after_help = "Example:\n  mcpgate schema > mcpgate-results.schema.json")]
     Schema,
     /// Print a completion script for bash, zsh, fish, elvish or PowerShell.
     Completions(manual::Completions),

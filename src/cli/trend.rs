@@ -26,6 +26,11 @@ const MOST_NAMES: usize = 20;
 
 /// Show the history.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  mcpgate trend                                    # what decides, beside the baseline
+  mcpgate trend --scenario search/sequential -v    # every metric of one scenario
+  mcpgate trend --plot trend.svg")]
 pub(super) struct Arguments {
     /// The history to show; without it, the one beside the baseline.
     #[arg(long, value_name = "FILE")]

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     error::exit_code,
-    results::{Measure, Results, ScenarioKind, ScenarioRecord, SuiteRecord},
+    results::{Measure, Phase, Results, ScenarioKind, ScenarioRecord, SuiteRecord},
     suite::{GateConfig, InconclusivePolicy},
 };
 
@@ -120,6 +120,7 @@ fn judge_on(
     }
     findings.extend(common_shift::finding(&comparisons, in_turn.is_some()));
     findings.extend(coarse(&comparisons));
+    findings.extend(cut_short(&ctx, &comparisons));
     let missing = presence::missing(base, candidate);
     for m in &missing {
         comparisons.extend(compare::unmeasured(&ctx, m.record, "not in this run"));
@@ -300,6 +301,34 @@ fn coarse(comparisons: &[Comparison]) -> Option<Finding> {
                  keep it, and no more than a gross change (2x, or four floors) is ruled out; their rows say \
                  what could have been seen",
                 gates().count()
+            ),
+        )
+    })
+}
+
+/// Says that more of the planned pairs would have been measured, had there been time.
+fn cut_short(ctx: &Context<'_>, comparisons: &[Comparison]) -> Option<Finding> {
+    let in_turn = ctx.in_turn.filter(|in_turn| in_turn.with_fresh)?;
+    // One that was interrupted says so itself.
+    let is_incomplete = |results: &Results| results.jobs.iter().any(|j| j.incomplete.is_some());
+    if is_incomplete(ctx.base) || is_incomplete(ctx.candidate) {
+        return None;
+    }
+    let is_open = comparisons
+        .iter()
+        .any(|c| c.role == Role::Gates && c.more_rounds_could_decide);
+    let pairs = [ctx.base, ctx.candidate].map(|results| {
+        let rounds = results.jobs.iter().flat_map(|job| &job.rounds);
+        rounds.filter(|round| round.phase == Phase::Measure).count()
+    });
+    let [base, candidate] = pairs;
+    let (pairs, most) = (base.min(candidate), in_turn.errors.most_pairs);
+    (is_open && u32::try_from(pairs).is_ok_and(|pairs| pairs < most)).then(|| {
+        about_all(
+            Severity::Doubt,
+            format!(
+                "the time was used up after {pairs} of {most} pairs: `--max-time` gives more, and fewer tools \
+                 take less"
             ),
         )
     })

@@ -370,6 +370,24 @@ fn other_work_in_one_arm_is_not_compared() {
     assert_eq!(j.verdict, Verdict::Regressed);
 }
 
+/// What is undecided with pairs to come was cut short, and what all pairs did not decide was not.
+#[test]
+fn that_the_time_was_used_up_is_said_where_it_matters() {
+    let scattered = |rounds: u32| {
+        let base = Fixture::with_rounds(rounds);
+        let candidate = scattering(base.clone(), 0.6, 1.15);
+        let j = in_turn(base, candidate);
+        assert_eq!(j.verdict, Verdict::Inconclusive, "{:#?}", not_passed(&j));
+        findings(&j, Severity::Doubt)
+    };
+    let said = "the time was used up after 8 of 15 pairs: `--max-time` gives more, and fewer tools take less";
+    assert_eq!(scattered(8), [said]);
+    assert_eq!(scattered(15), [""; 0]);
+    let base = Fixture::with_rounds(8);
+    let j = in_turn(base.clone(), uneven(base));
+    assert_eq!(findings(&j, Severity::Doubt), [""; 0]);
+}
+
 /// Errors come in bursts: one minute in which a server's database is away is no change of the server.
 #[test]
 fn more_errors_are_an_alarm_that_fresh_pairs_confirm_or_dismiss() {

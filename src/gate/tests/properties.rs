@@ -238,6 +238,10 @@ fn numbers(j: &Judgement) -> Vec<f64> {
             c.interval.map(|i| i.low),
             c.interval.map(|i| i.high),
             c.smallest_detectable_ratio,
+            c.difference.map(|d| d.estimate),
+            c.difference.and_then(|d| d.interval).map(|i| i.low),
+            c.difference.and_then(|d| d.interval).map(|i| i.high),
+            c.difference.and_then(|d| d.smallest_detectable),
             Some(c.tolerance),
         ]
     });
