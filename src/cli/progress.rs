@@ -48,17 +48,22 @@ impl Voice {
     }
 }
 
+/// What can be counted.
+const COUNTED: &str = "{prefix} {bar:20} {pos}/{len}{left}  {wide_msg}";
+
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template)
+        .unwrap_or_else(|_| ProgressStyle::default_bar())
+        .with_key("left", TimeLeft::default())
+}
+
 impl Progress {
     /// Shows nothing if `is_quiet`.
     pub(super) fn new(is_quiet: bool) -> Self {
         let is_terminal = std::io::stderr().is_terminal();
         let bar = (is_terminal && !is_quiet).then(|| {
             let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(4));
-            let template = "{prefix} {bar:20} {pos}/{len}{left}  {wide_msg}";
-            let style = ProgressStyle::with_template(template)
-                .unwrap_or_else(|_| ProgressStyle::default_bar())
-                .with_key("left", TimeLeft::default());
-            bar.set_style(style);
+            bar.set_style(style("{prefix} {wide_msg}"));
             bar
         });
         Self {
@@ -105,6 +110,7 @@ impl Progress {
         self.scenario.clear();
         if let Some(bar) = &self.bar {
             if begins_anew {
+                bar.set_style(style(COUNTED));
                 bar.reset();
             }
             bar.set_prefix(what.to_owned());

@@ -41,7 +41,7 @@ pub enum Tried {
         ns: u64,
         /// The answer, in a line.
         answer: String,
-        /// Whether it reads like a refusal.
+        /// Whether it reads like a refusal or is empty.
         is_doubtful: bool,
     },
     /// No answer that counts: why.
@@ -99,7 +99,7 @@ pub fn first_calls(server: &str, tools: &[TriedTool], style: TextStyle) -> Strin
             }),
         ),
         (
-            "Called once, and will be measured, though the answer reads like a refusal",
+            "Called once; measured, though the answer is empty or reads like a refusal",
             Tone::Doubtful,
             group(|outcome| {
                 matches!(

@@ -261,7 +261,10 @@ pub(crate) fn summary(report: &Report<'_>) -> Vec<Line> {
     lines
 }
 
+/// Of what decides, as at the top; the rest is counted apart.
 fn counts(comparisons: &[Comparison]) -> Option<Line> {
+    let (deciding, shown): (Vec<_>, Vec<_>) =
+        comparisons.iter().partition(|c| c.role != Role::Reported);
     let order = [
         Verdict::Regressed,
         Verdict::Inconclusive,
@@ -274,14 +277,18 @@ fn counts(comparisons: &[Comparison]) -> Option<Line> {
         .map(|&verdict| {
             (
                 word(verdict),
-                comparisons.iter().filter(|c| c.verdict == verdict).count(),
+                deciding.iter().filter(|c| c.verdict == verdict).count(),
             )
         })
         .filter(|&(_, count)| count > 0)
         .map(|(word, count)| format!("{count} {word}"))
         .collect();
-    let total = figure::count(comparisons.len(), "comparison");
-    (!comparisons.is_empty()).then(|| Line::own(format!("{total}: {}.", counts.join(", "))))
+    let total = figure::count(deciding.len(), "comparison");
+    let more = match shown.len() {
+        0 => String::new(),
+        more => format!("; {more} more decide nothing"),
+    };
+    (!deciding.is_empty()).then(|| Line::own(format!("{total}: {}{more}.", counts.join(", "))))
 }
 
 /// Over what gates: the best and the worst placed comparison.

@@ -63,7 +63,7 @@ pub enum State {
     Measured {
         /// `expect.contains`.
         contains: Option<String>,
-        /// The first answer, where it reads like a refusal.
+        /// The first answer, where it reads like a refusal or is empty.
         doubt: Option<String>,
     },
     /// It stands in the file switched off, for this reason.
@@ -153,14 +153,17 @@ pub fn varying_text(call: &ToolCall) -> Option<String> {
 pub fn reads_like_refusal(answer: &str) -> bool {
     const FIRST: &str = "cannot denied error exception fail failed failure forbidden invalid missing \
                          traceback unable unauthorized unknown";
-    const PHRASES: [&str; 8] = [
+    const PHRASES: [&str; 11] = [
         "access denied",
         "could not",
         "does not exist",
+        "no matches",
+        "no results",
         "no such",
         "not allowed",
         "not authorized",
         "not found",
+        "nothing found",
         "permission denied",
     ];
     const READ_CHARS: usize = 80;
@@ -170,6 +173,24 @@ pub fn reads_like_refusal(answer: &str) -> bool {
     let first = words.find(|word| !word.is_empty()).unwrap_or_default();
     FIRST.split_whitespace().any(|word| word == first)
         || PHRASES.iter().any(|phrase| start.contains(phrase))
+}
+
+/// Whether an answer, in a line as `mcpgate init` shows it, holds nothing: no text, or JSON without a value
+/// in it.
+#[must_use]
+pub fn is_empty_answer(answer: &str) -> bool {
+    fn is_empty(value: &Value) -> bool {
+        match value {
+            Value::Null => true,
+            Value::String(text) => text.trim().is_empty(),
+            Value::Array(items) => items.iter().all(is_empty),
+            Value::Object(map) => map.values().all(is_empty),
+            Value::Bool(_) | Value::Number(_) => false,
+        }
+    }
+    let text = answer.trim();
+    matches!(text, "" | "(nothing)" | "(text)")
+        || serde_json::from_str(text).is_ok_and(|value| is_empty(&value))
 }
 
 /// The workflow that measures each pull request, for a project in `folder` of its repository (empty: at
@@ -311,8 +332,12 @@ fn tools(page: &mut Page, tools: &[Entry]) {
             page.blank();
             notes(page, &entry.tool);
             if let Some(doubt) = doubt {
+                let looks = match is_empty_answer(doubt) {
+                    true => "is empty",
+                    false => "reads like a refusal",
+                };
                 page.prose(&format!(
-                    "Its first answer reads like a refusal, which would then be what is measured: {}",
+                    "Its first answer {looks}, which would then be what is measured: {}",
                     shown_up_to(doubt, LONGEST_NAME)
                 ));
             }

@@ -31,9 +31,9 @@ use crate::{
 };
 
 /// One server, as one of its users would measure it.
-struct Row {
+pub(crate) struct Row {
     /// As the table names it.
-    name: &'static str,
+    pub(crate) name: &'static str,
     command: fn() -> Vec<String>,
     /// Path of the URL; none over stdio.
     path: Option<&'static str>,
@@ -43,6 +43,26 @@ struct Row {
     speaks: &'static str,
     tool: fn() -> String,
     adapted: fn(Project) -> Project,
+    /// Whether another row has the same server by another way.
+    pub(crate) is_another_way: bool,
+}
+
+impl Row {
+    /// A project with its `[server]`, and the files that it needs.
+    pub(crate) fn started_in(&self, project: Project) -> Project {
+        let command: Vec<toml::Value> = (self.command)()
+            .into_iter()
+            .map(toml::Value::from)
+            .collect();
+        let mut project = project.config("server.command", command);
+        if let Some(path) = self.path {
+            project.set_config("server.url", format!("http://127.0.0.1:{{port}}{path}"));
+        }
+        if let Some(protocol) = self.protocol {
+            project.set_config("server.protocol", protocol);
+        }
+        (self.adapted)(project)
+    }
 }
 
 const LEGACY: &str = "2025-11-25";
@@ -56,6 +76,7 @@ const ROW: Row = Row {
     speaks: LEGACY,
     tool: add,
     adapted: |project| project,
+    is_another_way: false,
 };
 
 fn add() -> String {
@@ -153,7 +174,7 @@ fn page() -> u16 {
     })
 }
 
-const ROWS: &[Row] = &[
+pub(crate) const ROWS: &[Row] = &[
     Row {
         name: "server-everything, stdio",
         command: || node("mcp-server-everything", &["stdio"]),
@@ -174,6 +195,7 @@ const ROWS: &[Row] = &[
         path: Some("/sse"),
         tool: echo,
         adapted: |project| project.config("server.env.PORT", "{port}"),
+        is_another_way: true,
         ..ROW
     },
     Row {
@@ -275,12 +297,14 @@ const ROWS: &[Row] = &[
         command: || script("modern", "fastmcp_server.py", &["http", "{port}"]),
         path: Some("/mcp"),
         protocol: Some(LEGACY),
+        is_another_way: true,
         ..ROW
     },
     Row {
         name: "fastmcp, HTTP+SSE",
         command: || script("modern", "fastmcp_server.py", &["sse", "{port}"]),
         path: Some("/sse"),
+        is_another_way: true,
         ..ROW
     },
     Row {
@@ -294,6 +318,7 @@ const ROWS: &[Row] = &[
         command: || script("modern", "mcp2_server.py", &["http", "{port}"]),
         path: Some("/mcp"),
         speaks: MODERN,
+        is_another_way: true,
         ..ROW
     },
     Row {
@@ -305,6 +330,7 @@ const ROWS: &[Row] = &[
         name: "mcp 1.x FastMCP, streamable HTTP",
         command: || script("legacy", "mcp1_server.py", &["http", "{port}"]),
         path: Some("/mcp"),
+        is_another_way: true,
         ..ROW
     },
     Row {
@@ -320,6 +346,7 @@ const ROWS: &[Row] = &[
         path: Some("/mcp"),
         tool: echo,
         speaks: MODERN,
+        is_another_way: true,
         ..ROW
     },
     Row {
@@ -333,6 +360,7 @@ const ROWS: &[Row] = &[
         command: || words(example("rmcp_server"), &["http", "{port}"]),
         path: Some("/mcp"),
         protocol: Some(LEGACY),
+        is_another_way: true,
         ..ROW
     },
     Row {
@@ -340,6 +368,7 @@ const ROWS: &[Row] = &[
         command: || words(example("rmcp_server"), &["stateless", "{port}"]),
         path: Some("/mcp"),
         speaks: MODERN,
+        is_another_way: true,
         ..ROW
     },
 ];
@@ -383,27 +412,19 @@ fn every_server_is_measured_and_leaves_nothing_behind() {
 
 fn measure(row: &Row, is_update: bool) -> Measured {
     let (rounds, calls, concurrency) = if is_update { (3, 100, 10) } else { (1, 20, 2) };
-    let command: Vec<toml::Value> = (row.command)().into_iter().map(toml::Value::from).collect();
-    let mut project = if is_update {
+    let project = if is_update {
         Project::measuring()
     } else {
         Project::new()
-    }
-    .timeout(Duration::from_mins(3))
-    .config("server.command", command)
-    .config("suite.rounds", rounds)
-    .config("suite.calls", calls)
-    .config("suite.concurrency", concurrency)
-    .config("suite.soak-calls", 0)
-    .config("suite.loads", "none")
-    .tool(&(row.tool)());
-    if let Some(path) = row.path {
-        project.set_config("server.url", format!("http://127.0.0.1:{{port}}{path}"));
-    }
-    if let Some(protocol) = row.protocol {
-        project.set_config("server.protocol", protocol);
-    }
-    let project = (row.adapted)(project);
+    };
+    let project = row
+        .started_in(project.timeout(Duration::from_mins(3)))
+        .config("suite.rounds", rounds)
+        .config("suite.calls", calls)
+        .config("suite.concurrency", concurrency)
+        .config("suite.soak-calls", 0)
+        .config("suite.loads", "none")
+        .tool(&(row.tool)());
     let (most, is_over) = (AtomicU64::new(0), AtomicBool::new(false));
     let outcome = thread::scope(|scope| {
         let running = project.start(&["run", "--quiet"]);

@@ -168,6 +168,51 @@ fn every_fault_has_a_row_in_the_fault_table() {
     assert_eq!(without, [""; 0]);
 }
 
+/// Troubleshooting is by message: each first cell, from ellipsis to ellipsis, is what some source says. What
+/// is no message is set in italics.
+#[test]
+fn every_message_that_is_explained_is_said_somewhere() {
+    let page = read(&repository().join("docs/troubleshooting.md"));
+    let said: String = tracked()
+        .iter()
+        .filter(|path| path.starts_with("src") && path.extension().is_some_and(|e| e == "rs"))
+        .map(|path| plain_words(&read(&repository().join(path))))
+        .collect();
+    let messages: Vec<&str> = page
+        .lines()
+        .filter_map(|line| line.strip_prefix("| ")?.split(" | ").next())
+        .filter(|cell| *cell != "message" && !cell.starts_with(['-', '*']))
+        .collect();
+    assert!(messages.len() > 30, "{messages:?}");
+    let mut faults = Vec::new();
+    for message in messages {
+        for part in message.split(['…', ';']) {
+            let part = part.replace('`', "");
+            let part = part.trim_matches([' ', ':', ',', '(', ')']);
+            if part.len() > 3 && !said.contains(part) {
+                faults.push(format!("{message}: no source says {part:?}"));
+            }
+        }
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+/// A source with its texts as they are said: in one line, without escapes and code marks.
+fn plain_words(source: &str) -> String {
+    let mut words = String::new();
+    let mut lines = source.lines();
+    while let Some(line) = lines.next() {
+        let mut line = line.to_owned();
+        // A text that goes on in the next line.
+        while let Some(head) = line.strip_suffix('\\') {
+            line = format!("{head}{}", lines.next().unwrap_or_default().trim_start());
+        }
+        words.push_str(&line.replace('`', ""));
+        words.push('\n');
+    }
+    words
+}
+
 #[test]
 fn no_file_names_this_machine_or_a_registry() {
     let home = std::env::var("HOME").unwrap_or_default();

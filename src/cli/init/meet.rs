@@ -333,7 +333,8 @@ async fn attempt(probe: &mut Probe, call: &ToolCall) -> Result<(Tried, State), E
         );
         return Ok((Tried::Failed(reason.clone()), State::Off(reason)));
     }
-    let is_doubtful = first_config::reads_like_refusal(&answer.words);
+    let is_doubtful = first_config::reads_like_refusal(&answer.words)
+        || first_config::is_empty_answer(&answer.words);
     let state = State::Measured {
         contains: contains.filter(|_| answer.holds_expected),
         doubt: is_doubtful.then(|| answer.words.clone()),

@@ -4,8 +4,8 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::{
-    Build, Entry, Facts, Project, State, cannot_be_written, reads_like_refusal, text, varying_text,
-    workflow,
+    Build, Entry, Facts, Project, State, cannot_be_written, is_empty_answer, reads_like_refusal,
+    text, varying_text, workflow,
 };
 use crate::suite::{
     Config, config,
@@ -341,11 +341,30 @@ fn refusals_in_disguise_are_told() {
         ("Traceback (most recent call last):", true),
         ("Unknown location", true),
         ("0 errors in 3 files", false),
+        ("No results for that query", true),
         ("hello 0", false),
         ("", false),
         ("Summary of failures: none", false),
     ] {
         assert_eq!(reads_like_refusal(answer), expected, "{answer}");
+    }
+}
+
+#[test]
+fn answers_that_hold_nothing_are_told() {
+    for (answer, expected) in [
+        (" ", true),
+        ("(nothing)", true),
+        ("(text)", true),
+        ("[]", true),
+        ("{\"items\": [], \"next\": null}", true),
+        ("\"\"", true),
+        ("0", false),
+        ("{\"items\": [], \"total\": 0}", false),
+        ("(image)", false),
+        ("ok", false),
+    ] {
+        assert_eq!(is_empty_answer(answer), expected, "{answer}");
     }
 }
 
