@@ -196,11 +196,18 @@ impl Git {
     /// What `git` or the system said; the files are there as they were.
     pub async fn take_work_tree(&self, dir: &Path, sha: &str, beside: &Path) -> Result<(), String> {
         let [dir_text, beside_text] = [dir, beside].map(|path| path.display().to_string());
+        // It may be one still, after a run that was killed.
+        let here = Self::new(dir);
+        if here.top().await.is_ok_and(|top| is_same(&top, dir)) {
+            return Ok(());
+        }
+        // Twice: what a killed `add` left is locked.
         let add = [
             "worktree",
             "add",
             "--quiet",
             "--detach",
+            "--force",
             "--force",
             "--no-checkout",
             &beside_text,
@@ -211,8 +218,7 @@ impl Git {
         moved.map_err(|error| format!("{dir_text}: {error}"))?;
         self.run(&["worktree", "repair", &dir_text], LOCAL).await?;
         // Its index is empty as yet.
-        Self::new(dir)
-            .run(&["reset", "--quiet"], CHECK_OUT)
+        here.run(&["reset", "--quiet"], CHECK_OUT)
             .await
             .map(|_| ())
     }
@@ -233,6 +239,13 @@ impl Git {
             .env("LC_ALL", "C")
             // The rights of a token are for requests of our own.
             .env_remove("GITHUB_TOKEN")
+            // A hook is told by these which clone it belongs to; what is meant here is that of the folder.
+            .env_remove("GIT_DIR")
+            .env_remove("GIT_COMMON_DIR")
+            .env_remove("GIT_WORK_TREE")
+            .env_remove("GIT_INDEX_FILE")
+            .env_remove("GIT_OBJECT_DIRECTORY")
+            .env_remove("GIT_PREFIX")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -274,6 +287,11 @@ async fn bounded(source: Option<impl AsyncRead + Unpin>, limit: u64) -> Option<V
         .await
         .ok()?;
     (kept.len() as u64 <= limit).then_some(kept)
+}
+
+fn is_same(one: &Path, other: &Path) -> bool {
+    let whole = |path: &Path| path.canonicalize().ok();
+    whole(one).is_some_and(|one| Some(one) == whole(other))
 }
 
 /// What makes a folder a work tree is a file in it, which leads into the clone.

@@ -23,6 +23,8 @@ const FOLDER: &str = "mcpgate/base";
 /// Beside a tree: it is whole and built.
 const BUILT: &str = "built";
 const TREE: &str = "tree";
+/// A work tree that lends [`TREE`] its link into the clone.
+const BESIDE: &str = "beside";
 
 /// A work tree of a commit. Dropping it makes the clone forget it, and removes its files unless they
 /// are a finished build.
@@ -71,11 +73,13 @@ impl BaseTree {
         if tree.is_built() {
             touch(&tree.home.join(BUILT));
             // A server may ask git what it is; one that does not can do without.
-            let beside = tree.home.join("beside");
+            let beside = tree.home.join(BESIDE);
+            let _ = git::remove_work_tree(clone, &beside);
             remove(&beside);
+            // Also if this is interrupted.
+            tree.is_registered = true;
             let git = Git::new(clone);
-            let taken = git.take_work_tree(&tree.path(), sha, &beside).await;
-            tree.is_registered = taken.is_ok();
+            let _ = git.take_work_tree(&tree.path(), sha, &beside).await;
             return Ok(tree);
         }
         // What a killed run left.
@@ -134,6 +138,11 @@ impl Drop for BaseTree {
             remove(&self.home);
         } else if self.is_registered {
             // Git forgets a work tree whose files are gone, and here they are to stay.
+            let beside = self.home.join(BESIDE);
+            if beside.exists() {
+                let _ = git::remove_work_tree(&self.clone, &beside);
+                remove(&beside);
+            }
             let aside = self.home.join("aside");
             remove(&aside);
             if rename(&tree, &aside) {

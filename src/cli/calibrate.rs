@@ -38,8 +38,7 @@ pub(super) struct Arguments {
     /// Suites to be measured.
     #[arg(value_name = "N", default_value = "10", value_parser = clap::value_parser!(u32).range(1..=1000))]
     suites: u32,
-    /// Holds each answer of one arm back until it has taken so many times as long: how often is that
-    /// found?
+    /// Makes one arm so many times as slow: how often is that found?
     #[arg(long, value_name = "FACTOR", value_parser = factor)]
     inject: Option<f64>,
     /// The baseline beside which the file goes.
@@ -86,12 +85,15 @@ pub(super) async fn run(mut arguments: Arguments) -> Result<u8, Error> {
     }
     let measuring = &arguments.measuring;
     let mut loaded = files::load_config(measuring.config.as_deref())?;
-    let path = beside(&compare::usual_or_named(
-        arguments.baseline.as_deref(),
-        &loaded,
-    ));
+    let baseline = compare::usual_or_named(arguments.baseline.as_deref(), &loaded);
+    let path = beside(&baseline);
     // One that cannot be read is found now, and not after an hour.
     let earlier = store::read_calibration(&path)?;
+    // It says what is measured, as in a comparison: else the two could be of different suites.
+    let stored = match baseline.exists() {
+        true => Some(store::read_results(&baseline)?),
+        false => None,
+    };
     // They are the same on both sides, and decide by themselves.
     loaded.config.probes = ProbesConfig::none();
     let server = measure::merge(measuring, &mut loaded)?;
@@ -107,7 +109,7 @@ pub(super) async fn run(mut arguments: Arguments) -> Result<u8, Error> {
         if !measuring.quiet {
             options::say(&format!("suite {} of {}", number + 1, arguments.suites));
         }
-        match suite(&arguments, &mut loaded, &server).await {
+        match suite(&arguments, &mut loaded, &server, stored.as_ref()).await {
             Ok((judgement, results)) => {
                 judged.push(judgement);
                 last = Some(results);
@@ -142,10 +144,11 @@ async fn suite(
     arguments: &Arguments,
     loaded: &mut Loaded,
     server: &ServerConfig,
+    stored: Option<&Results>,
 ) -> Result<(Judged, Results), Error> {
     let itself = Wanted::Itself(server.command.clone().unwrap_or_default());
     let measuring = &arguments.measuring;
-    let mut both = SideBySide::prepare(measuring, itself, loaded, server, None).await?;
+    let mut both = SideBySide::prepare(measuring, itself, loaded, server, stored).await?;
     both.candidate.plan.slowed_by = arguments.inject;
     let policy = &loaded.config.gate;
     let early = both.measure(policy).await?;

@@ -51,6 +51,12 @@ struct Cli {
 }
 
 const EXIT_CODES: &str = "\
+Examples:
+  mcpgate demo                             # what it does, on a bundled server
+  mcpgate init -- node dist/index.js       # a first mcpgate.toml
+  mcpgate run && mcpgate baseline update   # a first baseline
+  mcpgate compare --against main           # this work tree against main's server
+
 Exit codes:
   0  pass or improved
   1  regressed, a budget broken, or a scenario that failed or vanished

@@ -190,8 +190,8 @@ pub(super) fn heeded(policy: &GateConfig, candidate: &Results) -> Heeded {
     }
 }
 
-/// Scenarios that were called regressed in an unchanged server more often than is promised, beyond
-/// doubt, with the reason: these are to be reported only.
+/// Scenarios, and figures of the server itself, that were called regressed in an unchanged server more often
+/// than is promised, beyond doubt, with the reason: these are to be reported only.
 #[must_use]
 pub fn unreliable(calibration: &Calibration) -> BTreeMap<String, String> {
     let Some(null) = calibration.controls.iter().find(|c| is_null(c)) else {
@@ -217,7 +217,26 @@ pub fn unreliable(calibration: &Calibration) -> BTreeMap<String, String> {
         );
         reasons.insert(scenario.scenario.clone(), reason);
     }
+    // Start-up says nothing of memory: each stands for itself.
+    for figure in null.figures.iter().filter(|f| f.scenario == SERVER) {
+        if rate(figure.regressed, figure.suites).low <= PROMISED_RATE {
+            continue;
+        }
+        let reason = format!(
+            "reported only: its {} was called regressed in {} of {} comparisons of the server with itself, calibrated {}",
+            figure.metric,
+            figure.regressed,
+            figure.suites,
+            day(calibration)
+        );
+        reasons.insert(of_server(&figure.metric), reason);
+    }
     reasons
+}
+
+/// Under which name a figure of the server itself steps down.
+pub(super) fn of_server(metric: &str) -> String {
+    format!("{SERVER} · {metric}")
 }
 
 fn day(calibration: &Calibration) -> &str {

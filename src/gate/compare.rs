@@ -40,6 +40,8 @@ pub(super) struct InTurn {
     pub(super) errors: PairErrors,
     /// Whether the fresh pairs count, or only the planned ones.
     pub(super) with_fresh: bool,
+    /// Whether the planned pairs left something open that further ones could decide.
+    pub(super) is_open: bool,
 }
 
 impl Context<'_> {

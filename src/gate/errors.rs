@@ -1,5 +1,7 @@
 //! The error rate, compared by difference with both sides' intervals.
 
+use std::collections::BTreeMap;
+
 use super::{
     Comparison, Difference, Interval, Metric, Role, Verdict,
     comparability::shortened,
@@ -7,7 +9,11 @@ use super::{
 };
 use crate::{
     results::{Phase, Results, ScenarioKind, ScenarioRecord},
-    stats::interval::{proportion_difference, proportion_lower_bound, proportion_upper_bound},
+    stats::{
+        Sample,
+        interval::{self, proportion_difference, proportion_lower_bound, proportion_upper_bound},
+        location::TrimmedMean,
+    },
 };
 
 /// One-sided error of the worse side's lower bound.
@@ -153,7 +159,7 @@ pub(super) fn compare(ctx: &Context<'_>, record: &ScenarioRecord) -> Comparison 
         (Verdict::Regressed, format!("no call succeeded{}", error()))
     } else if let Some((verdict, reason)) = alarm(ctx, record) {
         (verdict, format!("{reason}{}", error()))
-    } else if base.worse_than(candidate) || base.all_failed() {
+    } else if fewer_fail(ctx, record) || base.all_failed() {
         (
             Verdict::Improved,
             "fewer calls fail, beyond the noise of both sides".to_owned(),
@@ -182,53 +188,98 @@ pub(super) fn compare(ctx: &Context<'_>, record: &ScenarioRecord) -> Comparison 
 /// What is said where more calls of the candidate fail than the noise of both sides explains; `None`
 /// where that is not so.
 ///
-/// Errors come in bursts, so where fresh pairs can be measured, these alone must show the same.
+/// Where fresh pairs can be measured, these alone must show the same.
 fn alarm(ctx: &Context<'_>, record: &ScenarioRecord) -> Option<(Verdict, String)> {
-    let is_repeated = !matches!(record.kind, ScenarioKind::Soak | ScenarioKind::Load);
     let both = [ctx.base, ctx.candidate];
-    let Some(in_turn) = ctx.in_turn.filter(|_| is_repeated) else {
+    let Some(in_turn) = ctx.in_turn.filter(|_| is_repeated(record)) else {
         let [base, candidate] = both.map(|results| Tally::of(results, &record.name));
         let said = "more calls fail, beyond the noise of both sides".to_owned();
         return candidate
             .worse_than(base)
             .then_some((Verdict::Regressed, said));
     };
-    let of = |phase| both.map(|results| Tally::of_rounds(results, &record.name, phase));
-    let [base, candidate] = of(Phase::Measure);
-    if !candidate.worse_than(base) {
+    if !more_fail(record, both, Phase::Measure, (ALARM_ALPHA, REFERENCE_ALPHA)) {
         return None;
     }
-    let [base, candidate] = of(Phase::Confirm);
+    let share = in_turn.errors.confirm;
+    let [fresh_base, fresh] = both.map(|results| Tally::of_rounds(results, &record.name, Phase::Confirm));
     Some(if !in_turn.with_fresh {
         let said = "more calls fail, beyond the noise of both sides; not confirmed by fresh rounds";
         (Verdict::Regressed, said.to_owned())
-    } else if candidate.calls == 0 || base.calls == 0 {
-        let said =
-            "more calls fail, beyond the noise of both sides, but no fresh pairs confirmed it";
+    } else if fresh.calls == 0 || fresh_base.calls == 0 {
+        let said = "more calls fail, beyond the noise of both sides, but no fresh pairs confirmed it";
         (Verdict::Inconclusive, said.to_owned())
-    } else if candidate.worse_at(in_turn.errors.confirm, base) {
+    } else if more_fail(record, both, Phase::Confirm, (share, share)) {
         (
             Verdict::Regressed,
             format!(
                 "more calls fail, beyond the noise of both sides, confirmed by {} fresh rounds",
-                candidate.rounds
+                fresh.rounds
             ),
         )
     } else {
         (
             Verdict::Inconclusive,
-            format!(
-                "more calls failed, but not in {} fresh rounds",
-                candidate.rounds
-            ),
+            format!("more calls failed, but not in {} fresh rounds", fresh.rounds),
         )
     })
 }
 
-/// Whether a row is an alarm that fresh pairs can confirm. That every call fails needs none.
+/// The mirror of an alarm.
+fn fewer_fail(ctx: &Context<'_>, record: &ScenarioRecord) -> bool {
+    let swapped = [ctx.candidate, ctx.base];
+    if ctx.in_turn.is_some() && is_repeated(record) {
+        return more_fail(record, swapped, Phase::Measure, (ALARM_ALPHA, REFERENCE_ALPHA));
+    }
+    let [better, worse] = swapped.map(|results| Tally::of(results, &record.name));
+    worse.worse_than(better)
+}
+
+/// Whether its calls belong to rounds, of which there can be fresh ones.
+fn is_repeated(record: &ScenarioRecord) -> bool {
+    !matches!(record.kind, ScenarioKind::Soak | ScenarioKind::Load)
+}
+
+/// Whether more calls of the second of two fail in the rounds of a phase, by the calls and by the pairs of
+/// rounds, each at its error.
+///
+/// Errors come in bursts: a database is away for a minute, and a hundred calls fail of which none tells
+/// more than the first. So calls alone are no evidence. Over pairs, one burst is one outlier: it raises the
+/// mean by as much as its own standard error, which Student's t takes for nothing.
+fn more_fail(
+    record: &ScenarioRecord,
+    both: [&Results; 2],
+    phase: Phase,
+    (alpha, of_pairs): (f64, f64),
+) -> bool {
+    let [base, candidate] = both.map(|results| Tally::of_rounds(results, &record.name, phase));
+    candidate.worse_at(alpha, base)
+        && rise_of_shares(&record.name, both, phase)
+            .is_some_and(|rise| rise.estimate - rise.margin(of_pairs) > 0.0)
+}
+
+/// By how much the share of failed calls rises within a pair; `None` below two pairs.
+fn rise_of_shares(scenario: &str, both: [&Results; 2], phase: Phase) -> Option<interval::Difference> {
+    let [base, candidate] = both.map(|results| {
+        let rounds = results.jobs.iter().flat_map(|job| &job.rounds);
+        let shares = rounds
+            .filter(|round| round.phase == phase)
+            .filter_map(|round| {
+                let sample = round.scenarios.get(scenario).filter(|s| s.calls > 0)?;
+                let failed = sample.calls.saturating_sub(sample.successes);
+                Some((round.index, f64::from(failed) / f64::from(sample.calls)))
+            });
+        shares.collect::<BTreeMap<_, _>>()
+    });
+    let rises = candidate
+        .iter()
+        .filter_map(|(index, share)| Some(share - base.get(index)?));
+    interval::Difference::of_pairs(&TrimmedMean::of(&Sample::new(rises)?, 0))
+}
+
+/// Whether a row is an alarm that fresh pairs can confirm.
 pub(super) fn is_alarm(row: &Comparison) -> bool {
     row.metric == Metric::ErrorRate
         && row.role == Role::Gates
         && row.verdict == Verdict::Regressed
-        && row.candidate.is_some_and(|rate| rate < 1.0)
 }

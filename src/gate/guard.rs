@@ -119,6 +119,10 @@ pub(super) fn guard(
                 None => "at least doubled; not confirmed by fresh rounds".to_owned(),
             },
         ),
+        (_, Call::Regressed { .. }) if around.gate_regressed && is_cpu => (
+            Verdict::Inconclusive,
+            "worse too, but CPU time alone fails no build".to_owned(),
+        ),
         (_, Call::Regressed { .. }) if around.gate_regressed => (
             Verdict::Inconclusive,
             "worse too, but as a guard it fails alone only at a confirmed doubling".to_owned(),

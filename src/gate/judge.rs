@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::{
-    BudgetCheck, BudgetOutcome, Comparison, Diagnosed, Finding, Judgement, Metric, Role, Severity,
-    Verdict, budget, calibration, common_shift,
+    BudgetCheck, BudgetOutcome, Comparison, Diagnosed, Finding, Judgement, Metric, Role, SERVER,
+    Severity, Verdict, budget, calibration, common_shift,
     comparability::{
         self, Ground, UPDATE, about, about_all, doubts_of_incomplete, scenario_differs,
         tool_list_differs,
@@ -15,7 +15,7 @@ use super::{
     evidence, presence,
     rule::ROUNDS_NEEDED,
     sequence::Sequence,
-    server,
+    server, turns,
 };
 use crate::{
     error::exit_code,
@@ -49,6 +49,7 @@ pub fn judge_in_turn(
     let in_turn = InTurn {
         errors: sequence.errors(u32::try_from(alarmed).unwrap_or(u32::MAX)),
         with_fresh: true,
+        is_open: turns::still_open(&planned, &candidate.suite).is_some(),
     };
     let ground = comparability::ground_in_turn(base, candidate);
     judge_on(base, candidate, policy, &ground, Some(in_turn))
@@ -65,6 +66,7 @@ pub fn judge_so_far(
     let in_turn = InTurn {
         errors: sequence.errors(0),
         with_fresh: false,
+        is_open: true,
     };
     let ground = comparability::ground_in_turn(base, candidate);
     judge_on(base, candidate, policy, &ground, Some(in_turn))
@@ -115,12 +117,19 @@ fn judge_on(
         Some(why) => server::unmeasured(&ctx, &format!("not comparable: {why}")),
         None => server::compare(&ctx),
     };
+    for row in &mut comparisons {
+        let name = calibration::of_server(row.metric.name());
+        if let Some(why) = ctx.stepped_down.get(&name) {
+            row.role = Role::Reported;
+            findings.push(about(Severity::Note, SERVER, why.clone()));
+        }
+    }
     for record in &candidate.suite.scenarios {
         comparisons.extend(scenario(&ctx, record, &mut findings));
     }
     findings.extend(common_shift::finding(&comparisons, in_turn.is_some()));
     findings.extend(coarse(&comparisons));
-    findings.extend(cut_short(&ctx, &comparisons));
+    findings.extend(cut_short(&ctx));
     let missing = presence::missing(base, candidate);
     for m in &missing {
         comparisons.extend(compare::unmeasured(&ctx, m.record, "not in this run"));
@@ -274,7 +283,8 @@ fn scenario(
         findings.push(about(Severity::Note, &record.name, why.clone()));
     }
     let mut rows = compare::scenario(ctx, record);
-    if ctx.in_turn.is_some()
+    // At a look the times count: should fresh pairs dismiss the errors, they are to be confirmed as well.
+    if ctx.in_turn.is_some_and(|in_turn| in_turn.with_fresh)
         && let Some(why) = unequal_work(&rows)
     {
         findings.push(about(
@@ -307,23 +317,22 @@ fn coarse(comparisons: &[Comparison]) -> Option<Finding> {
 }
 
 /// Says that more of the planned pairs would have been measured, had there been time.
-fn cut_short(ctx: &Context<'_>, comparisons: &[Comparison]) -> Option<Finding> {
-    let in_turn = ctx.in_turn.filter(|in_turn| in_turn.with_fresh)?;
+fn cut_short(ctx: &Context<'_>) -> Option<Finding> {
+    let in_turn = ctx
+        .in_turn
+        .filter(|in_turn| in_turn.with_fresh && in_turn.is_open)?;
     // One that was interrupted says so itself.
     let is_incomplete = |results: &Results| results.jobs.iter().any(|j| j.incomplete.is_some());
     if is_incomplete(ctx.base) || is_incomplete(ctx.candidate) {
         return None;
     }
-    let is_open = comparisons
-        .iter()
-        .any(|c| c.role == Role::Gates && c.more_rounds_could_decide);
     let pairs = [ctx.base, ctx.candidate].map(|results| {
         let rounds = results.jobs.iter().flat_map(|job| &job.rounds);
         rounds.filter(|round| round.phase == Phase::Measure).count()
     });
     let [base, candidate] = pairs;
     let (pairs, most) = (base.min(candidate), in_turn.errors.most_pairs);
-    (is_open && u32::try_from(pairs).is_ok_and(|pairs| pairs < most)).then(|| {
+    u32::try_from(pairs).is_ok_and(|pairs| pairs < most).then(|| {
         about_all(
             Severity::Doubt,
             format!(

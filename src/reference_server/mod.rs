@@ -59,6 +59,11 @@ const EXIT_AT_ONCE: u8 = 7;
 
 /// Options of the reference server.
 #[derive(Debug, Clone, PartialEq, clap::Args)]
+#[command(after_help = "\
+Examples:
+  mcpgate reference-server                              # over stdio, without a fault
+  mcpgate reference-server --fault delay=search:20
+  mcpgate run -- mcpgate reference-server --fault lost-updates")]
 pub struct Options {
     /// How clients reach the server.
     #[arg(long, value_enum, default_value_t = Transport::Stdio)]

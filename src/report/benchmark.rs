@@ -25,7 +25,8 @@ struct Figure {
 }
 
 /// The figures of the run as an array of `name`, `unit`, `value`, `range` and `extra`. What is better
-/// when it is larger is left out: the action has one direction a file.
+/// when it is larger is left out, since the action has one direction a file, and so is what is nought in a
+/// good run.
 ///
 /// # Errors
 /// Does not fail in practice: every key is a string. The signature is serde_json's.
@@ -39,7 +40,7 @@ pub fn benchmark(report: &Report<'_>) -> Result<String, serde_json::Error> {
         .unwrap_or_default();
     let figures: Vec<Figure> = measured(report.candidate)
         .iter()
-        .filter(|measured| !measured.metric.more_is_better())
+        .filter(|measured| !measured.metric.more_is_better() && !is_often_nought(measured.metric))
         .map(|measured| of(measured, &commit))
         .collect();
     let mut text = serde_json::to_string_pretty(&figures)?;
@@ -47,9 +48,13 @@ pub fn benchmark(report: &Report<'_>) -> Result<String, serde_json::Error> {
     Ok(text)
 }
 
+/// The action divides by the figure before, and by nought any growth is endless.
+fn is_often_nought(metric: Metric) -> bool {
+    matches!(metric, Metric::ErrorRate | Metric::MemoryGrowth)
+}
+
 fn of(measured: &Measured<'_>, commit: &str) -> Figure {
     let (unit, scale) = unit(measured.metric);
-    // Memory that shrank did not grow; the action divides one figure by another.
     let scaled = |value: f64| rounded((value / scale).max(0.0));
     Figure {
         // The action puts names between back-ticks, in a table.
@@ -63,10 +68,7 @@ fn of(measured: &Measured<'_>, commit: &str) -> Figure {
         range: measured
             .range
             .map(|(low, high)| format!("{} to {}", scaled(low), scaled(high))),
-        extra: match measured.metric {
-            Metric::ErrorRate => format!("of all calls in {}{commit}", rounds(measured)),
-            _ => format!("median of {}{commit}", rounds(measured)),
-        },
+        extra: format!("median of {}{commit}", rounds(measured)),
     }
 }
 

@@ -106,6 +106,14 @@ pub(crate) fn interval(comparison: &Comparison) -> Option<String> {
     ))
 }
 
+/// What a guard does: CPU time alone never fails a build.
+pub(crate) fn guards(metric: Metric) -> &'static str {
+    match metric {
+        Metric::CpuPerCall => "only warns",
+        _ => "fails at 2x",
+    }
+}
+
 /// A ratio as a signed change: 2.04 is `+104 %`, 0.5 is `-50 %`, 1.0004 is `0.0 %`.
 pub(crate) fn percent_change(ratio: f64) -> String {
     format!("{}{GAP}%", signed((ratio - 1.0) * 100.0))

@@ -281,7 +281,8 @@ fn causes(comparisons: &[Comparison], verdict: Verdict) -> Vec<Line> {
             if more == 0 {
                 line
             } else {
-                line.then(format!(", and {more} more below"))
+                let more = figure::count(more, "more figure");
+                line.then(format!(", and {more} of it below"))
             }
         })
         .collect()
@@ -526,7 +527,7 @@ fn is_published(report: &Report<'_>) -> bool {
     report.context.accept_in.is_some()
 }
 
-fn rank(role: Role) -> u8 {
+pub(super) fn rank(role: Role) -> u8 {
     match role {
         Role::Gates => 0,
         Role::Guards => 1,

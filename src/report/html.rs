@@ -45,7 +45,7 @@ use super::{
     run_model::RunView,
 };
 use crate::{
-    gate::{BudgetOutcome, Severity, Verdict},
+    gate::{BudgetOutcome, Role, Severity, Verdict},
     results::Results,
 };
 
@@ -291,7 +291,11 @@ fn provenance_line(candidate: &Results) -> Line {
 
 /// How many comparisons have which verdict; nothing of a run.
 fn tiles(report: &Report<'_>) -> Markup {
-    let comparisons = &report.judgement.comparisons;
+    // Of what decides, as in the sentence above.
+    let comparisons = report.judgement.comparisons.iter();
+    let comparisons: Vec<_> = comparisons
+        .filter(|c| c.role != Role::Reported)
+        .collect();
     let verdicts = [
         Verdict::Regressed,
         Verdict::Inconclusive,

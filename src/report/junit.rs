@@ -176,7 +176,7 @@ fn of_comparison(comparison: &Comparison, all: &[Comparison], doubts_fail: bool)
             )
         }
         Role::Gates => String::new(),
-        Role::Guards => "fails at 2x".to_owned(),
+        Role::Guards => figure::guards(comparison.metric).to_owned(),
         Role::Reported => "not gated".to_owned(),
     };
     let word = super::model::word(comparison.verdict);

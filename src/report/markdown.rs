@@ -206,7 +206,10 @@ fn comparison_table<'a>(
             format!("<br><sub>{}</sub>", row.note.markdown())
         };
         table.push([
-            format!("{}{GAP}{}", verdict_icon(row.verdict), word(row.verdict)),
+            match row.is_shown_only {
+                true => word(row.verdict).to_owned(),
+                false => format!("{}{GAP}{}", verdict_icon(row.verdict), word(row.verdict)),
+            },
             format!(
                 "{}<br>{}{note}",
                 Line::of_name(scenario).markdown(),

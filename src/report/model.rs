@@ -93,6 +93,8 @@ impl AllRounds {
 #[derive(Debug)]
 pub(crate) struct Row {
     pub(crate) verdict: Verdict,
+    /// It decides nothing.
+    pub(crate) is_shown_only: bool,
     pub(crate) figures: Figures,
     /// Wall time beside an adjusted figure, unless the same section has it as a row.
     pub(crate) wall: Option<Figures>,
@@ -109,7 +111,7 @@ pub(crate) struct Figures {
     pub(crate) change: String,
     /// Empty where there is none.
     pub(crate) interval: String,
-    /// What it is held against: `20 %`, `fails at 2x`, `not gated`.
+    /// What it is held against: `20 %`, `fails at 2x`, `only warns`, `not gated`.
     pub(crate) tolerance: String,
 }
 
@@ -249,7 +251,10 @@ fn sections(comparisons: &[Comparison], all_rounds: AllRounds) -> Vec<Section<'_
                 verdict,
                 Verdict::Regressed | Verdict::Inconclusive | Verdict::Improved
             ) {
-                members.sort_by(|a, b| weight(b).total_cmp(&weight(a)));
+                members.sort_by(|a, b| {
+                    let by_role = headline::rank(a.role).cmp(&headline::rank(b.role));
+                    by_role.then(weight(b).total_cmp(&weight(a)))
+                });
             }
             Section {
                 verdict,
@@ -339,6 +344,7 @@ fn row(comparison: &Comparison, all: &[Comparison], all_rounds: AllRounds) -> Ro
     let wall = wall_of(comparison, all).filter(|wall| wall.verdict != comparison.verdict);
     Row {
         verdict: comparison.verdict,
+        is_shown_only: comparison.role == Role::Reported,
         figures: figures(comparison),
         wall: wall.map(figures),
         note: note(comparison, all_rounds),
@@ -356,7 +362,7 @@ fn figures(comparison: &Comparison) -> Figures {
         tolerance: match comparison.role {
             Role::Gates if comparison.ratio.is_some() => figure::tolerance(comparison.tolerance),
             Role::Gates => String::new(),
-            Role::Guards => "fails at 2x".to_owned(),
+            Role::Guards => figure::guards(comparison.metric).to_owned(),
             Role::Reported => "not gated".to_owned(),
         },
     }

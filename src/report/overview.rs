@@ -135,6 +135,7 @@ fn bar(comparison: &Comparison) -> Option<Bar> {
         limit: match comparison.role {
             Role::Gates if comparison.metric.more_is_better() => Some(1.0 / tolerated),
             Role::Gates => Some(tolerated),
+            Role::Guards if comparison.metric == Metric::CpuPerCall => None,
             Role::Guards if comparison.metric.more_is_better() => Some(0.5),
             Role::Guards => Some(2.0),
             Role::Reported => None,

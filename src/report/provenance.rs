@@ -286,6 +286,7 @@ fn counts(comparisons: &[Comparison]) -> Option<Line> {
     let total = figure::count(deciding.len(), "comparison");
     let more = match shown.len() {
         0 => String::new(),
+        1 => "; 1 more decides nothing".to_owned(),
         more => format!("; {more} more decide nothing"),
     };
     (!deciding.is_empty()).then(|| Line::own(format!("{total}: {}{more}.", counts.join(", "))))

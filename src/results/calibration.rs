@@ -25,11 +25,11 @@ pub struct Calibration {
     pub controls: Vec<Control>,
 }
 
-/// Comparisons of a server with itself, the candidate's answers being held back by a known factor.
+/// Comparisons of a server with itself, the candidate being made slower by a known factor.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Control {
-    /// How many times as long each answer of the candidate was made to take.
+    /// How many times as slow the candidate was made.
     pub factor: f64,
     /// Seed of the first suite; each further one has the next.
     pub seed: u64,

@@ -15,7 +15,7 @@ use super::{
     collector::Collector,
     failure::RunFailure,
     observer::{CallWatch, Observer},
-    slowdown::Slowdown,
+    slowdown::{self, Slowdown},
     target::RunningServer,
 };
 use crate::mcp::{
@@ -44,7 +44,7 @@ pub struct Bench {
     pub limits: Limits,
     /// Scheduler readings.
     pub observer: Observer,
-    /// By what factor answers are held back.
+    /// By what factor answers to calls that are made one at a time are held back.
     pub slowed_by: Option<f64>,
 }
 
@@ -96,15 +96,14 @@ impl Bench {
             watch.before();
             let began = Instant::now();
             let opened = client::open(&self.server.endpoint, wanted, self.limits).await;
-            let mut ended = Instant::now();
-            if opened.is_ok() {
-                ended = slowdown.hold(began, ended).await.unwrap_or(ended);
-            }
+            let ended = Instant::now();
             watch.after();
             match opened {
                 Ok(opened) => {
-                    watch.keep(ended - began);
-                    collector.success_lasting(began, ended);
+                    let wall = ended - began;
+                    let held = slowdown.hold(watch.worked(wall)).await;
+                    watch.keep(wall, held);
+                    collector.success_lasting(began, ended + held);
                     opened.client.close().await;
                 }
                 Err(failed) => {
@@ -170,10 +169,7 @@ impl Bench {
             let answered = match self.client.make_ready().await {
                 Ok(()) => {
                     watch.before();
-                    let mut answered = self.client.send(&prepared).await;
-                    if let Ok(exchange) = &mut answered {
-                        slowdown.hold_answer(exchange).await;
-                    }
+                    let answered = self.client.send(&prepared).await;
                     watch.after();
                     answered
                 }
@@ -183,8 +179,10 @@ impl Bench {
                 check(&exchange.body, exchange.id, expected.as_deref()).map(|()| exchange)
             });
             match checked {
-                Ok(exchange) => {
-                    watch.keep(exchange.wall());
+                Ok(mut exchange) => {
+                    let held = slowdown.hold(watch.worked(exchange.wall())).await;
+                    watch.keep(exchange.wall(), held);
+                    slowdown::delay(&mut exchange, held);
                     collector.success(&exchange);
                     last_error = None;
                 }
@@ -241,7 +239,6 @@ impl Bench {
             next: AtomicU32::new(first),
             end: first.saturating_add(calls),
             held: AtomicUsize::new(0),
-            slowed_by: self.slowed_by,
         });
         let cpu_before = self.observer.cpu_ns();
         let client_cpu_before = own_cpu_ns();
@@ -339,7 +336,6 @@ struct Load {
     next: AtomicU32,
     end: u32,
     held: AtomicUsize,
-    slowed_by: Option<f64>,
 }
 
 /// A call that was made; its answer may still have to be checked.
@@ -381,7 +377,6 @@ struct User {
 }
 
 async fn virtual_user(load: Arc<Load>, mut client: Client, vu: u32) -> User {
-    let slowdown = Slowdown::by(load.slowed_by);
     let mut done = Vec::new();
     let mut timeouts_in_a_row = 0;
     loop {
@@ -397,7 +392,6 @@ async fn virtual_user(load: Arc<Load>, mut client: Client, vu: u32) -> User {
         };
         match answered {
             Ok(mut exchange) => {
-                slowdown.hold_answer(&mut exchange).await;
                 timeouts_in_a_row = 0;
                 let held = load.held.fetch_add(exchange.body.len(), Ordering::Relaxed);
                 let unchecked = Done::Unchecked {

@@ -13,7 +13,7 @@
 //! | `observer.rs` | scheduler readings around calls |
 //! | `collector.rs` | from calls to a sample |
 //! | `metronome.rs` | a timer that wakes within microseconds |
-//! | `slowdown.rs` | a known slow-down of every answer, planted to see whether it is found |
+//! | `slowdown.rs` | a known slow-down, planted to see whether it is found |
 //! | `hooks.rs` | the user's own commands around server starts |
 //! | `deadline.rs` | when the time is used up |
 //! | `event.rs` | what a run tells while it goes on |
@@ -78,7 +78,7 @@ pub struct Plan {
     pub loads: Vec<Vec<PlannedLoad>>,
     /// See [`probes::compile`]; `None` where there are none.
     pub probes: Option<PlannedProbes>,
-    /// By what factor answers of scenarios are held back, to see whether that is found.
+    /// By what factor scenarios are made slower, to see whether that is found.
     pub slowed_by: Option<f64>,
     /// The process of an attached server, or why it is not known.
     pub attached_pid: Result<u32, String>,
@@ -111,7 +111,7 @@ pub async fn run_round(
     listener(Event::Round { phase, number, of });
     let index = u32::try_from(job.rounds.len()).unwrap_or(u32::MAX);
     let mut findings = Findings::default();
-    let given_up = GivenUp::so_far(&plan.suite, job);
+    let given_up = GivenUp::since(&plan.suite, job, phase);
     let work = round::run(plan, phase, index, given_up, &mut findings, listener);
     let outcome = deadline.cut(work).await;
     let part = format!("round {}", index + 1);
@@ -147,7 +147,7 @@ pub async fn run_soak(
     listener(Event::Soak { number, of });
     let index = u32::try_from(job.soaks.len()).unwrap_or(u32::MAX);
     let mut findings = Findings::default();
-    let given_up = GivenUp::so_far(&plan.suite, job);
+    let given_up = GivenUp::since(&plan.suite, job, phase);
     let work = soak::run(plan, phase, index, given_up, &mut findings, listener);
     let outcome = deadline.cut(work).await;
     let part = format!("soak {}", index + 1);

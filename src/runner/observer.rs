@@ -73,8 +73,9 @@ pub struct CallWatch<'a> {
     before: Reading,
     after: Reading,
     next_before: Reading,
-    /// Wall time of the last call, if it was successful and is not yet adjusted.
-    wall_ns: Option<u64>,
+    /// Wall time of the last call, if it was successful and is not yet adjusted, and for how long its
+    /// answer was then held back.
+    last: Option<(u64, u64)>,
     adjusted_ns: Vec<u64>,
     /// Page faults of ended children when the watch began.
     children_then: u64,
@@ -90,7 +91,7 @@ impl<'a> CallWatch<'a> {
             before: Reading::default(),
             after: Reading::default(),
             next_before: Reading::default(),
-            wall_ns: None,
+            last: None,
             adjusted_ns: Vec::new(),
         }
     }
@@ -112,15 +113,28 @@ impl<'a> CallWatch<'a> {
         }
     }
 
-    /// To be called when the call turned out to be successful.
-    pub fn keep(&mut self, wall: Duration) {
-        self.wall_ns = Some(nanoseconds(wall));
+    /// What of the last call's wall time was no wait for a core, as far as it is known when its answer is
+    /// there: all of it, where nothing can be read.
+    #[must_use]
+    pub fn worked(&self, wall: Duration) -> Duration {
+        if self.observer.probe.is_none() {
+            return wall;
+        }
+        let delta = Reading::call(&self.before, &self.after, &self.after);
+        Duration::from_nanos(adjusted_latency_ns(nanoseconds(wall), delta))
+    }
+
+    /// To be called when the call turned out to be successful. `held`: for how long its answer was held
+    /// back, which no scheduler did.
+    pub fn keep(&mut self, wall: Duration, held: Duration) {
+        self.last = Some((nanoseconds(wall), nanoseconds(held)));
     }
 
     fn complete(&mut self) {
-        if let Some(wall_ns) = self.wall_ns.take() {
+        if let Some((wall_ns, held_ns)) = self.last.take() {
             let delta = Reading::call(&self.before, &self.after, &self.next_before);
-            self.adjusted_ns.push(adjusted_latency_ns(wall_ns, delta));
+            let adjusted_ns = adjusted_latency_ns(wall_ns, delta);
+            self.adjusted_ns.push(adjusted_ns.saturating_add(held_ns));
         }
     }
 

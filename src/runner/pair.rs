@@ -71,7 +71,7 @@ pub async fn run_pair(
     let began = Instant::now();
     let mut sides = sides.map(|side| InPair {
         index: u32::try_from(side.job.rounds.len()).unwrap_or(u32::MAX),
-        given_up: GivenUp::so_far(&side.plan.suite, side.job),
+        given_up: GivenUp::since(&side.plan.suite, side.job, phase),
         findings: Findings::default(),
         plan: side.plan,
         job: side.job,

@@ -129,11 +129,20 @@ impl GivenUp {
     /// What was given up in the rounds and soaks so far.
     #[must_use]
     pub fn so_far(suite: &Suite, job: &Job) -> Self {
+        Self::since(suite, job, Phase::Measure)
+    }
+
+    /// The same for what is measured in this phase: fresh rounds are to confirm or dismiss what the planned
+    /// ones showed, so they ask again.
+    #[must_use]
+    pub fn since(suite: &Suite, job: &Job, phase: Phase) -> Self {
+        let counts = |of: Phase| phase == Phase::Measure || of == phase;
         let mut given_up = Self::default();
         for Scenario { record, .. } in &suite.scenarios {
             let mut samples = job
                 .rounds
                 .iter()
+                .filter(|r| counts(r.phase))
                 .filter_map(|r| r.scenarios.get(&record.name));
             if samples.any(|sample| sample.was_given_up(record.calls)) {
                 given_up.add(record);
@@ -143,6 +152,7 @@ impl GivenUp {
             let mut samples = job
                 .soaks
                 .iter()
+                .filter(|s| counts(s.phase))
                 .filter_map(|s| s.scenarios.get(&record.name));
             if samples.any(|sample| sample.was_given_up(record.calls)) {
                 given_up.add(record);
@@ -330,7 +340,13 @@ impl<'a> OpenRound<'a> {
         keep_error(findings, name, &mut collector);
         let latencies = collector.latencies((self.phase, Some(self.index)), name);
         listener(Event::Latencies(&latencies));
-        let sample = collector.into_sample();
+        let mut sample = collector.into_sample();
+        // What one caller sees is held back as it is measured.
+        if record.kind == ScenarioKind::Concurrent
+            && let Some(factor) = self.bench.slowed_by
+        {
+            sample.slow_down(factor);
+        }
         if sample.was_given_up(record.calls) {
             self.given_up.add(record);
         }

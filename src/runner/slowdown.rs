@@ -1,71 +1,55 @@
 //! A known slow-down of every answer, planted to see whether it is found.
 
+use std::time::Duration;
+
 use tokio::time::Instant;
 
 use super::metronome::Metronome;
 use crate::mcp::client::Exchange;
 
-/// Holds answers back until they have taken a fixed factor of their time: their caller waits, as for a
-/// server that is that much slower, and its next call comes that much later.
+/// Holds answers to calls that are made one at a time back, until they have taken a fixed factor of their
+/// time: their caller waits, as for a server that is that much slower.
+///
+/// Not where several are in flight: to hold answers of a server that is busy all the time takes load off it,
+/// its queue becomes shorter by as much as was planted, and nothing is left to be found.
 pub(super) struct Slowdown(Option<(f64, Metronome)>);
 
 impl Slowdown {
-    /// By this factor, of at least 1; `None` holds nothing back. One for each caller. Must be called
-    /// inside a runtime.
+    /// By this factor, of at least 1; `None` holds nothing back. Must be called inside a runtime.
     pub(super) fn by(factor: Option<f64>) -> Self {
         Self(factor.map(|factor| (factor, Metronome::new())))
     }
 
-    /// Waits until what began then, and ended just now, has taken its time. When that was; `None` at
-    /// once if nothing is held back.
-    pub(super) async fn hold(&self, began: Instant, ended: Instant) -> Option<Instant> {
-        let (factor, metronome) = self.0.as_ref()?;
-        metronome
-            .until(began + (ended - began).mul_f64(*factor))
-            .await;
-        Some(Instant::now())
+    /// Waits, from now on, for what is missing where an answer took `worked`, which is its wall time without
+    /// what was waited for a core: a busy machine must not make the planted change larger. How long that was.
+    pub(super) async fn hold(&self, worked: Duration) -> Duration {
+        let Some((factor, metronome)) = &self.0 else {
+            return Duration::ZERO;
+        };
+        let began = Instant::now();
+        let missing = worked.mul_f64((factor - 1.0).max(0.0));
+        metronome.until(began + missing).await;
+        began.elapsed()
     }
+}
 
-    /// The same for an answer. Its first byte is as far from its last as it was.
-    pub(super) async fn hold_answer(&self, exchange: &mut Exchange) {
-        if let Some(ended) = self.hold(exchange.sent, exchange.last_byte).await {
-            exchange.first_byte = ended - (exchange.last_byte - exchange.first_byte);
-            exchange.last_byte = ended;
-        }
-    }
+/// An answer as it would be, had it come so much later.
+pub(super) fn delay(exchange: &mut Exchange, held: Duration) {
+    exchange.first_byte += held;
+    exchange.last_byte += held;
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
-    use bytes::Bytes;
-
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn an_answer_is_held_back_by_the_factor_and_without_one_not_at_all() {
-        for (factor, wall_ms, first_ms) in
-            [(None, 40, 30), (Some(1.5), 60, 50), (Some(1.0), 40, 30)]
-        {
-            let sent = Instant::now();
-            let mut exchange = Exchange {
-                id: 1,
-                sent,
-                first_byte: sent + Duration::from_millis(30),
-                last_byte: sent + Duration::from_millis(40),
-                body: Bytes::new(),
-            };
-            tokio::time::advance(Duration::from_millis(40)).await;
-            Slowdown::by(factor).hold_answer(&mut exchange).await;
-            assert_eq!(sent.elapsed(), Duration::from_millis(wall_ms), "{factor:?}");
-            assert_eq!(
-                exchange.wall(),
-                Duration::from_millis(wall_ms),
-                "{factor:?}"
-            );
-            let first = exchange.first_byte - sent;
-            assert_eq!(first, Duration::from_millis(first_ms), "{factor:?}");
+    async fn what_was_worked_is_made_longer_by_the_factor_and_without_one_not_at_all() {
+        for (factor, held_ms) in [(None, 0), (Some(1.5), 20), (Some(1.0), 0)] {
+            let began = Instant::now();
+            let held = Slowdown::by(factor).hold(Duration::from_millis(40)).await;
+            assert_eq!(held, Duration::from_millis(held_ms), "{factor:?}");
+            assert_eq!(began.elapsed(), held, "{factor:?}");
         }
     }
 }

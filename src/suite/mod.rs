@@ -409,7 +409,7 @@ pub struct Floors {
     pub latency_p95: Duration,
     /// `startup`. Default 50 ms.
     pub startup: Duration,
-    /// `peak_memory`, bytes. Default 2 MB.
+    /// `peak_memory`, bytes. Default 1 MB.
     pub peak_memory_bytes: u64,
     /// `memory_growth_per_1000_calls`, bytes: how much faster than the base memory may grow.
     /// Default 5 MB.
@@ -479,7 +479,7 @@ impl Default for Floors {
             latency_p50: Duration::from_micros(250),
             latency_p95: Duration::from_millis(1),
             startup: Duration::from_millis(50),
-            peak_memory_bytes: 2_000_000,
+            peak_memory_bytes: 1_000_000,
             memory_growth_per_1000_calls_bytes: 5_000_000,
         }
     }

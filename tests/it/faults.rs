@@ -436,7 +436,8 @@ const SEARCH_IS_SLOWER: &[(&str, &str)] = &[
 /// in the next, and five rounds do not tell a doubling from that. How small a change is found at
 /// which noise is simulated in `src/gate/tests/`.
 const SLOWER: &[Change] = &[
-    // What its own threads wait for each other is the server's, and no neighbour's.
+    // What its own threads wait for each other is the server's, and no neighbour's; nor is it one's that
+    // mcpgate waits for a core which eight of them are on.
     Change {
         faults: &["fan-out=search:8"],
         names: SEARCH_IS_SLOWER,

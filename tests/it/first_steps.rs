@@ -350,6 +350,7 @@ fn a_good_project_has_no_problem_and_each_planted_one_is_named() {
     let outcome = project
         .run(&["doctor"])
         .code(0)
+        .stdout_has("Machine\n  ok      system           linux ")
         .stdout_has("  ok      mcpgate.toml     is valid and names 1 tool\n")
         .stdout_has("  ok      tools            1 of 1 answer\n")
         .stdout_has("  ok      stop             ends by itself\n")

@@ -91,11 +91,23 @@ fn misspelt_verbs_options_and_values_are_put_right() {
     ] {
         project.run(arguments).code(2).stderr_has(said);
     }
-    for verb in ["run", "compare", "baseline", "calibrate", "report"] {
-        let help = project.run(&[verb, "--help"]).code(0).stdout;
-        assert!(
-            help.contains(&format!("Examples:\n  mcpgate {verb}")),
-            "{help}"
-        );
+}
+
+#[test]
+fn every_help_text_has_an_example() {
+    fn lacking(command: &clap::Command, path: &str, lacks: &mut Vec<String>) {
+        let path = format!("{path} {}", command.get_name());
+        let text = command.get_after_help().map(ToString::to_string);
+        let example = format!("  {}", path.trim());
+        if !text.is_some_and(|text| text.contains("Example") && text.contains(&example)) {
+            lacks.push(path.clone());
+        }
+        let verbs = command.get_subcommands();
+        for verb in verbs.filter(|verb| !verb.is_hide_set() && verb.get_name() != "help") {
+            lacking(verb, &path, lacks);
+        }
     }
+    let mut lacks = Vec::new();
+    lacking(&mcpgate::cli::reference::command(), "", &mut lacks);
+    assert_eq!(lacks, [""; 0]);
 }

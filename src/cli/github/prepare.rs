@@ -22,6 +22,9 @@ use crate::{
 
 /// What is judged by what.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  mcpgate github prepare --dir \"$RUNNER_TEMP/mcpgate\"")]
 pub(super) struct Arguments {
     /// Folder for what is found out, and later for the results.
     #[arg(long, value_name = "DIR")]

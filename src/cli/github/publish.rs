@@ -30,6 +30,9 @@ const MOST_SUMMARY_BYTES: u64 = 1 << 20;
 
 /// What is said, and where.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  mcpgate github publish --dir \"$RUNNER_TEMP/mcpgate\"")]
 pub(super) struct Arguments {
     /// Folder that `prepare` and `compare --prepared` wrote.
     #[arg(long, value_name = "DIR")]

@@ -27,6 +27,9 @@ const TITLE: &str = "Update the performance baseline";
 
 /// How the baseline of the main branch moves.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  mcpgate github refresh")]
 pub(super) struct Arguments {
     /// Folder that `prepare` and `compare --prepared` wrote.
     #[arg(long, value_name = "DIR")]

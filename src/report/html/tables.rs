@@ -97,7 +97,9 @@ fn comparison(row: &Row, of: Option<&Comparison>) -> Markup {
         tr {
             th scope="row" {
                 span.metric { (figures.metric) }
-                @if row.verdict != Verdict::Pass { " " (verdict_chip(row.verdict)) }
+                @if row.verdict != Verdict::Pass && !row.is_shown_only {
+                    " " (verdict_chip(row.verdict))
+                }
                 @if !row.note.is_empty() { " " span.note { (row.note.html()) } }
             }
             td.r {

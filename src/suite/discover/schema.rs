@@ -1,5 +1,9 @@
 //! Arguments from a JSON Schema: what it states (`const`, `default`, `examples`, `enum`) before
 //! what its types allow. Only required properties are filled.
+//!
+//! Crates that make instances of a schema (`json_schema_fuzz` and its kind) draw them at random, to find
+//! faults. A benchmark wants what the author of the schema gave as an example, the same each time, and to
+//! be told what was made up.
 
 use serde_json::{Map, Value, json};
 

@@ -356,6 +356,8 @@ fn answers_that_hold_nothing_are_told() {
         (" ", true),
         ("(nothing)", true),
         ("(text)", true),
+        ("(text, text)", true),
+        ("(text, image)", false),
         ("[]", true),
         ("{\"items\": [], \"next\": null}", true),
         ("\"\"", true),

@@ -114,7 +114,7 @@ pub(super) const FLOORS: Section = Section {
         key(
             "peak_memory",
             SizeOrZero,
-            Is("\"2MB\""),
+            Is("\"1MB\""),
             "Most memory of the process tree.",
         ),
         key(
