@@ -218,9 +218,7 @@ impl Git {
         moved.map_err(|error| format!("{dir_text}: {error}"))?;
         self.run(&["worktree", "repair", &dir_text], LOCAL).await?;
         // Its index is empty as yet.
-        here.run(&["reset", "--quiet"], CHECK_OUT)
-            .await
-            .map(|_| ())
+        here.run(&["reset", "--quiet"], CHECK_OUT).await.map(|_| ())
     }
 
     async fn sha(&self, arguments: &[&str]) -> Option<String> {

@@ -202,12 +202,14 @@ fn alarm(ctx: &Context<'_>, record: &ScenarioRecord) -> Option<(Verdict, String)
         return None;
     }
     let share = in_turn.errors.confirm;
-    let [fresh_base, fresh] = both.map(|results| Tally::of_rounds(results, &record.name, Phase::Confirm));
+    let [fresh_base, fresh] =
+        both.map(|results| Tally::of_rounds(results, &record.name, Phase::Confirm));
     Some(if !in_turn.with_fresh {
         let said = "more calls fail, beyond the noise of both sides; not confirmed by fresh rounds";
         (Verdict::Regressed, said.to_owned())
     } else if fresh.calls == 0 || fresh_base.calls == 0 {
-        let said = "more calls fail, beyond the noise of both sides, but no fresh pairs confirmed it";
+        let said =
+            "more calls fail, beyond the noise of both sides, but no fresh pairs confirmed it";
         (Verdict::Inconclusive, said.to_owned())
     } else if more_fail(record, both, Phase::Confirm, (share, share)) {
         (
@@ -220,7 +222,10 @@ fn alarm(ctx: &Context<'_>, record: &ScenarioRecord) -> Option<(Verdict, String)
     } else {
         (
             Verdict::Inconclusive,
-            format!("more calls failed, but not in {} fresh rounds", fresh.rounds),
+            format!(
+                "more calls failed, but not in {} fresh rounds",
+                fresh.rounds
+            ),
         )
     })
 }
@@ -229,7 +234,12 @@ fn alarm(ctx: &Context<'_>, record: &ScenarioRecord) -> Option<(Verdict, String)
 fn fewer_fail(ctx: &Context<'_>, record: &ScenarioRecord) -> bool {
     let swapped = [ctx.candidate, ctx.base];
     if ctx.in_turn.is_some() && is_repeated(record) {
-        return more_fail(record, swapped, Phase::Measure, (ALARM_ALPHA, REFERENCE_ALPHA));
+        return more_fail(
+            record,
+            swapped,
+            Phase::Measure,
+            (ALARM_ALPHA, REFERENCE_ALPHA),
+        );
     }
     let [better, worse] = swapped.map(|results| Tally::of(results, &record.name));
     worse.worse_than(better)
@@ -259,7 +269,11 @@ fn more_fail(
 }
 
 /// By how much the share of failed calls rises within a pair; `None` below two pairs.
-fn rise_of_shares(scenario: &str, both: [&Results; 2], phase: Phase) -> Option<interval::Difference> {
+fn rise_of_shares(
+    scenario: &str,
+    both: [&Results; 2],
+    phase: Phase,
+) -> Option<interval::Difference> {
     let [base, candidate] = both.map(|results| {
         let rounds = results.jobs.iter().flat_map(|job| &job.rounds);
         let shares = rounds
@@ -279,7 +293,5 @@ fn rise_of_shares(scenario: &str, both: [&Results; 2], phase: Phase) -> Option<i
 
 /// Whether a row is an alarm that fresh pairs can confirm.
 pub(super) fn is_alarm(row: &Comparison) -> bool {
-    row.metric == Metric::ErrorRate
-        && row.role == Role::Gates
-        && row.verdict == Verdict::Regressed
+    row.metric == Metric::ErrorRate && row.role == Role::Gates && row.verdict == Verdict::Regressed
 }

@@ -123,7 +123,9 @@ fn was_given_up(results: &Results, record: &ScenarioRecord) -> bool {
             .filter_map(|round| round.scenarios.get(name));
         let mut soaks = job.soaks.iter().filter_map(|soak| soak.scenarios.get(name));
         // The last one: fresh rounds call it again.
-        rounds.next_back().is_some_and(|sample| sample.was_given_up(record.calls))
+        rounds
+            .next_back()
+            .is_some_and(|sample| sample.was_given_up(record.calls))
             || soaks.any(|sample| sample.was_given_up(record.calls))
     })
 }

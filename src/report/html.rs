@@ -293,9 +293,7 @@ fn provenance_line(candidate: &Results) -> Line {
 fn tiles(report: &Report<'_>) -> Markup {
     // Of what decides, as in the sentence above.
     let comparisons = report.judgement.comparisons.iter();
-    let comparisons: Vec<_> = comparisons
-        .filter(|c| c.role != Role::Reported)
-        .collect();
+    let comparisons: Vec<_> = comparisons.filter(|c| c.role != Role::Reported).collect();
     let verdicts = [
         Verdict::Regressed,
         Verdict::Inconclusive,

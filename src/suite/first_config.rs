@@ -190,8 +190,11 @@ pub fn is_empty_answer(answer: &str) -> bool {
     }
     let text = answer.trim();
     // Several texts without a word in them are listed by their kind.
-    let kinds = text.strip_prefix('(').and_then(|text| text.strip_suffix(')'));
-    let is_listed = |kinds: &str| kinds == "nothing" || kinds.split(", ").all(|kind| kind == "text");
+    let kinds = text
+        .strip_prefix('(')
+        .and_then(|text| text.strip_suffix(')'));
+    let is_listed =
+        |kinds: &str| kinds == "nothing" || kinds.split(", ").all(|kind| kind == "text");
     text.is_empty()
         || kinds.is_some_and(is_listed)
         || serde_json::from_str(text).is_ok_and(|value| is_empty(&value))

@@ -1,6 +1,9 @@
 //! `mcpgate init` and `mcpgate doctor`, as a new user meets them.
 
-use mcpgate::suite::config::{self, Outside};
+use mcpgate::{
+    store::to_stable_text,
+    suite::config::{self, Outside},
+};
 
 use crate::{
     harness::{BASELINE, Project},
@@ -37,6 +40,8 @@ fn what_init_writes_can_be_run_and_is_not_written_over() {
         )
         .stdout_has("  mcpgate run ")
         .stdout_has("  mcpgate baseline update ");
+    let text = project.read("mcpgate.toml");
+    assert!(text.contains("# Choose better: "), "{text}");
     let config = written(&project);
     let names: Vec<_> = config.tools.iter().map(|tool| tool.name.as_str()).collect();
     assert_eq!(names, ["echo", "compute", "search", "blob", "wait"]);
@@ -346,7 +351,7 @@ fn good(options: &[&str]) -> Project {
 
 #[test]
 fn a_good_project_has_no_problem_and_each_planted_one_is_named() {
-    let mut project = good(&[]);
+    let project = good(&[]);
     let outcome = project
         .run(&["doctor"])
         .code(0)
@@ -359,6 +364,19 @@ fn a_good_project_has_no_problem_and_each_planted_one_is_named() {
         .stdout_has("  ok      merge base       ")
         .stdout_has("\nNo problem was found.\n");
     assert!(!outcome.stdout.contains("\n  problem "), "{outcome}");
+
+    // A baseline of another year is worth a word.
+    let stored = project.read(BASELINE);
+    let mut old: mcpgate::results::Results = serde_json::from_str(&stored).expect("results");
+    for job in &mut old.jobs {
+        job.started_at = "2025-01-02T03:04:05Z".to_owned();
+    }
+    let project_of_old = project.file(BASELINE, &to_stable_text(&old));
+    project_of_old
+        .run(&["doctor"])
+        .code(0)
+        .stdout_has("  note    age ");
+    let mut project = project_of_old.file(BASELINE, &stored);
 
     // What is called is not what the baseline holds.
     project.set_config("suite.concurrency", 3);

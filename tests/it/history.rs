@@ -96,6 +96,26 @@ fn updates_and_recorded_runs_add_a_line_each() {
     assert!(last.scenarios["server"].startup_ns > Some(0));
 }
 
+/// The file keeps its newest thousand lines.
+#[test]
+fn a_full_history_forgets_its_oldest_run() {
+    let one = lines([100]);
+    let at = "2026-01-01T12:00:00Z";
+    assert!(one.contains(at), "{one}");
+    let full: String = (0..1_000)
+        .map(|n| one.replace(at, &format!("2025-01-01T{:02}:{:02}:00Z", n / 60, n % 60)))
+        .collect();
+    let project = small(Project::new(), Over::Stdio, &[])
+        .tool(WAIT)
+        .file(HISTORY, &full)
+        .file(RESULTS, &to_stable_text(&run_of(1, 100)));
+    project.run(&["baseline", "update", "--force"]).code(0);
+    let kept = read(&project, HISTORY);
+    assert_eq!(kept.len(), 1_000);
+    assert_eq!(kept[0].at, "2025-01-01T00:01:00Z");
+    assert_eq!(kept[999].commit, Some(commit(1)));
+}
+
 #[test]
 fn several_jobs_at_once_lose_nothing() {
     let shared = Project::new();
@@ -172,7 +192,14 @@ fn a_planted_step_is_found_at_its_commit() {
     let text = text.stdout_has("baselines/history.jsonl: 24 runs of 24 commits");
     let text = text.stdout_has("+50 %").stdout_has(&found);
     assert!(!text.stdout.contains("Slow drift"), "{}", text.stdout);
+    // A sparkline with a step.
+    let text = text.stdout_has("▁▁").stdout_has("██");
     let plot = project.read("plot.svg");
+    let parsed = "import sys, xml.etree.ElementTree as E; print(E.parse('plot.svg').getroot().tag)";
+    project
+        .run_other("python3", &["-c", parsed])
+        .code(0)
+        .stdout_has("svg");
     assert!(
         plot.starts_with("<svg ") && plot.contains(&commit(14)[..10]),
         "{plot}"

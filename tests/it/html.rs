@@ -30,6 +30,18 @@ const HOSTILE: &str =
 /// Judges accessibility; `cargo xtask setup` installs it.
 const AXE: &str = "tests/browser/.installed/npm/node_modules/axe-core/axe.min.js";
 
+/// Parts and plots of a comparison.
+const IN_A_COMPARISON: [&str; 8] = [
+    "Calls of all rounds",
+    "Environment",
+    "Errors by kind",
+    "How to reproduce",
+    "Latency against load",
+    "Memory against calls",
+    "rounds in order",
+    "Scenarios",
+];
+
 /// What the frame page saw of one page.
 #[derive(Debug, serde::Deserialize)]
 struct Seen {
@@ -48,6 +60,8 @@ struct Seen {
     /// Scripts, images, frames and what was loaded.
     foreign: usize,
     plots: usize,
+    /// What parts and plots are called.
+    heads: Vec<String>,
     /// What scrolls or folds and cannot be reached by the keyboard.
     unreachable: Vec<String>,
     /// Links to nothing.
@@ -86,6 +100,7 @@ const see = async ([page, width]) => {
     foreign: d.querySelectorAll("script, img, iframe, object, embed, [style]").length
       + window.performance.getEntriesByType("resource").length,
     plots: d.querySelectorAll("svg.plot path.dot").length,
+    heads: [...d.querySelectorAll("main h2, main h3, figcaption")].map((e) => e.textContent.trim()),
     lost_links: [...d.querySelectorAll("a")].map((a) => a.getAttribute("href"))
       .filter((at) => !d.getElementById(at.slice(1))),
   };
@@ -313,6 +328,14 @@ fn a_browser_shows_it_light_and_dark_wide_and_narrow() {
                 "{at}"
             );
             assert!(page.plots > 10, "{at}");
+            let shown: &[&str] = match page.page.contains("compare") {
+                true => &IN_A_COMPARISON,
+                false => &["How to reproduce"],
+            };
+            for part in shown {
+                let is_there = page.heads.iter().any(|head| head.contains(part));
+                assert!(is_there, "{part}: {at}");
+            }
             assert_eq!(page.unreachable, [""; 0], "{at}");
             assert_eq!(page.lost_links, [""; 0], "{at}");
             assert_eq!(page.violations, [""; 0], "{} at {}", page.page, page.width);

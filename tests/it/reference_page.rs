@@ -248,23 +248,68 @@ fn every_variable_that_is_read_is_in_the_reference() {
     assert_eq!(missing, [""; 0]);
 }
 
+/// Of every page of the documentation and the README, to files, pictures and headings.
 #[test]
-fn the_links_of_the_page_lead_somewhere() {
-    let page = page();
-    for link in page
-        .split("](")
-        .skip(1)
-        .filter_map(|rest| rest.split(')').next())
-    {
-        if let Some(anchor) = link.strip_prefix('#') {
-            let is_there = page.lines().any(|line| {
-                line.strip_prefix("## ")
-                    .is_some_and(|head| head.to_lowercase().replace(' ', "-") == anchor)
-            });
-            assert!(is_there, "{link}");
-        } else {
-            let file = link.split('#').next().unwrap_or_default();
-            assert!(repository().join("docs").join(file).exists(), "{link}");
+fn links_lead_somewhere() {
+    let docs = std::fs::read_dir(repository().join("docs")).expect("docs/");
+    let mut pages: Vec<_> = docs
+        .map(|entry| entry.expect("a file").path())
+        .filter(|path| path.extension().is_some_and(|e| e == "md"))
+        .collect();
+    pages.push(repository().join("README.md"));
+    pages.push(repository().join("CONTRIBUTING.md"));
+    let (mut links, mut lost) = (0, Vec::new());
+    for path in &pages {
+        let page = std::fs::read_to_string(path).expect("a page");
+        for link in links_of(&page) {
+            links += 1;
+            let (file, anchor) = link.split_once('#').unwrap_or((&link, ""));
+            let folder = path.parent().expect("a folder");
+            let target = match file {
+                "" => path.clone(),
+                file => folder.join(file),
+            };
+            let is_there = target.exists()
+                && (anchor.is_empty() || {
+                    let page = std::fs::read_to_string(&target).unwrap_or_default();
+                    anchors(&page).any(|known| known == anchor)
+                });
+            if !is_there {
+                lost.push(format!("{}: {link}", path.display()));
+            }
         }
     }
+    assert!(links > 60, "{links}");
+    assert_eq!(lost, [""; 0]);
+}
+
+/// Where a page's links lead within the repository; what stands in code is none.
+fn links_of(page: &str) -> Vec<String> {
+    let mut is_code = false;
+    let mut links = Vec::new();
+    for line in page.lines() {
+        if line.trim_start().starts_with("```") {
+            is_code = !is_code;
+        }
+        if is_code {
+            continue;
+        }
+        let prose: String = line.split('`').step_by(2).collect();
+        let found = prose.split("](").skip(1);
+        let found = found.filter_map(|rest| rest.split(')').next());
+        let ours = found.filter(|link| !link.contains("://"));
+        links.extend(ours.map(str::to_owned));
+    }
+    links
+}
+
+/// The names of a page's headings, as a forge makes them.
+fn anchors(page: &str) -> impl Iterator<Item = String> {
+    let heads = page.lines().filter(|line| line.starts_with('#'));
+    heads.map(|head| {
+        let is_kept = |c: &char| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_');
+        let text = head.trim_start_matches('#').trim().to_lowercase();
+        let kept: String = text.chars().filter(is_kept).collect();
+        kept.replace(' ', "-")
+    })
 }

@@ -7,18 +7,21 @@ use crate::{
     reference::{MCPGATE, healthy, scale_times},
 };
 
-const COLUMNS: &str = "80";
+/// Runs mcpgate in a terminal of 80 columns; `keys` are typed once `prompt` was written.
+fn in_terminal(project: &Project, typed: (&str, &str), arguments: &[&str]) -> Outcome {
+    in_columns(80, project, typed, arguments)
+}
 
-/// Runs mcpgate in a terminal; `keys` are typed once `prompt` was written.
-fn in_terminal(project: &Project, (prompt, keys): (&str, &str), arguments: &[&str]) -> Outcome {
+fn in_columns(
+    columns: usize,
+    project: &Project,
+    (prompt, keys): (&str, &str),
+    arguments: &[&str],
+) -> Outcome {
     let script = repository().join("tests/terminal.py");
-    let script = script.display().to_string();
-    let words = [
-        &[script.as_str(), COLUMNS, prompt, keys, MCPGATE],
-        arguments,
-    ]
-    .concat();
-    project.run_other("python3", &words)
+    let (script, columns) = (script.display().to_string(), columns.to_string());
+    let words = [script.as_str(), &columns, prompt, keys, MCPGATE];
+    project.run_other("python3", &[&words[..], arguments].concat())
 }
 
 fn compared() -> Project {
@@ -50,10 +53,13 @@ fn a_terminal_gets_colours_and_its_width_unless_it_is_told_otherwise() {
     let coloured = of(compared(), &[]);
     assert!(coloured.contains(escape), "{coloured}");
     assert!(coloured.contains('┈'), "{coloured}");
-    for line in coloured.lines() {
-        // It leaves out escape sequences.
-        let columns = textwrap::core::display_width(line);
-        assert!(columns <= 80, "{columns} columns: {line}");
+    for width in [40, 60, 80, 120] {
+        let outcome = in_columns(width, &compared(), nothing_typed, &compare).code(1);
+        for line in outcome.stdout.lines() {
+            // It leaves out escape sequences.
+            let columns = textwrap::core::display_width(line);
+            assert!(columns <= width, "{columns} columns in {width}: {line}");
+        }
     }
     for (what, plain) in [
         ("NO_COLOR", of(compared().env("NO_COLOR", "1"), &[])),

@@ -456,7 +456,10 @@ fn bursts_of_errors_are_no_evidence_however_many_calls_they_take() {
         burst(base.clone(), [2, 11]),
         uneven(base.clone()).slower(SEQUENTIAL, 2.0),
     );
-    assert_eq!(row(&j, SEQUENTIAL, Metric::ErrorRate).verdict, Verdict::Pass);
+    assert_eq!(
+        row(&j, SEQUENTIAL, Metric::ErrorRate).verdict,
+        Verdict::Pass
+    );
     assert_eq!(j.verdict, Verdict::Regressed, "{:#?}", not_passed(&j));
 }
 
@@ -478,14 +481,22 @@ fn a_tool_that_was_away_for_a_while_is_asked_again() {
     };
     let planned = Fixture::with_rounds(8);
     let look = so_far(planned.clone(), away(planned.clone()));
-    assert_eq!(row(&look, SEQUENTIAL, Metric::ErrorRate).verdict, Verdict::Regressed);
+    assert_eq!(
+        row(&look, SEQUENTIAL, Metric::ErrorRate).verdict,
+        Verdict::Regressed
+    );
     let suite = planned.build().suite;
     let again = turns::to_confirm(&look, &suite).expect("an alarm");
     assert!(again.contains(SEQUENTIAL), "{again:?}");
     let j = in_turn(base.clone(), away(uneven(base)));
     let found = row(&j, SEQUENTIAL, Metric::ErrorRate);
     assert_eq!(found.verdict, Verdict::Inconclusive, "{found:?}");
-    assert_eq!(j.exit_code, crate::error::exit_code::OK, "{:#?}", j.findings);
+    assert_eq!(
+        j.exit_code,
+        crate::error::exit_code::OK,
+        "{:#?}",
+        j.findings
+    );
 }
 
 #[test]
