@@ -241,9 +241,13 @@ impl AnswerReader<'_> {
             if received > self.limits.message_bytes {
                 return Err(too_large(self.limits.message_bytes));
             }
-            let mut events = Vec::new();
-            parser.feed(&bytes, |event| events.push(event.data));
-            let mut events = events.into_iter();
+            // There is one, as a rule, and a list of one would have to be allocated.
+            let (mut first, mut more) = (None, Vec::new());
+            parser.feed(&bytes, |event| match first {
+                None => first = Some(event.data),
+                Some(_) => more.push(event.data),
+            });
+            let mut events = first.into_iter().chain(more);
             while let Some(data) = events.next() {
                 let asked = if message::may_ask(&data) {
                     message::classify(&data).ok()

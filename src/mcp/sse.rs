@@ -10,7 +10,7 @@ use memchr::memchr2;
 /// What one event carried.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Event {
-    /// The `event` field; empty means `message`.
+    /// The `event` field; empty for `message`, which it is without one.
     pub name: String,
     /// The `data` fields, joined by line feeds; never empty.
     pub data: Vec<u8>,
@@ -116,6 +116,7 @@ impl SseParser {
                 }
                 self.data.extend_from_slice(value);
             }
+            b"event" if value == b"message" => self.name.clear(),
             b"event" => self.name = String::from_utf8_lossy(value).into_owned(),
             b"id" if !value.contains(&0) => {
                 self.last_event_id = Some(String::from_utf8_lossy(value).into_owned());
@@ -171,6 +172,14 @@ mod tests {
         for (stream, expected) in table {
             assert_eq!(data_of(stream), expected, "{stream:?}");
         }
+    }
+
+    #[test]
+    fn a_name_is_that_of_its_event_and_a_message_has_none() {
+        let stream = b"event: endpoint\ndata: a\n\nevent: endpoint\nevent: message\ndata: b\n\ndata: c\n\n";
+        let events = events_of(&[stream]);
+        let names: Vec<&str> = events.iter().map(|event| event.name.as_str()).collect();
+        assert_eq!(names, ["endpoint", "", ""]);
     }
 
     #[test]

@@ -304,6 +304,10 @@ impl Reader {
             }
             return Ok(());
         }
+        let name = match event.name.as_str() {
+            "" => "message",
+            name => name,
+        };
         let body = Bytes::from(event.data);
         let arrival = Arrival {
             body: body.clone(),
@@ -315,7 +319,7 @@ impl Reader {
                 ErrorKind::Malformed,
                 format!(
                     "an event named \"{}\" is no JSON-RPC message: \"{}\"",
-                    excerpt(&event.name),
+                    excerpt(name),
                     excerpt_bytes(&body)
                 ),
             )
