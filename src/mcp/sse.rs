@@ -176,7 +176,8 @@ mod tests {
 
     #[test]
     fn a_name_is_that_of_its_event_and_a_message_has_none() {
-        let stream = b"event: endpoint\ndata: a\n\nevent: endpoint\nevent: message\ndata: b\n\ndata: c\n\n";
+        let stream =
+            b"event: endpoint\ndata: a\n\nevent: endpoint\nevent: message\ndata: b\n\ndata: c\n\n";
         let events = events_of(&[stream]);
         let names: Vec<&str> = events.iter().map(|event| event.name.as_str()).collect();
         assert_eq!(names, ["endpoint", "", ""]);

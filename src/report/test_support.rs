@@ -543,10 +543,9 @@ pub(crate) fn large(tools: usize) -> Fixture {
     }
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     fixture.candidate = results("4f2c9d1", "2026-11-04T12:31:07Z", &names, 2, 1);
-    for round in &mut fixture.candidate.jobs[0].rounds {
-        for sample in round.scenarios.values_mut() {
-            sample.errors = BTreeMap::from([("tool-error".to_owned(), 1)]);
-        }
+    let rounds = fixture.candidate.jobs[0].rounds.iter_mut();
+    for sample in rounds.flat_map(|round| round.scenarios.values_mut()) {
+        sample.errors = BTreeMap::from([("tool-error".to_owned(), 1)]);
     }
     fixture.context.command_to_reproduce = Some("<`|@é".repeat(1000));
     fixture

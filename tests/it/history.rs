@@ -193,7 +193,7 @@ fn a_planted_step_is_found_at_its_commit() {
     let text = text.stdout_has("+50 %").stdout_has(&found);
     assert!(!text.stdout.contains("Slow drift"), "{}", text.stdout);
     // A sparkline with a step.
-    let text = text.stdout_has("▁▁").stdout_has("██");
+    text.stdout_has("▁▁").stdout_has("██");
     let plot = project.read("plot.svg");
     let parsed = "import sys, xml.etree.ElementTree as E; print(E.parse('plot.svg').getroot().tag)";
     project

@@ -12,6 +12,7 @@ mod evidence;
 mod failure_modes;
 mod guards;
 mod in_turn;
+mod in_turn_errors;
 mod jobs;
 mod loads;
 mod memory;
