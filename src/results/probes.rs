@@ -163,9 +163,9 @@ pub struct BesideProbe {
     pub tool_p50_ns: u64,
     /// Requests answered, alone and beside: each as many.
     pub requests: u32,
-    /// Alone.
+    /// Alone, less what was waited for a core.
     pub alone: Latency,
-    /// While the tool works.
+    /// While the tool works, less what was waited for a core.
     pub beside: Latency,
     /// Cores that the server's process tree used or waited for meanwhile (1 = one whole core).
     #[serde(default, skip_serializing_if = "Option::is_none")]

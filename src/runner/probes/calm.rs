@@ -137,7 +137,7 @@ pub(super) async fn refusals(bench: &mut Bench) -> Option<RefusalProbe> {
 /// Calls of the tool go on one after another; meanwhile a cheap request is made at moments that are
 /// spread evenly over a call.
 pub(super) async fn beside(bench: &mut Bench, probed: &Probed) -> Option<BesideProbe> {
-    let alone = ask(&mut bench.client, Duration::ZERO).await?;
+    let alone = ask(bench, Duration::ZERO).await?;
     let worker = bench.another_client(Sessions::Each).await.ok()?;
     let is_over = Arc::new(AtomicBool::new(false));
     let cpu_before = bench.observer.cpu_ns();
@@ -149,7 +149,7 @@ pub(super) async fn beside(bench: &mut Bench, probed: &Probed) -> Option<BesideP
         Arc::clone(&probed.call),
         Arc::clone(&is_over),
     ));
-    let beside = ask(&mut bench.client, probed.typical).await;
+    let beside = ask(bench, probed.typical).await;
     is_over.store(true, Ordering::Relaxed);
     let calls_ns: Vec<u64> = work.join_all().await.into_iter().flatten().collect();
     let server_cores = bench.cores_since((cpu_before, before, began));
@@ -164,13 +164,23 @@ pub(super) async fn beside(bench: &mut Bench, probed: &Probed) -> Option<BesideP
     })
 }
 
-/// Cheap requests, each after a part of `period` that is another one every time.
-async fn ask(client: &mut Client, period: Duration) -> Option<Latency> {
+/// Cheap requests, each after a part of `period` that is another one every time. What a thread of the
+/// server, or mcpgate's own, waited for a core is taken off: on a machine whose cores are all busy a thread
+/// that wakes waits for a time slice, which is no wait in the server.
+async fn ask(bench: &mut Bench, period: Duration) -> Option<Latency> {
     let mut ns = Vec::new();
     for number in 0..REQUESTS {
         sleep(period.mul_f64((f64::from(number) * SPREAD).fract())).await;
-        let prepared = client.prepare_tool_page(None);
-        ns.push(timed(client, &prepared).await?);
+        let prepared = bench.client.prepare_tool_page(None);
+        bench.observer.refresh();
+        let before = bench.observer.read();
+        let wall_ns = timed(&mut bench.client, &prepared).await?;
+        let waited = bench.observer.since(before.as_ref());
+        let waited_ns = waited.map_or(0, |waited| {
+            let waits = [waited.max_server_wait_ns, waited.client_wait_ns];
+            waits.into_iter().fold(0, u64::saturating_add)
+        });
+        ns.push(wall_ns.saturating_sub(waited_ns));
     }
     latency(ns)
 }
