@@ -18,6 +18,7 @@ use crate::{
         outcome::ErrorKind,
         param_headers::ParamHeaders,
     },
+    process::Delta,
     results::{BesideProbe, FirstCallProbe, IdleProbe, Latency, RefusalProbe, Sessions},
     runner::{
         call::CompiledCall,
@@ -176,13 +177,18 @@ async fn ask(bench: &mut Bench, period: Duration) -> Option<Latency> {
         let before = bench.observer.read();
         let wall_ns = timed(&mut bench.client, &prepared).await?;
         let waited = bench.observer.since(before.as_ref());
-        let waited_ns = waited.map_or(0, |waited| {
-            let waits = [waited.max_server_wait_ns, waited.client_wait_ns];
-            waits.into_iter().fold(0, u64::saturating_add)
-        });
-        ns.push(wall_ns.saturating_sub(waited_ns));
+        ns.push(less_waits(wall_ns, waited.as_ref()));
     }
     latency(ns)
+}
+
+fn less_waits(wall_ns: u64, waited: Option<&Delta>) -> u64 {
+    let waited_ns = waited.map_or(0, |waited| {
+        waited
+            .max_server_wait_ns
+            .saturating_add(waited.client_wait_ns)
+    });
+    wall_ns.saturating_sub(waited_ns)
 }
 
 async fn call_until(
@@ -203,4 +209,31 @@ async fn call_until(
     }
     client.close().await;
     ns
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_waited_for_a_core_is_no_wait_in_the_server() {
+        let waited = |server, client| Delta {
+            max_server_wait_ns: server,
+            client_wait_ns: client,
+            server_cpu_ns: 9_000_000,
+            server_wait_total_ns: 7_000_000,
+        };
+        for (waited, expected_ns) in [
+            (None, 3_600_000),
+            (Some(waited(0, 0)), 3_600_000),
+            (Some(waited(2_900_000, 200_000)), 500_000),
+            (Some(waited(3_000_000, u64::MAX)), 0),
+        ] {
+            assert_eq!(
+                less_waits(3_600_000, waited.as_ref()),
+                expected_ns,
+                "{waited:?}"
+            );
+        }
+    }
 }
