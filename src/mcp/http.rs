@@ -20,6 +20,7 @@ use super::{
     answer::{
         AnswerReader, LAST_EVENT_ID, Left, Read, Resume, drained, ended_early, too_large, up_to,
     },
+    call_clock::{CallClock, TimeIsUp},
     client::Exchange,
     http_target::{Ending, HttpTarget},
     http1::{Connection, Failed, Request, Response, head::Head},
@@ -107,6 +108,7 @@ pub struct HttpConnection {
     /// What the last answer left to be read, before the next request and outside its time.
     left: Left,
     limits: Limits,
+    clock: CallClock,
     strays: Strays,
     ending: Ending,
 }
@@ -120,6 +122,7 @@ impl HttpConnection {
             open: None,
             left: Left::Nothing,
             limits,
+            clock: CallClock::default(),
             strays: Strays::default(),
             ending: Ending::Close,
         }
@@ -223,9 +226,9 @@ impl HttpConnection {
             limits: self.limits,
         };
         let mut has_begun = false;
+        let mut clock = std::mem::take(&mut self.clock);
         let read = {
-            // Pinned before it is given to the time-out, which would copy it otherwise; and one
-            // time-out for all of it, since each costs every call.
+            // One time limit for all of it, since each costs every call.
             let exchange = pin!(async {
                 let request = (&Method::POST, &body, headers);
                 let mut response = self.head(request, patience).await?;
@@ -244,8 +247,9 @@ impl HttpConnection {
                 }
                 Err(ended_early(id))
             });
-            timeout(patience, exchange).await
+            clock.limit(patience, exchange).await
         };
+        self.clock = clock;
         let what = if has_begun { "whole answer" } else { "answer" };
         let (answer, left) = read.unwrap_or_else(|_| Err(timed_out(what, patience)))?;
         match left {
@@ -380,9 +384,13 @@ impl HttpConnection {
         request: Asked<'_>,
         patience: Duration,
     ) -> Result<Response, CallError> {
-        timeout(patience, self.head(request, patience))
-            .await
-            .unwrap_or_else(|_| Err(timed_out("answer", patience)))
+        let mut clock = std::mem::take(&mut self.clock);
+        let begun = {
+            let head = pin!(self.head(request, patience));
+            clock.limit(patience, head).await
+        };
+        self.clock = clock;
+        begun.unwrap_or_else(|TimeIsUp| Err(timed_out("answer", patience)))
     }
 
     /// [`Self::begin`] without a bound on the waiting for the head.

@@ -3,9 +3,9 @@
 //! An answer is checked after the clock has stopped, on borrowed text: its payload is scanned,
 //! never copied.
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::{borrow::Cow, collections::BTreeMap, sync::LazyLock};
 
-use memchr::memmem;
+use memchr::memmem::Finder;
 use serde::{Deserialize, de::IgnoredAny};
 use serde_json::{Value, value::RawValue};
 
@@ -90,7 +90,10 @@ pub fn classify(message: &[u8]) -> Result<Incoming<'_>, serde_json::Error> {
 /// [`classify`]: where this is false, that gives neither.
 #[must_use]
 pub fn may_ask(message: &[u8]) -> bool {
-    memmem::find(message, b"\"method\"").is_some() || memmem::find(message, b"\\u").is_some()
+    // Made once: each event of a stream is looked at, and making them costs more than the look.
+    static METHOD: LazyLock<Finder<'_>> = LazyLock::new(|| Finder::new(b"\"method\""));
+    static ESCAPED: LazyLock<Finder<'_>> = LazyLock::new(|| Finder::new(b"\\u"));
+    METHOD.find(message).is_some() || ESCAPED.find(message).is_some()
 }
 
 /// Reads a JSON object into a struct; an array, which serde would take for one, is refused. A byte

@@ -18,6 +18,7 @@
 //! | `sse_link.rs` | shell | HTTP+SSE: posts, and answers on one event stream |
 //! | `oauth.rs` | shell | access tokens by client credentials |
 //! | `listening.rs` | shell | what a server says outside of calls |
+//! | `call_clock.rs` | shell | how long a call may take, at no cost to each |
 //! | `tls.rs` | shell | encrypted connections |
 //! | `http_target.rs` | shell | where a server listens, and connecting to it |
 //! | `http.rs` | shell | one kept-alive connection for each virtual user |
@@ -30,6 +31,7 @@
 //! [`client::Client::prepare_call`], [`client::Client::send`], [`message::check_tool_answer`].
 
 mod answer;
+mod call_clock;
 pub mod client;
 pub mod client_assertion;
 #[cfg(test)]

@@ -4,7 +4,7 @@
 //! Latency runs from the post to the event with the answer, never to the post's own 202. The
 //! stream is the session: a lost one is never opened again by itself.
 
-use std::sync::Arc;
+use std::{pin::pin, sync::Arc};
 
 use bytes::Bytes;
 use http::{
@@ -20,6 +20,7 @@ use tokio::{
 use super::{
     Limits,
     answer::drained,
+    call_clock::{CallClock, TimeIsUp},
     client::Exchange,
     http::{HttpConnection, reset, timed_out},
     http_target::HttpTarget,
@@ -44,6 +45,7 @@ pub(super) struct SseLink {
     replies: Option<mpsc::Receiver<Vec<u8>>>,
     /// Absent until the stream is open.
     post: Option<HttpConnection>,
+    clock: CallClock,
     tasks: Vec<JoinHandle<()>>,
 }
 
@@ -65,6 +67,7 @@ impl SseLink {
             router: Arc::new(router),
             replies: Some(replies),
             post: None,
+            clock: CallClock::default(),
             tasks: Vec::new(),
         }
     }
@@ -78,6 +81,7 @@ impl SseLink {
             router: Arc::clone(&self.router),
             replies: None,
             post: Some(self.post.as_ref()?.another()),
+            clock: CallClock::default(),
             tasks: Vec::new(),
         })
     }
@@ -183,14 +187,14 @@ impl SseLink {
             return Err(reading_ended());
         };
         let sent = Instant::now();
-        let answered = timeout(patience, async {
+        let answer = pin!(async {
             accepted(
                 post.status_of(Method::POST, body, headers, patience)
                     .await?,
             )?;
             receiver.await.unwrap_or_else(|_| Err(reading_ended()))
-        })
-        .await;
+        });
+        let answered = self.clock.limit(patience, answer).await;
         drop(asked);
         match answered {
             Ok(answered) => answered.map(|arrival| Exchange {
@@ -200,7 +204,7 @@ impl SseLink {
                 last_byte: arrival.last_byte,
                 body: arrival.body,
             }),
-            Err(_) => {
+            Err(TimeIsUp) => {
                 self.router.say(request::cancelled(id));
                 Err(timed_out("answer", patience))
             }

@@ -4,7 +4,7 @@
 //! before it looks at the answer, so neither the parsing nor the hand-over to the waiting caller
 //! is in the latency.
 
-use std::sync::Arc;
+use std::{pin::pin, sync::Arc};
 
 use bytes::Bytes;
 use tokio::{
@@ -16,6 +16,7 @@ use tokio::{
 
 use super::{
     Limits,
+    call_clock::{CallClock, TimeIsUp},
     client::Exchange,
     lines::LineFramer,
     outcome::{CallError, ErrorKind, Strays, excerpt_bytes},
@@ -56,6 +57,7 @@ impl Shared {
 pub struct StdioLink {
     shared: Arc<Shared>,
     tasks: Arc<Tasks>,
+    clock: CallClock,
 }
 
 impl StdioLink {
@@ -101,6 +103,7 @@ impl StdioLink {
         Self {
             shared,
             tasks: Arc::new(tasks),
+            clock: CallClock::default(),
         }
     }
 
@@ -132,7 +135,7 @@ impl StdioLink {
     /// `timeout` after `patience` (the server is told by `notifications/cancelled`), `closed` when
     /// the pipes are down.
     pub async fn send(
-        &self,
+        &mut self,
         id: u64,
         line: Bytes,
         patience: Duration,
@@ -140,12 +143,14 @@ impl StdioLink {
         let (asked, receiver) = self.shared.router.ask(id)?;
         let mut is_written = false;
         let sent = Instant::now();
-        let answered = timeout(patience, async {
-            self.shared.write(line).await?;
-            is_written = true;
-            receiver.await.unwrap_or_else(|_| Err(reading_ended()))
-        })
-        .await;
+        let answered = {
+            let answer = pin!(async {
+                self.shared.write(line).await?;
+                is_written = true;
+                receiver.await.unwrap_or_else(|_| Err(reading_ended()))
+            });
+            self.clock.limit(patience, answer).await
+        };
         drop(asked);
         match answered {
             Ok(Ok(arrival)) => Ok(Exchange {
@@ -156,7 +161,7 @@ impl StdioLink {
                 body: arrival.body,
             }),
             Ok(Err(error)) => Err(error),
-            Err(_) => {
+            Err(TimeIsUp) => {
                 let what = if is_written {
                     self.cancel(id);
                     "no answer"

@@ -34,14 +34,15 @@ async fn answers_are_matched_by_id_out_of_order() {
         _ => "{\"id\":2,\"result\":\"b\"}\n\n{\"method\":\"notifications/x\"}\n{\"id\":1,\"result\":\"a\"}\n".to_owned(),
     }
     });
-    let (a, b) = tokio::join!(link.send(1, line(), SHORT), link.send(2, line(), SHORT));
+    let (mut one, mut two) = (link.clone(), link);
+    let (a, b) = tokio::join!(one.send(1, line(), SHORT), two.send(2, line(), SHORT));
     assert!(a.unwrap().body.ends_with(b"\"a\"}"));
     assert!(b.unwrap().body.ends_with(b"\"b\"}"));
 }
 
 #[tokio::test(start_paused = true)]
 async fn silence_is_a_time_out_and_a_late_answer_is_no_stray() {
-    let link = scripted(|number, line| match number {
+    let mut link = scripted(|number, line| match number {
         0 => String::new(),
         _ if line.contains("notifications/cancelled") => String::new(),
         _ => "{\"id\":1,\"result\":0}\n{\"id\":2,\"result\":0}\n".to_owned(),
@@ -58,7 +59,7 @@ async fn silence_is_a_time_out_and_a_late_answer_is_no_stray() {
 
 #[tokio::test(start_paused = true)]
 async fn what_nobody_asked_for_is_counted() {
-    let link = scripted(|_, _| {
+    let mut link = scripted(|_, _| {
         "{\"id\":1,\"result\":0}\n{\"id\":1,\"result\":0}\n{\"id\":\"a\",\"result\":0}\n".to_owned()
     });
     let id = link.next_id();
@@ -88,13 +89,13 @@ async fn each_way_down_has_its_own_words() {
         ),
     ];
     for (answer, kind, words) in table {
-        let link = scripted(move |_, _| answer.to_owned());
+        let mut link = scripted(move |_, _| answer.to_owned());
         let error = link.send(link.next_id(), line(), SHORT).await.unwrap_err();
         assert_eq!(error.kind, kind, "{answer}");
         assert!(error.message.contains(words), "{}", error.message);
     }
     let long = "x".repeat(2000);
-    let link = scripted(move |_, _| long.clone());
+    let mut link = scripted(move |_, _| long.clone());
     let error = link.send(link.next_id(), line(), SHORT).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::TooLarge);
     assert_eq!(link.down().unwrap().kind, ErrorKind::TooLarge);
@@ -102,7 +103,7 @@ async fn each_way_down_has_its_own_words() {
 
 #[tokio::test(start_paused = true)]
 async fn requests_of_the_server_are_answered() {
-    let link = scripted(|number, line| match number {
+    let mut link = scripted(|number, line| match number {
         0 => "{\"id\":\"s\",\"method\":\"ping\"}\n".to_owned(),
         _ => {
             assert_eq!(line, r#"{"jsonrpc":"2.0","id":"s","result":{}}"#);
@@ -129,7 +130,7 @@ async fn the_only_caller_gets_an_answer_under_an_id_that_was_never_used() {
         ),
     ];
     for (answer, expected) in table {
-        let link = scripted(move |_, _| format!("{answer}\n"));
+        let mut link = scripted(move |_, _| format!("{answer}\n"));
         let id = link.next_id();
         let exchange = link.send(id, line(), SHORT).await.unwrap();
         let error = message::read_result(&exchange.body, id).unwrap_err();
@@ -139,11 +140,12 @@ async fn the_only_caller_gets_an_answer_under_an_id_that_was_never_used() {
 
 #[tokio::test(start_paused = true)]
 async fn a_call_that_is_dropped_is_no_longer_the_only_one() {
-    let link = scripted(|number, _| match number {
+    let mut link = scripted(|number, _| match number {
         0 => String::new(),
         _ => "{\"id\":1,\"result\":0}\n{\"id\":99,\"result\":0}\n".to_owned(),
     });
-    let dropped = link.send(link.next_id(), line(), SHORT);
+    let mut leaver = link.clone();
+    let dropped = leaver.send(link.next_id(), line(), SHORT);
     timeout(SHORT / 2, dropped).await.unwrap_err();
     let answered = link.send(link.next_id(), line(), SHORT).await.unwrap();
     assert_eq!(answered.body, "{\"id\":99,\"result\":0}");
@@ -166,8 +168,12 @@ async fn stamps_are_those_of_the_bytes() {
     });
     let began = Instant::now();
     let ids = [link.next_id(), link.next_id(), link.next_id()];
-    let [a, b, c] = ids.map(|id| link.send(id, line(), SHORT));
-    let (a, b, c) = tokio::join!(a, b, c);
+    let [mut one, mut two, mut three] = [link.clone(), link.clone(), link];
+    let (a, b, c) = tokio::join!(
+        one.send(ids[0], line(), SHORT),
+        two.send(ids[1], line(), SHORT),
+        three.send(ids[2], line(), SHORT),
+    );
     let stamps = [a, b, c].map(|exchange| {
         let exchange = exchange.unwrap();
         [exchange.sent, exchange.first_byte, exchange.last_byte].map(|at| (at - began).as_millis())
@@ -190,7 +196,7 @@ fn piped(pipe_bytes: usize) -> (StdioLink, DuplexStream, DuplexStream) {
 
 #[tokio::test(start_paused = true)]
 async fn a_line_that_was_half_written_is_finished_before_the_next() {
-    let (link, mut input, _output) = piped(10);
+    let (mut link, mut input, _output) = piped(10);
     let half = Bytes::from_static(b"a line longer than the pipe\n");
     let error = link.send(link.next_id(), half, SHORT).await.unwrap_err();
     assert_eq!(
@@ -232,8 +238,9 @@ async fn the_input_of_a_server_that_never_reads_can_be_closed() {
 
 #[tokio::test(start_paused = true)]
 async fn a_server_that_closed_its_input_is_lost() {
-    let (link, input, mut output) = piped(1 << 10);
-    let asked = link.send(link.next_id(), line(), SHORT);
+    let (mut link, input, mut output) = piped(1 << 10);
+    let id = link.next_id();
+    let asked = link.send(id, line(), SHORT);
     let (answered, ()) = tokio::join!(asked, async {
         drop(input);
         // What was asked before is still answered.

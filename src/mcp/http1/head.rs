@@ -5,7 +5,7 @@ use std::{io, mem::MaybeUninit};
 use bytes::{Buf as _, Bytes, BytesMut};
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use httparse::{Header, ParserConfig, Status};
-use memchr::memmem;
+use memchr::memchr_iter;
 
 use super::framing::Decoder;
 
@@ -134,7 +134,7 @@ fn wait(input: &[u8], seen: &mut usize) -> io::Result<Option<Parsed>> {
 /// Whether an empty line ends after the first `seen` bytes, of which none did.
 fn has_empty_line(input: &[u8], seen: usize) -> bool {
     let news = input.get(seen.saturating_sub(3)..).unwrap_or_default();
-    memmem::find(news, b"\n\r\n").is_some() || memmem::find(news, b"\n\n").is_some()
+    memchr_iter(b'\n', news).any(|end| matches!(&news[end + 1..], [b'\n', ..] | [b'\r', b'\n', ..]))
 }
 
 struct Rest {
