@@ -147,6 +147,9 @@ impl Options {
     }
 }
 
+/// Threads that serve.
+const WORKERS: usize = 2;
+
 /// Serves until stdin ends (stdio), SIGTERM, SIGINT, or a fault ends it.
 ///
 /// Wants a multi-thread runtime: on a current-thread one a tool that computes stops everything
@@ -168,7 +171,7 @@ pub async fn serve(options: Options) -> io::Result<()> {
 #[must_use]
 pub fn run(options: Options) -> ExitCode {
     let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
+        .worker_threads(WORKERS)
         .enable_all()
         .build();
     let runtime = match runtime {

@@ -13,16 +13,24 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::oneshot;
+use tokio::{
+    runtime::{Handle, RuntimeFlavor},
+    sync::{Semaphore, oneshot},
+    task::block_in_place,
+};
 
-use super::tools::Work;
+use super::{WORKERS, tools::Work};
 
 /// Steps of [`burn`] in one nominal microsecond.
 const STEPS_PER_MICROSECOND: f64 = 600.0;
 /// Documents that `search` makes and ranks: 1 to 2 ms of CPU in a release build.
 const SEARCHED_DOCUMENTS: f64 = 6_000.0;
+/// What that is taken for, in nominal microseconds.
+const SEARCH_US: f64 = 1_500.0;
 /// Work above which the other tasks are moved off this worker, in nominal microseconds.
-const LONG_WORK_US: f64 = 5_000.0;
+const LONG_WORK_US: f64 = 500.0;
+/// Turns of calls with long work: as many at a time as there are workers.
+static COMPUTING: Semaphore = Semaphore::const_new(WORKERS);
 /// How long an `echo` waits for another one to swap answers with.
 const SWAP_WAIT: Duration = Duration::from_millis(5);
 
@@ -50,7 +58,7 @@ impl Toolbox {
     pub(crate) async fn perform(&self, work: Work, factor: f64) -> String {
         match work {
             Work::Echo { message } => {
-                burn_extra(factor);
+                burn_extra(factor).await;
                 message
             }
             Work::Compute { work_us, token } => {
@@ -58,7 +66,7 @@ impl Toolbox {
                     clippy::cast_precision_loss,
                     reason = "at most a minute in microseconds"
                 )]
-                burn(work_us as f64 * factor);
+                burn(work_us as f64 * factor).await;
                 match token {
                     Some(token) => format!("computed {work_us} us for {token}"),
                     None => format!("computed {work_us} us"),
@@ -68,15 +76,17 @@ impl Toolbox {
                 tokio::time::sleep(Duration::from_millis(ms).mul_f64(factor)).await;
                 format!("waited {ms} ms")
             }
-            Work::Search { query, limit } => search(&query, limit, factor),
+            Work::Search { query, limit } => {
+                computed(SEARCH_US * factor, || search(&query, limit, factor)).await
+            }
             Work::Blob { bytes } => {
-                burn_extra(factor);
+                burn_extra(factor).await;
                 text_of(bytes)
             }
             // The store is the server's.
             Work::Remember { .. } | Work::Recall => String::new(),
             Work::Note { text } => {
-                burn_extra(factor);
+                burn_extra(factor).await;
                 let answer = format!("stored a note of {} bytes", text.len());
                 *self.note.lock().unwrap_or_else(PoisonError::into_inner) = text;
                 answer
@@ -125,24 +135,30 @@ pub(crate) fn text_of(bytes: u64) -> String {
 }
 
 /// Burns what a slow-down adds to a tool that costs nothing by itself.
-fn burn_extra(factor: f64) {
-    burn((factor - 1.0) * f64::from(NOMINAL_US_OF_FREE_TOOLS));
+async fn burn_extra(factor: f64) {
+    burn((factor - 1.0) * f64::from(NOMINAL_US_OF_FREE_TOOLS)).await;
 }
 
 /// Burns CPU work of so many nominal microseconds; nothing where negative.
-fn burn(microseconds: f64) {
-    if microseconds <= 0.0 {
-        return;
+async fn burn(microseconds: f64) {
+    if microseconds > 0.0 {
+        computed(microseconds, || spin(microseconds)).await;
     }
-    let multi_threaded = tokio::runtime::Handle::try_current().is_ok_and(|runtime| {
-        runtime.runtime_flavor() == tokio::runtime::RuntimeFlavor::MultiThread
-    });
-    if microseconds > LONG_WORK_US && multi_threaded {
-        // Otherwise signals and new calls would wait until this work is done.
-        tokio::task::block_in_place(|| spin(microseconds));
-    } else {
-        spin(microseconds);
+}
+
+/// Does CPU work of about so many nominal microseconds.
+async fn computed<T>(microseconds: f64, work: impl FnOnce() -> T) -> T {
+    let has_workers =
+        Handle::try_current().is_ok_and(|it| it.runtime_flavor() == RuntimeFlavor::MultiThread);
+    if microseconds <= LONG_WORK_US || !has_workers {
+        return work();
     }
+    // Fails where it is closed, which it never is.
+    let _turn = COMPUTING.acquire().await;
+    // The worker that computes may be the one that watches the network and the pipes. No other takes
+    // that over from it, even where one has nothing to do: new calls and signals would not be seen until
+    // this work is done.
+    block_in_place(work)
 }
 
 /// Burns CPU work of so many nominal microseconds on this thread.
@@ -226,6 +242,20 @@ mod tests {
         );
         assert_eq!(search("apples", 5, 2.5), right);
         assert_ne!(search("pears", 5, 1.0), right);
+    }
+
+    /// On the only worker: what it would have to do meanwhile is done by another one.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+    async fn the_rest_of_the_server_goes_on_while_a_call_computes() {
+        let (sender, told) = std::sync::mpsc::channel();
+        tokio::spawn(async move {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            sender.send(()).unwrap();
+        });
+        let work = computed(2.0 * LONG_WORK_US, move || {
+            told.recv_timeout(Duration::from_secs(20)).is_ok()
+        });
+        assert!(tokio::spawn(work).await.unwrap());
     }
 
     #[test]

