@@ -11,7 +11,10 @@ use mcpgate::{
     suite::config::keys::SECTIONS,
 };
 
-use crate::harness::repository;
+use crate::{
+    harness::{Project, repository},
+    reference::{ECHO, Over, command as server, shell_line, small},
+};
 
 const PAGE: &str = "docs/reference.md";
 
@@ -28,6 +31,44 @@ fn the_page_of_reference_is_that_of_the_program() {
         "{PAGE} is out of date; write it anew with\n\
          MCPGATE_UPDATE_REFERENCE=1 cargo test --test it reference_page"
     );
+}
+
+/// All but the workflow, which `init` writes at the top of a repository.
+#[test]
+fn what_is_left_in_a_folder_is_what_the_page_names() {
+    let project = small(Project::new(), Over::Stdio, &[])
+        .config("suite.rounds", 5)
+        .tool(ECHO);
+    let same = shell_line(&server(Over::Stdio, &[]));
+    project.run(&["run", "--quiet", "--record"]).code(0);
+    project.run(&["baseline", "update"]).code(0);
+    // What they say of this machine is not asked here.
+    project.run(&["calibrate", "1", "--quiet"]);
+    project.run(&["compare", "--base-command", &same, "--quiet"]);
+
+    let named = FILES.iter().map(|file| file.name);
+    let named: BTreeSet<String> = named
+        .filter(|name| !name.contains('`') && !name.starts_with(".github/"))
+        .map(str::to_owned)
+        .collect();
+    let mut left = BTreeSet::new();
+    let mut folders = vec![project.path("")];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let inside = path.strip_prefix(project.path("")).expect("inside");
+            let inside = inside.to_string_lossy().into_owned();
+            // What the program printed, which this test's own harness keeps there.
+            if ![".stdout", ".stderr"].contains(&inside.as_str()) {
+                left.insert(inside);
+            }
+        }
+    }
+    assert_eq!(left, named);
 }
 
 fn page() -> String {
