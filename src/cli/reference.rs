@@ -59,13 +59,13 @@ pub const FILES: [File; 13] = [
     File {
         name: "mcpgate-results.json",
         read_by: "`baseline update`, `compare`, `report`",
-        written_by: "`run`, `compare`, `calibrate`",
+        written_by: "`run`, `compare`; `calibrate --output`",
         about: "The results; its schema is what `mcpgate schema` prints. `--output` names another.",
     },
     File {
         name: "mcpgate-results.base.json",
         read_by: "`compare`, `report`",
-        written_by: "`compare --against`, `compare --base-command`, `calibrate`",
+        written_by: "`compare --against`, `compare --base-command`; `calibrate --output`",
         about: "The results of the base, beside the others.",
     },
     File {

@@ -1,10 +1,10 @@
 //! A time limit for one call after another.
 //!
-//! `tokio::time::timeout` enters a timer for every call and takes it out again. A timer that is
-//! entered while no other runs makes the runtime wake itself by a system call, which then ends its
-//! next wait for the network at once: one more system call for each call under load, three more
-//! where calls are made one at a time. Here the timer of the call before stays where it is, and is
-//! moved only when it runs out, which is once in as long as a call may take.
+//! `tokio::time::timeout` enters a timer for every call and takes it out again. A timer that is due
+//! sooner than all that ran when the runtime last waited makes it wake itself by a system call; where
+//! callers are answered together and nothing else is due, that is each call's. Here the timer of the
+//! call before stays where it is, and is moved only when it runs out, which is once in as long as a
+//! call may take.
 
 use std::{
     future::{Future, poll_fn},

@@ -155,9 +155,9 @@ async fn computed<T>(microseconds: f64, work: impl FnOnce() -> T) -> T {
     }
     // Fails where it is closed, which it never is.
     let _turn = COMPUTING.acquire().await;
-    // The worker that computes may be the one that watches the network and the pipes. No other takes
-    // that over from it, even where one has nothing to do: new calls and signals would not be seen until
-    // this work is done.
+    // The worker that computes may be the one that watches the network and the pipes. Another one that
+    // is asleep does not take that over from it: new calls and signals would not be seen until this work
+    // is done. (Calls of one batch are of one task with their reader, which waits for them all the same.)
     block_in_place(work)
 }
 
@@ -230,6 +230,11 @@ fn ranked(query: &str, documents: f64) -> Vec<(u64, String)> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    };
+
     use super::*;
 
     #[test]
@@ -256,6 +261,22 @@ mod tests {
             told.recv_timeout(Duration::from_secs(20)).is_ok()
         });
         assert!(tokio::spawn(work).await.unwrap());
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn no_more_calls_compute_at_a_time_than_there_are_workers() {
+        let (running, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let calls = (0..4 * WORKERS).map(|_| {
+            let (running, most) = (Arc::clone(&running), Arc::clone(&most));
+            computed(2.0 * LONG_WORK_US, move || {
+                most.fetch_max(running.fetch_add(1, Relaxed) + 1, Relaxed);
+                spin(20_000.0);
+                running.fetch_sub(1, Relaxed);
+            })
+        });
+        calls.collect::<tokio::task::JoinSet<_>>().join_all().await;
+        let most = most.load(Relaxed);
+        assert!((1..=WORKERS).contains(&most), "{most} at a time");
     }
 
     #[test]

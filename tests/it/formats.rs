@@ -78,8 +78,9 @@ struct Test {
     text: String,
 }
 
+/// A suite that all schemas accept.
 #[track_caller]
-fn junit(project: &Project, file: &str) -> Suite {
+fn valid(project: &Project, file: &str) -> Suite {
     let schema = |name: &str| {
         let path = repository().join("tests/formats").join(name);
         path.to_string_lossy().into_owned()
@@ -91,12 +92,32 @@ fn junit(project: &Project, file: &str) -> Suite {
     ];
     let mut arguments = vec!["junit", file];
     arguments.extend(schemas.iter().map(String::as_str));
-    let suite: Suite = read(project, &arguments);
+    read(project, &arguments)
+}
+
+#[track_caller]
+fn junit(project: &Project, file: &str) -> Suite {
+    let suite = valid(project, file);
     let count = |wanted: &str| suite.tests.iter().filter(|t| t.outcome == wanted).count();
     assert_eq!(suite.counts["tests"], suite.tests.len());
     assert_eq!(suite.counts["failures"], count("failure"));
     assert_eq!(suite.counts["skipped"], count("skipped"));
     suite
+}
+
+/// But for what is left out of it.
+#[test]
+#[expect(clippy::disallowed_methods, reason = "reads the page")]
+fn the_sample_in_the_documents_is_valid() {
+    let page = std::fs::read_to_string(repository().join("docs/reports.md")).expect("the page");
+    let (_, behind) = page.split_once("```xml\n").expect("a sample");
+    let (sample, _) = behind.split_once("```").expect("its end");
+    let whole: String = sample
+        .split_inclusive('\n')
+        .filter(|line| line.trim() != "…")
+        .collect();
+    let project = Project::new().file("sample.xml", &whole);
+    assert_eq!(valid(&project, "sample.xml").tests.len(), 3);
 }
 
 type Row = BTreeMap<String, String>;

@@ -426,6 +426,17 @@ impl Outcome {
         self
     }
 
+    /// Demands that it was measured and judged, whatever came of it.
+    #[track_caller]
+    pub(crate) fn measured(self) -> Self {
+        let code = self.status.and_then(|status| status.code());
+        assert!(
+            matches!(code, Some(0 | 1 | 4)),
+            "exit code {code:?}\n{self}"
+        );
+        self
+    }
+
     /// Demands a text on standard output.
     #[track_caller]
     pub(crate) fn stdout_has(self, text: &str) -> Self {
