@@ -30,8 +30,8 @@ use crate::{
 #[derive(Debug, Args)]
 #[command(
     after_help = "Each suite is a comparison of the server with itself, measured as \
-        `compare --against` does. What is found goes into perf-calibration.json beside the baseline; \
-        a scenario that is called regressed too often is reported only from then on.\n\n\
+        `compare --against` does. What is found goes into perf-calibration.json beside the baseline \
+        (of a baseline NAME.json into NAME.calibration.json); a scenario that is called regressed too often is reported only from then on.\n\n\
         Examples:\n  mcpgate calibrate 20\n  mcpgate calibrate 20 --inject 1.3    # how often 30 % is found"
 )]
 pub(super) struct Arguments {
@@ -72,7 +72,7 @@ fn factor(text: &str) -> Result<f64, String> {
 
 /// Where the calibration of a baseline is.
 pub(super) fn beside(baseline: &Path) -> PathBuf {
-    baseline.with_file_name("perf-calibration.json")
+    files::beside(baseline, "perf-calibration.json", ".calibration.json")
 }
 
 pub(super) async fn run(mut arguments: Arguments) -> Result<u8, Error> {

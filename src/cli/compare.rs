@@ -42,7 +42,7 @@ Examples:
   mcpgate compare --report junit.xml --report report.md")]
 pub(super) struct Arguments {
     /// Two results files, base and candidate: nothing is measured then.
-    #[arg(value_name = "FILE", num_args = 2, conflicts_with_all = ["baseline", "command", "url"])]
+    #[arg(value_name = "FILE", num_args = 2, conflicts_with_all = ["command", "url"])]
     files: Vec<PathBuf>,
     /// Compare with another commit's server, built in a work tree of its own and measured in turn
     /// with this one: `main`, a tag, a commit, or `merge-base`, where this branch left the main one.
@@ -57,7 +57,8 @@ pub(super) struct Arguments {
     /// decision draws from.
     #[arg(long, hide = true, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     record_pairs: Option<u32>,
-    /// The baseline to compare with; it shows the drift where another server is measured in turn.
+    /// The baseline to compare with; it shows the drift where another server is measured in turn. Of two
+    /// files, the one whose calibration, which lies beside it, is heeded.
     #[arg(short, long, value_name = "FILE")]
     baseline: Option<PathBuf>,
     /// Folder that `mcpgate github prepare` wrote: its baseline and policy decide, and the results
@@ -86,7 +87,8 @@ pub(super) async fn run(mut arguments: Arguments) -> Result<u8, Error> {
 async fn compare(arguments: Arguments, prepared: Option<&Folder>) -> Result<u8, Error> {
     let mut loaded = files::load_config(arguments.measuring.config.as_deref())?;
     if let [base, candidate] = &arguments.files[..] {
-        let path = usual_or_named(None, &loaded);
+        // As for the run that wrote them: what it heeded lies beside its baseline.
+        let path = usual_or_named(arguments.baseline.as_deref(), &loaded);
         loaded.config.gate.calibration = calibration_beside(&path)?;
         let taken = [base.as_path(), candidate.as_path()];
         arguments.printing.check(taken)?;

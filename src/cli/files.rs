@@ -14,6 +14,19 @@ pub(super) const CONFIG: &str = "mcpgate.toml";
 /// Where the baseline is looked for.
 pub(super) const BASELINE: &str = crate::report::USUAL_BASELINE;
 
+/// What belongs to a baseline and lies beside it: to the usual one under its `usual` name, to one with a
+/// name of its own under that name and `ending`, so that several in one folder do not share it.
+pub(super) fn beside(baseline: &Path, usual: &str, ending: &str) -> PathBuf {
+    match baseline.file_stem() {
+        Some(stem) if Some(stem) != Path::new(BASELINE).file_stem() => {
+            let mut name = stem.to_owned();
+            name.push(ending);
+            baseline.with_file_name(name)
+        }
+        _ => baseline.with_file_name(usual),
+    }
+}
+
 /// A configuration and where it came from.
 pub(super) struct Loaded {
     /// What it says; defaults if there is no file.
@@ -92,5 +105,24 @@ pub(super) fn still_there(path: &Path) -> String {
         format!("\n  {} is still that of an earlier run", path.display())
     } else {
         String::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_baseline_has_its_own_beside_it() {
+        for (baseline, expected) in [
+            (BASELINE, "baselines/usual.json"),
+            ("perf-baseline.json", "usual.json"),
+            ("baselines/http.json", "baselines/http.own.json"),
+            ("baselines/v1.2.json", "baselines/v1.2.own.json"),
+            ("noending", "noending.own.json"),
+        ] {
+            let found = beside(Path::new(baseline), "usual.json", ".own.json");
+            assert_eq!(found, Path::new(expected), "{baseline}");
+        }
     }
 }

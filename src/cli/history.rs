@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::options;
+use super::{files, options};
 use crate::{
     error::Error,
     gate::SERVER,
@@ -14,15 +14,7 @@ use crate::{
 
 /// The usual history; of a baseline with a name of its own, a history with that name.
 pub(super) fn beside(baseline: &Path) -> PathBuf {
-    let usual = Path::new(super::files::BASELINE).file_stem();
-    match baseline.file_stem() {
-        Some(stem) if Some(stem) != usual => {
-            let mut name = stem.to_owned();
-            name.push(".history.jsonl");
-            baseline.with_file_name(name)
-        }
-        _ => baseline.with_file_name("history.jsonl"),
-    }
+    files::beside(baseline, "history.jsonl", ".history.jsonl")
 }
 
 /// Adds the runs of `results` to the history, and says so.

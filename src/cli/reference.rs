@@ -48,7 +48,7 @@ pub const FILES: [File; 13] = [
         name: "baselines/perf-calibration.json",
         read_by: "`compare`, `report`, `calibrate`, `github`",
         written_by: "`calibrate`",
-        about: "The calibration, beside the baseline: which scenarios step down.",
+        about: "The calibration, beside the baseline: which scenarios step down. Of a baseline `NAME.json` it is `NAME.calibration.json`.",
     },
     File {
         name: ".github/workflows/mcpgate.yml",

@@ -7,6 +7,7 @@
 
 mod action;
 mod baseline;
+mod calibration;
 mod command_line;
 mod conformance;
 mod eras;
