@@ -1,7 +1,8 @@
 //! Prints the tables of `docs/decision.md`: how often the decision is right, by drawing results at
 //! random and judging them as `mcpgate compare` does.
 //!
-//! `cargo run --release --example decision_rates [RUNS]`; the document's tables are of 5,000 runs.
+//! `cargo run --release --example decision_rates [RUNS [TABLE]]`; the document's tables are of 5,000 runs. A
+//! table is `unchanged`, `changed`, `worlds`, `tails`, `growth` or `trimming`; without one, all are printed.
 
 mod plan;
 mod world;
@@ -268,28 +269,17 @@ fn trimming(out: &mut impl Write, runs: u32) -> io::Result<()> {
     Ok(())
 }
 
-fn main() -> io::Result<()> {
-    let runs = std::env::args()
-        .nth(1)
-        .and_then(|n| n.parse().ok())
-        .unwrap_or(DEFAULT_RUNS);
-    let out = &mut io::stdout().lock();
-    writeln!(out, "{runs} runs a cell.")?;
-    unchanged(out, runs)?;
-    let jobs = [0.0, 0.04, 0.06].map(|between| {
-        let label = format!("jobs differ by {between}");
-        (label, World { between, ..QUIET })
-    });
-    changed(
-        out,
-        runs / 5,
-        "One of ten tools slower: it is called regressed / all its figures pass",
-        &jobs,
-    )?;
+fn worlds(out: &mut impl Write, runs: u32) -> io::Result<()> {
     let five = World { rounds: 5, ..QUIET };
     let elsewhere = World {
         other_class: true,
         ..QUIET
+    };
+    let apart = |base_jobs| World {
+        between: 0.15,
+        together: 1.0,
+        base_jobs,
+        ..elsewhere
     };
     changed(
         out,
@@ -300,16 +290,52 @@ fn main() -> io::Result<()> {
             ("another class, equally fast".to_owned(), elsewhere),
             (
                 "another class, machines differ by 0.15".to_owned(),
-                World {
-                    between: 0.15,
-                    together: 1.0,
-                    ..elsewhere
-                },
+                apart(1),
             ),
+            (
+                "the same, against jobs of three classes".to_owned(),
+                apart(3),
+            ),
+            ("the same, of five".to_owned(), apart(5)),
         ],
-    )?;
-    noisy_tails(out, runs)?;
-    growth(out, runs)?;
-    trimming(out, runs)?;
+    )
+}
+
+fn main() -> io::Result<()> {
+    let runs = std::env::args()
+        .nth(1)
+        .and_then(|n| n.parse().ok())
+        .unwrap_or(DEFAULT_RUNS);
+    let only = std::env::args().nth(2);
+    let wants = |table: &str| only.as_deref().is_none_or(|only| only == table);
+    let out = &mut io::stdout().lock();
+    writeln!(out, "{runs} runs a cell.")?;
+    if wants("unchanged") {
+        unchanged(out, runs)?;
+    }
+    if wants("changed") {
+        let jobs = [0.0, 0.04, 0.06].map(|between| {
+            let label = format!("jobs differ by {between}");
+            (label, World { between, ..QUIET })
+        });
+        changed(
+            out,
+            runs / 5,
+            "One of ten tools slower: it is called regressed / all its figures pass",
+            &jobs,
+        )?;
+    }
+    if wants("worlds") {
+        worlds(out, runs)?;
+    }
+    if wants("tails") {
+        noisy_tails(out, runs)?;
+    }
+    if wants("growth") {
+        growth(out, runs)?;
+    }
+    if wants("trimming") {
+        trimming(out, runs)?;
+    }
     out.flush()
 }

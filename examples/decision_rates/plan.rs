@@ -4,7 +4,7 @@ use std::thread;
 
 use mcpgate::{
     gate::{self, Judgement, Metric, Verdict},
-    results::Phase,
+    results::{Phase, Results},
     suite::GateConfig,
 };
 
@@ -23,15 +23,31 @@ pub(crate) struct Run {
     pub(crate) confirmed: bool,
 }
 
+/// A stored baseline.
+fn baseline(world: &World, draw: &mut Draw) -> Results {
+    let mut jobs = (0..world.base_jobs).map(|number| {
+        let machine = Machine::new(world, false, draw);
+        let mut results = machine.results();
+        for job in &mut results.jobs {
+            job.environment.cpu_model = format!("A{number}");
+        }
+        machine.rounds(&mut results, Phase::Measure, world.rounds, draw);
+        machine.soaks(&mut results, Phase::Measure, draw);
+        results
+    });
+    let Some(mut base) = jobs.next() else {
+        unreachable!("a baseline holds a job");
+    };
+    base.jobs.extend(jobs.flat_map(|results| results.jobs));
+    base
+}
+
 /// One stored job, and a run against it by the plan of `mcpgate compare`: the planned rounds; as
 /// many again if these do not decide; fresh ones after an alarm.
 fn run(world: &World, seed: u64) -> Run {
     let draw = &mut Draw::seeded(seed);
     let policy = GateConfig::default();
-    let stored = Machine::new(world, false, draw);
-    let mut base = stored.results();
-    stored.rounds(&mut base, Phase::Measure, world.rounds, draw);
-    stored.soaks(&mut base, Phase::Measure, draw);
+    let base = baseline(world, draw);
     let here = Machine::new(world, true, draw);
     let mut candidate = here.results();
     here.rounds(&mut candidate, Phase::Measure, world.rounds, draw);

@@ -33,6 +33,8 @@ pub(crate) struct World {
     pub(crate) together: f64,
     /// Whether the candidate runs on another CPU model.
     pub(crate) other_class: bool,
+    /// Jobs that the baseline holds, each on a CPU model of its own.
+    pub(crate) base_jobs: u32,
     /// True factor of all times of [`TOOL`].
     pub(crate) change: f64,
     /// True factor of its adjusted and wall p95 and its time per concurrent call beside that.
@@ -51,6 +53,7 @@ pub(crate) const QUIET: World = World {
     between: 0.0,
     together: 0.0,
     other_class: false,
+    base_jobs: 1,
     change: 1.0,
     tail_change: 1.0,
     leak: 0.0,
@@ -257,7 +260,7 @@ impl<'a> Machine<'a> {
                 environment: Environment {
                     os: "linux".to_owned(),
                     arch: "x86_64".to_owned(),
-                    cpu_model: if moved { "B" } else { "A" }.to_owned(),
+                    cpu_model: if moved { "B" } else { "A0" }.to_owned(),
                     cores: 2,
                     memory_bytes: 8_000_000_000,
                     kernel: String::new(),
