@@ -21,6 +21,14 @@ use plan::{has, shares};
 use world::{Draw, QUIET, TOOL, World};
 
 const DEFAULT_RUNS: u32 = 1_000;
+const TABLES: [&str; 6] = [
+    "unchanged",
+    "changed",
+    "worlds",
+    "tails",
+    "growth",
+    "trimming",
+];
 
 fn yes(is: bool) -> f64 {
     f64::from(u8::from(is))
@@ -307,6 +315,15 @@ fn main() -> io::Result<()> {
         .and_then(|n| n.parse().ok())
         .unwrap_or(DEFAULT_RUNS);
     let only = std::env::args().nth(2);
+    if let Some(only) = &only
+        && !TABLES.contains(&only.as_str())
+    {
+        let problem = format!(
+            "there is no table {only:?}: write one of {}",
+            TABLES.join(", ")
+        );
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, problem));
+    }
     let wants = |table: &str| only.as_deref().is_none_or(|only| only == table);
     let out = &mut io::stdout().lock();
     writeln!(out, "{runs} runs a cell.")?;

@@ -31,7 +31,8 @@ use crate::{
 #[command(
     after_help = "Each suite is a comparison of the server with itself, measured as \
         `compare --against` does. What is found goes into perf-calibration.json beside the baseline \
-        (of a baseline NAME.json into NAME.calibration.json); a scenario that is called regressed too often is reported only from then on.\n\n\
+        (of a baseline NAME.json into NAME.calibration.json); a scenario that is called regressed too \
+        often is reported only from then on.\n\n\
         Examples:\n  mcpgate calibrate 20\n  mcpgate calibrate 20 --inject 1.3    # how often 30 % is found"
 )]
 pub(super) struct Arguments {

@@ -2,9 +2,10 @@
 //!
 //! There is no standard. What is written is accepted by the two schemas that files are held against in
 //! practice: `jenkins-junit.xsd`, by which JUnit 5 tests its own files, and that of Jenkins' xUnit plugin,
-//! the strictest reader known, of which older releases take no more than three digits of a suite's seconds. So that is in
-//! milliseconds, and what was skipped says why in its text, not in an attribute. (It is why the crate
-//! `quick-junit` is not used: the `skipped` that it writes at the root is refused there.)
+//! the strictest reader known, of which older releases take no more than three digits of a suite's
+//! seconds. So that is in milliseconds, and what was skipped says why in its text, not in an attribute.
+//! (It is why the crate `quick-junit` is not used: the `skipped` that it writes at the root is refused
+//! there.)
 //! `tests/formats/junit.xsd` is narrower than both.
 
 use std::{collections::BTreeMap, io};
