@@ -299,6 +299,40 @@ proptest! {
         check_mirror(&so_far(&a, &b), &so_far(&b, &a))?;
     }
 
+    /// In the end, fresh pairs must confirm what is worse and need not confirm what is better, and the
+    /// error of that is shared by the alarms of the one direction. So a regression is never anything bad
+    /// when seen from the other side, and a gain never anything good.
+    #[test]
+    fn with_fresh_pairs_no_change_is_bad_or_good_both_ways(
+        a in scattered(13, 0.1), b in scattered(13, 0.1),
+    ) {
+        let with_fresh = |r: &Results| {
+            let mut r = r.clone();
+            for round in r.jobs.iter_mut().flat_map(|job| job.rounds.iter_mut().skip(8)) {
+                round.phase = Phase::Confirm;
+            }
+            r
+        };
+        let (a, b) = (with_fresh(&a), with_fresh(&b));
+        let sequence = Sequence::new(gating_figures(&a.suite), 15);
+        let judged = |base, candidate| judge_in_turn(base, candidate, &GateConfig::default(), &sequence);
+        let (there, back) = (judged(&a, &b), judged(&b, &a));
+        for (x, y) in there.comparisons.iter().zip(&back.comparisons) {
+            prop_assert_eq!((&x.scenario, x.metric), (&y.scenario, y.metric));
+            for (one, other) in [(x, y), (y, x)] {
+                match one.verdict {
+                    Verdict::Regressed => {
+                        prop_assert!(matches!(other.verdict, Verdict::Improved | Verdict::Pass), "{:?} {:?}", x, y);
+                    }
+                    Verdict::Improved => {
+                        prop_assert!(matches!(other.verdict, Verdict::Regressed | Verdict::Inconclusive), "{:?} {:?}", x, y);
+                    }
+                    _ => {}
+                }
+            }
+        }
+    }
+
     /// Every pair a second time.
     #[test]
     fn more_of_the_same_pairs_never_make_a_pass_a_regression(
