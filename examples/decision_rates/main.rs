@@ -2,7 +2,7 @@
 //! random and judging them as `mcpgate compare` does.
 //!
 //! `cargo run --release --example decision_rates [RUNS [TABLE]]`; the document's tables are of 5,000 runs. A
-//! table is `unchanged`, `changed`, `worlds`, `tails`, `growth` or `trimming`; without one, all are printed.
+//! table is `unchanged`, `changed`, `worlds`, `elsewhere`, `tails`, `growth` or `trimming`; without one, all are printed.
 
 mod plan;
 mod world;
@@ -21,10 +21,11 @@ use plan::{has, shares};
 use world::{Draw, QUIET, TOOL, World};
 
 const DEFAULT_RUNS: u32 = 1_000;
-const TABLES: [&str; 6] = [
+const TABLES: [&str; 7] = [
     "unchanged",
     "changed",
     "worlds",
+    "elsewhere",
     "tails",
     "growth",
     "trimming",
@@ -112,6 +113,7 @@ fn unchanged(out: &mut impl Write, runs: u32) -> io::Result<()> {
             }
             let world = World {
                 between,
+                between_memory: between / 2.0,
                 together,
                 ..QUIET
             };
@@ -279,34 +281,94 @@ fn trimming(out: &mut impl Write, runs: u32) -> io::Result<()> {
 
 fn worlds(out: &mut impl Write, runs: u32) -> io::Result<()> {
     let five = World { rounds: 5, ..QUIET };
-    let elsewhere = World {
-        other_class: true,
-        ..QUIET
-    };
-    let apart = |base_jobs| World {
-        between: 0.15,
-        together: 1.0,
-        base_jobs,
-        ..elsewhere
-    };
     changed(
         out,
         runs / 5,
-        "The same in other worlds",
-        &[
-            ("five rounds a side".to_owned(), five),
-            ("another class, equally fast".to_owned(), elsewhere),
-            (
-                "another class, machines differ by 0.15".to_owned(),
-                apart(1),
-            ),
-            (
-                "the same, against jobs of three classes".to_owned(),
-                apart(3),
-            ),
-            ("the same, of five".to_owned(), apart(5)),
-        ],
+        "The same with fewer rounds",
+        &[("five rounds a side".to_owned(), five)],
     )
+}
+
+/// On another class of machines than the baseline's: how often an unchanged suite is called regressed,
+/// and how often a doubled tool is.
+fn elsewhere(out: &mut impl Write, runs: u32) -> io::Result<()> {
+    let ten = World {
+        other_class: true,
+        tells_speed: true,
+        cpu_share: 0.9,
+        between_memory: 0.02,
+        ..QUIET
+    };
+    let tools = |tools| World { tools, ..ten };
+    let suites = [
+        ("ten tools", ten),
+        ("three tools", tools(3)),
+        ("one tool", tools(1)),
+        (
+            "one tool, a handshake of 0.1 ms",
+            World {
+                handshake: 0.01,
+                ..tools(1)
+            },
+        ),
+        (
+            "ten tools, the other nine wait",
+            World { waiting: 9, ..ten },
+        ),
+        ("ten tools, all of them wait", World { waiting: 10, ..ten }),
+        (
+            "ten tools, all of them changed",
+            World {
+                all_change: true,
+                ..ten
+            },
+        ),
+        (
+            "ten tools, the fixed work unknown",
+            World {
+                tells_speed: false,
+                ..ten
+            },
+        ),
+    ];
+    let worlds = [
+        ("equally fast", 0.0, 1.0, 1),
+        ("0.15, together", 0.15, 1.0, 1),
+        ("mostly together", 0.15, 0.8, 1),
+        ("half together", 0.15, 0.5, 1),
+        ("each alone", 0.15, 0.0, 1),
+        ("three classes, together", 0.15, 1.0, 3),
+        ("mostly together", 0.15, 0.8, 3),
+    ];
+    let mut columns = vec!["the suite"];
+    columns.extend(worlds.iter().map(|(name, ..)| *name));
+    head(
+        out,
+        "On another class of machines: unchanged suites that are called regressed / doubled tools that are",
+        &columns,
+    )?;
+    for (suite, world) in suites {
+        let mut cells = vec![suite.to_owned()];
+        for (_, between, together, base_jobs) in worlds {
+            let unchanged = World {
+                between,
+                together,
+                base_jobs,
+                ..world
+            };
+            let doubled = World {
+                change: 2.0,
+                ..unchanged
+            };
+            let [wrong] = shares(&unchanged, runs, |r| {
+                [yes(r.last.verdict == Verdict::Regressed)]
+            });
+            let [found, _] = shares(&doubled, runs, |r| of_tool(&r.last));
+            cells.push(format!("{} / {}", percent(wrong), percent(found)));
+        }
+        row(out, cells)?;
+    }
+    Ok(())
 }
 
 fn main() -> io::Result<()> {
@@ -333,7 +395,12 @@ fn main() -> io::Result<()> {
     if wants("changed") {
         let jobs = [0.0, 0.04, 0.06].map(|between| {
             let label = format!("jobs differ by {between}");
-            (label, World { between, ..QUIET })
+            let world = World {
+                between,
+                between_memory: between / 2.0,
+                ..QUIET
+            };
+            (label, world)
         });
         changed(
             out,
@@ -344,6 +411,9 @@ fn main() -> io::Result<()> {
     }
     if wants("worlds") {
         worlds(out, runs)?;
+    }
+    if wants("elsewhere") {
+        elsewhere(out, runs / 5)?;
     }
     if wants("tails") {
         noisy_tails(out, runs)?;

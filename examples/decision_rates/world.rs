@@ -27,12 +27,25 @@ pub(crate) struct World {
     pub(crate) within: f64,
     /// The same of adjusted p95 and throughput of [`TOOL`].
     pub(crate) within_tail: f64,
-    /// Spread of every level between jobs; peak memory has half of it.
+    /// Spread of every time's level between jobs.
     pub(crate) between: f64,
+    /// The same of peak memory.
+    pub(crate) between_memory: f64,
     /// Share of the variance between jobs that all figures of a job have in common.
     pub(crate) together: f64,
     /// Whether the candidate runs on another CPU model.
     pub(crate) other_class: bool,
+    /// Whether machines tell how long a fixed piece of work takes.
+    pub(crate) tells_speed: bool,
+    /// How long the handshake and the list of tools take, as a share of what a tool takes.
+    pub(crate) handshake: f64,
+    /// Share of CPU time in what is called one at a time.
+    pub(crate) cpu_share: f64,
+    /// Tools, from the last on, that wait for something else: they have a tenth of the CPU time, and
+    /// the machine moves them a tenth as far.
+    pub(crate) waiting: usize,
+    /// Whether every tool is changed, and the handshake and the list of tools.
+    pub(crate) all_change: bool,
     /// Jobs that the baseline holds, each on a CPU model of its own.
     pub(crate) base_jobs: u32,
     /// True factor of all times of [`TOOL`].
@@ -51,13 +64,26 @@ pub(crate) const QUIET: World = World {
     within: 0.06,
     within_tail: 0.06,
     between: 0.0,
+    between_memory: 0.0,
     together: 0.0,
     other_class: false,
+    tells_speed: false,
+    handshake: 1.0,
+    cpu_share: 0.6,
+    waiting: 0,
+    all_change: false,
     base_jobs: 1,
     change: 1.0,
     tail_change: 1.0,
     leak: 0.0,
 };
+
+impl World {
+    fn waits(&self, tool: Option<&str>) -> bool {
+        let number = tool.and_then(|tool| tool.strip_prefix("tool-")?.parse::<usize>().ok());
+        number.is_some_and(|number| number + self.waiting >= self.tools)
+    }
+}
 
 /// Spread of wall p95 between rounds.
 const WITHIN_WALL_P95: f64 = 0.25;
@@ -92,9 +118,10 @@ pub(crate) struct Machine<'a> {
     own: Vec<f64>,
 }
 
-/// Figures with a level of their own: two of each scenario, and two of the server.
+/// Figures with a level of their own: two of each scenario, two of the server, and both pieces of fixed
+/// work where they matter.
 fn figures(world: &World) -> usize {
-    2 * scenarios(world).len() + 2
+    2 * scenarios(world).len() + 2 + if world.other_class { 2 } else { 0 }
 }
 
 impl<'a> Machine<'a> {
@@ -107,10 +134,11 @@ impl<'a> Machine<'a> {
         }
     }
 
+    /// Standardised.
     fn level(&self, figure: usize) -> f64 {
         let own = self.own.get(figure).copied().unwrap_or_default();
         let together = self.world.together;
-        self.world.between * (together.sqrt() * self.common + (1.0 - together).sqrt() * own)
+        together.sqrt() * self.common + (1.0 - together).sqrt() * own
     }
 
     /// Measures further rounds into `results`.
@@ -124,34 +152,57 @@ impl<'a> Machine<'a> {
 
     fn round(&self, phase: Phase, draw: &mut Draw) -> Round {
         let w = self.world;
+        let work = |from_last: usize| {
+            let level = w.between * self.level(figures(w) - from_last);
+            w.tells_speed.then(|| ns(MS * level.exp()))
+        };
         let mut figure = |typical: f64, k: usize, within: f64, levels: f64| {
             ns(typical * (levels * self.level(k) + within * draw.normal()).exp())
         };
-        let startup = figure(300.0 * MS, 0, w.within, 1.0);
-        let memory = figure(100e6, 1, w.within / 2.0, 0.5);
-        let startup_wall = figure(320.0 * MS, 0, w.within, 1.0);
+        let startup = figure(300.0 * MS, 0, w.within, w.between);
+        let memory = figure(100e6, 1, w.within / 2.0, w.between_memory);
+        let startup_wall = figure(320.0 * MS, 0, w.within, w.between);
         let mut samples = BTreeMap::new();
         for (i, record) in scenarios(w).iter().enumerate() {
             if record.kind == ScenarioKind::Soak {
                 continue;
             }
             let is_tool = record.tool.as_deref() == Some(TOOL);
-            let (change, tail_change, tail) = match (is_tool, self.is_candidate) {
-                (true, true) => (w.change, w.change * w.tail_change, w.within_tail),
-                (true, false) => (1.0, 1.0, w.within_tail),
-                (false, _) => (1.0, 1.0, w.within),
+            let tail = if is_tool { w.within_tail } else { w.within };
+            let (change, tail_change) = match (is_tool, self.is_candidate) {
+                (true, true) => (w.change, w.change * w.tail_change),
+                (false, true) if w.all_change => (w.change, w.change),
+                _ => (1.0, 1.0),
+            };
+            let waits = w.waits(record.tool.as_deref());
+            let follows = if waits { 0.1 } else { 1.0 };
+            let levels = w.between * follows;
+            let ms = if record.tool.is_some() {
+                MS
+            } else {
+                MS * w.handshake
             };
             let (first, second) = (2 + 2 * i, 3 + 2 * i);
             let is_alone = record.kind != ScenarioKind::Concurrent;
-            let p50 = figure(10.0 * MS * change, first, w.within, 1.0);
+            let p50 = figure(10.0 * ms * change, first, w.within, levels);
             let wall = Latency {
-                p50_ns: figure(10.0 * MS * change, first, w.within, 1.0),
-                p95_ns: Some(figure(25.0 * MS * tail_change, first, WITHIN_WALL_P95, 1.0)),
+                p50_ns: figure(10.0 * ms * change, first, w.within, levels),
+                p95_ns: Some(figure(
+                    25.0 * ms * tail_change,
+                    first,
+                    WITHIN_WALL_P95,
+                    levels,
+                )),
                 p99_ns: None,
                 max_ns: ns(200.0 * MS),
             };
-            let tail_figure = figure(20.0 * MS * tail_change, second, tail, 1.0);
-            let cpu = figure(6.0 * MS * change, first, w.within, 1.0);
+            let tail_figure = figure(20.0 * ms * tail_change, second, tail, levels);
+            let cpu = figure(
+                10.0 * ms * w.cpu_share * follows * change,
+                first,
+                w.within,
+                w.between,
+            );
             let sample = Sample {
                 calls: record.calls,
                 successes: record.calls,
@@ -195,8 +246,8 @@ impl<'a> Machine<'a> {
             outside_load_cores: Some(0.02),
             steal_cores: None,
             load_average: None,
-            reference_work_ns: None,
-            page_work_ns: None,
+            reference_work_ns: work(1),
+            page_work_ns: work(2),
             scenarios: samples,
         }
     }

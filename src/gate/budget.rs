@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{
     BudgetCheck, BudgetOutcome, Metric, SERVER,
     errors::Tally,
-    evidence::{Source, gather},
+    evidence::{Groups, Source, gather},
     growth::slopes,
     rule::typical,
 };
@@ -134,7 +134,7 @@ fn rounds(
     metric: Metric,
     limit: Limit,
 ) -> BudgetCheck {
-    let evidence = gather(&[], jobs, source, metric);
+    let evidence = gather(&[], jobs, source, metric, Groups::Jobs);
     let figures: Vec<f64> = evidence
         .measure
         .into_iter()

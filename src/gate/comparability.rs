@@ -9,7 +9,7 @@ use crate::results::{Environment, Job, Results, ScenarioKind, ScenarioRecord, Tr
 pub(super) const UPDATE: &str = "run `mcpgate baseline update` to accept these results";
 
 /// How many times as long the work that shows disturbance takes before it means anything.
-const DISTURBANCE: f64 = 1.05;
+pub(super) const DISTURBANCE: f64 = 1.05;
 
 /// The common ground of two files.
 pub(super) struct Ground<'a> {
@@ -106,7 +106,7 @@ pub(super) fn ground<'a>(base: &'a Results, candidate: &'a Results) -> Ground<'a
         candidate_jobs = shared(candidate, base, same_hardware);
         if let (Some(b), Some(c)) = (base_jobs.last(), candidate_jobs.last()) {
             machines = Machines::OtherSpeed {
-                slowness_ln: slowness_ln(&base_jobs, &candidate_jobs),
+                slowness_ln: slowness_ln(&base_jobs, &candidate_jobs).unwrap_or(0.0),
             };
             findings.push(about_all(
                 Severity::Note,
@@ -122,7 +122,7 @@ pub(super) fn ground<'a>(base: &'a Results, candidate: &'a Results) -> Ground<'a
         candidate_jobs = candidate.jobs.iter().collect();
         machines = Machines::OtherClass {
             several: machine_classes(base) >= 3,
-            slowness_ln: slowness_ln(&base_jobs, &candidate_jobs),
+            slowness_ln: slowness_ln(&base_jobs, &candidate_jobs).unwrap_or(0.0),
         };
         if let (Some(b), Some(c)) = (base.jobs.last(), candidate.jobs.last()) {
             findings.push(about_all(
@@ -304,14 +304,14 @@ fn machine_classes(results: &Results) -> usize {
 }
 
 /// Logarithm of how many times as long the same fixed work took for the candidate as for the base;
-/// 0 where a side does not tell.
-fn slowness_ln(base: &[&Job], candidate: &[&Job]) -> f64 {
+/// `None` where a side does not tell.
+pub(super) fn slowness_ln(base: &[&Job], candidate: &[&Job]) -> Option<f64> {
     ratio_ln(base, candidate, Job::reference_work_ns)
 }
 
 /// The same of the work that shows disturbance; 0 where it is less than [`DISTURBANCE`].
 fn disturbance_ln(base: &[&Job], candidate: &[&Job]) -> f64 {
-    let ratio = ratio_ln(base, candidate, Job::page_work_ns);
+    let ratio = ratio_ln(base, candidate, Job::page_work_ns).unwrap_or(0.0);
     if ratio.abs() < DISTURBANCE.ln() {
         0.0
     } else {
@@ -335,7 +335,7 @@ fn about_disturbance(disturbance_ln: f64) -> Option<Finding> {
 }
 
 /// By the mean over jobs.
-fn ratio_ln(base: &[&Job], candidate: &[&Job], figure: fn(&Job) -> Option<u64>) -> f64 {
+fn ratio_ln(base: &[&Job], candidate: &[&Job], figure: fn(&Job) -> Option<u64>) -> Option<f64> {
     let mean = |jobs: &[&Job]| {
         let logs: Vec<f64> = jobs
             .iter()
@@ -344,9 +344,7 @@ fn ratio_ln(base: &[&Job], candidate: &[&Job], figure: fn(&Job) -> Option<u64>) 
             .collect();
         (!logs.is_empty()).then(|| logs.iter().sum::<f64>() / logs.len() as f64)
     };
-    mean(candidate)
-        .zip(mean(base))
-        .map_or(0.0, |(candidate, base)| candidate - base)
+    Some(mean(candidate)? - mean(base)?)
 }
 
 /// `speed (the same work takes 2.05 times as long here)`, where both sides tell.

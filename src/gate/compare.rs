@@ -6,9 +6,10 @@ use super::{
     Comparison, Interval, Metric, Role, Verdict,
     comparability::Ground,
     errors,
-    evidence::{self, Source},
+    evidence::{self, Groups, Source},
     growth,
     guard::{self, Surroundings},
+    other_machine::{self, Suite},
     overload,
     policy::{Machines, floor_in_words, gross, paired, terms, tolerance},
     rule::{Call, Evidence, ROUNDS_NEEDED, Ruling, Terms, rule},
@@ -32,6 +33,8 @@ pub(super) struct Context<'a> {
     pub(super) stepped_down: BTreeMap<String, String>,
     /// Where base and candidate were measured in turn.
     pub(super) in_turn: Option<InTurn>,
+    /// On another class of machines: what the suite shows of the candidate's.
+    pub(super) suite: Option<Suite>,
 }
 
 /// How rounds that were measured in turn are judged.
@@ -55,10 +58,19 @@ impl Context<'_> {
         self.in_turn.is_some_and(|in_turn| in_turn.with_fresh)
     }
 
-    /// Figures from the jobs that are compared.
+    /// Figures from the jobs that are compared, grouped by what has a level of its own.
     pub(super) fn gather(&self, source: Source<'_>, metric: Metric) -> Evidence {
+        // Memory is judged as usual, whatever the machine.
+        let groups = match self.ground.machines {
+            Machines::OtherClass { .. } if metric != Metric::PeakMemory => Groups::MachineClasses,
+            _ => Groups::Jobs,
+        };
+        self.gather_in(source, metric, groups)
+    }
+
+    fn gather_in(&self, source: Source<'_>, metric: Metric, groups: Groups) -> Evidence {
         let (base, candidate) = (&self.ground.base_jobs, &self.ground.candidate_jobs);
-        let mut evidence = evidence::gather(base, candidate, source, metric);
+        let mut evidence = evidence::gather(base, candidate, source, metric, groups);
         if let Some(in_turn) = self.in_turn {
             let mut pairs = evidence::pairs(base, candidate, source, metric);
             if !in_turn.with_fresh {
@@ -79,6 +91,16 @@ impl Context<'_> {
             None => stored,
         }
     }
+}
+
+/// What the suite shows of the candidate's machine, where that is of another class.
+pub(super) fn suite(base: &Results, candidate: &Results, ground: &Ground<'_>) -> Option<Suite> {
+    let is_same_size = ground.base_jobs.iter().all(|base| {
+        let mut there = ground.candidate_jobs.iter();
+        there.all(|job| job.environment.same_size(&base.environment))
+    });
+    (is_same_size && matches!(ground.machines, Machines::OtherClass { .. }))
+        .then(|| Suite::of(base, candidate, ground))
 }
 
 /// What the base is to a reader: a stored one, or one that was measured in turn.
@@ -220,7 +242,7 @@ fn settled(ctx: &Context<'_>, record: &ScenarioRecord, metric: Metric, role: Rol
     let tolerance = tolerance(metric, ctx.policy);
     if too_few
         || ctx
-            .gather(source(record), metric)
+            .gather_in(source(record), metric, Groups::Jobs)
             .is_unresolvable(tolerance)
     {
         Role::Guards
@@ -282,12 +304,13 @@ pub(super) fn judged(
         row.reason = reason;
         ruling
     } else {
-        let ruling = rule(evidence, &terms);
+        let (ruling, terms, among_others) = weighed(ctx, scenario, metric, evidence, terms);
         (row.verdict, row.reason) =
             guard::explained_by_load(metric, ctx.load_rise, ruling.call, || {
                 rule(evidence, &gross(terms)).call
             })
             .unwrap_or_else(|| answer(ctx, metric, ruling.call));
+        row.reason.extend(among_others);
         ruling
     };
     show_figures(&mut row, &ruling, evidence);
@@ -313,6 +336,39 @@ pub(super) fn judged(
         );
     }
     row
+}
+
+/// The ruling on a metric that gates, its terms, and what is to be said of them. On another class of
+/// machines the median of a scenario is weighed beside the others' as well as by itself.
+fn weighed(
+    ctx: &Context<'_>,
+    scenario: &str,
+    metric: Metric,
+    evidence: &Evidence,
+    terms: Terms,
+) -> (Ruling, Terms, Option<String>) {
+    let mut ruling = rule(evidence, &terms);
+    let is_median = matches!(metric, Metric::LatencyP50 | Metric::LatencyP50Adjusted);
+    let suite = ctx.suite.as_ref().filter(|_| is_median);
+    let Some(effect) = suite.and_then(|suite| suite.effect_on(scenario)) else {
+        return (ruling, terms, None);
+    };
+    let terms_among_others = effect.terms(terms);
+    let among_others = rule(evidence, &terms_among_others);
+    if other_machine::is_heard(ruling.call, among_others.call) {
+        let said = format!(
+            "; the machine explains at most {:.2}x of it, by what else was measured",
+            effect.on_machine()
+        );
+        return (among_others, terms_among_others, Some(said));
+    }
+    ruling.more_could_decide |= among_others.more_could_alarm;
+    // Either would be heard.
+    ruling.smallest_detectable = [ruling, among_others]
+        .iter()
+        .filter_map(|ruling| ruling.smallest_detectable)
+        .reduce(f64::min);
+    (ruling, terms, None)
 }
 
 fn answer(ctx: &Context<'_>, metric: Metric, call: Call) -> (Verdict, String) {

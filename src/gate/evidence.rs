@@ -26,6 +26,35 @@ pub(super) enum Source<'a> {
     Server,
 }
 
+/// What the figures of a side are grouped by: what has a level of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Groups {
+    /// Each job.
+    Jobs,
+    /// The jobs of each machine class together: between classes, five jobs of one class tell no more
+    /// than one does.
+    MachineClasses,
+}
+
+impl Groups {
+    fn of(self, jobs: &[&Job], figures: Vec<Vec<f64>>) -> Vec<Vec<f64>> {
+        if self == Self::Jobs {
+            return figures;
+        }
+        let mut classes: Vec<(&Job, Vec<f64>)> = Vec::new();
+        for (job, figures) in jobs.iter().zip(figures) {
+            match classes
+                .iter_mut()
+                .find(|(of, _)| of.same_machine_class(job))
+            {
+                Some((_, all)) => all.extend(figures),
+                None => classes.push((job, figures)),
+            }
+        }
+        classes.into_iter().map(|(_, figures)| figures).collect()
+    }
+}
+
 /// The figures of `metric` on both sides, larger being worse: nanoseconds or bytes.
 ///
 /// Rounds without the figure are left out. Throughput is turned into nanoseconds that one caller
@@ -35,10 +64,12 @@ pub(super) fn gather(
     candidate: &[&Job],
     source: Source<'_>,
     metric: Metric,
+    groups: Groups,
 ) -> Evidence {
     let (full_base, full_candidate) = (full_rounds(base), full_rounds(candidate));
     let of = |jobs: &[&Job], full: &BTreeSet<&str>, phase: Option<Phase>| {
-        jobs.iter()
+        let of_jobs = jobs
+            .iter()
             .map(|job| {
                 job.rounds
                     .iter()
@@ -47,7 +78,8 @@ pub(super) fn gather(
                     .filter_map(|r| figure(r, source, metric))
                     .collect::<Vec<f64>>()
             })
-            .collect::<Vec<_>>()
+            .collect();
+        groups.of(jobs, of_jobs)
     };
     let mut base: Vec<Vec<f64>> = of(base, &full_base, None);
     base.retain(|job| !job.is_empty());

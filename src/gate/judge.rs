@@ -110,6 +110,7 @@ fn judge_on(
         },
         stepped_down: heeded.stepped_down,
         in_turn,
+        suite: compare::suite(base, candidate, ground),
     };
     let mut findings = ground.findings.clone();
     findings.extend(heeded.unheeded.map(|why| about_all(Severity::Note, why)));

@@ -4,7 +4,7 @@
 use super::{
     Metric, SERVER,
     compare::plan,
-    evidence::{Source, gather, has_adjusted},
+    evidence::{Groups, Source, gather, has_adjusted},
     rule::typical,
 };
 use crate::{
@@ -58,7 +58,7 @@ pub fn scenario_levels(job: &Job, record: &ScenarioRecord) -> Vec<Level> {
 }
 
 fn level(job: &Job, source: Source<'_>, metric: Metric) -> Option<Level> {
-    let evidence = gather(&[], &[job], source, metric);
+    let evidence = gather(&[], &[job], source, metric, Groups::Jobs);
     let figures: Vec<f64> = evidence
         .measure
         .iter()

@@ -14,6 +14,7 @@
 //! | [`calibration`] | comparisons of a server with itself: how often the gate errs |
 //! | `common_shift.rs` | a shift that all scenarios share |
 //! | `diagnoses.rs` | which named failure modes are new against the base |
+//! | `other_machine.rs` | what another class of machine does to a server, as the suite itself shows it |
 //! | `overload.rs` | where mcpgate itself set the pace |
 //! | `guard.rs` | noisy metrics beside the one that gates |
 //! | `policy.rs` | tolerances, floors and the stated constants |
@@ -46,6 +47,7 @@ mod guard;
 pub mod jobs;
 mod judge;
 mod levels;
+mod other_machine;
 mod overload;
 mod policy;
 mod presence;

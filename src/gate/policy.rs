@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{
     Metric,
-    rule::{CONFIRM_ALPHA, Coarse, PASS_ALPHA, Terms},
+    rule::{BetweenJobs, ByMachine, CONFIRM_ALPHA, Coarse, PASS_ALPHA, Terms},
     sequence::PairErrors,
 };
 use crate::suite::GateConfig;
@@ -131,36 +131,36 @@ pub(super) fn terms(
 ) -> Terms {
     let tolerance = tolerance(metric, policy);
     let is_time = metric != Metric::PeakMemory;
-    let (between_jobs, learn_between_jobs, alpha, slowness_ln) = match machines {
+    let one_class = BetweenJobs::Learnt(between_jobs(metric));
+    let (between_jobs, alpha, slowness_ln) = match machines {
         Machines::OtherClass {
             several,
             slowness_ln,
-        } if is_time => (
-            BETWEEN_MACHINES,
-            several,
-            ALARM_ALPHA_OTHER_CLASS,
-            slowness_ln,
-        ),
-        Machines::OtherSpeed { slowness_ln } if is_time => {
-            (between_jobs(metric), true, ALARM_ALPHA, slowness_ln)
+        } if is_time => {
+            let between = if several {
+                BetweenJobs::Learnt(BETWEEN_MACHINES)
+            } else {
+                BetweenJobs::Stated(BETWEEN_MACHINES)
+            };
+            (between, ALARM_ALPHA_OTHER_CLASS, slowness_ln)
         }
+        Machines::OtherSpeed { slowness_ln } if is_time => (one_class, ALARM_ALPHA, slowness_ln),
         Machines::SameClass | Machines::OtherSpeed { .. } | Machines::OtherClass { .. } => {
-            (between_jobs(metric), true, ALARM_ALPHA, 0.0)
+            (one_class, ALARM_ALPHA, 0.0)
         }
     };
+    let disturbance_ln = if is_time { disturbance_ln } else { 0.0 };
     Terms {
         tolerance,
         trivial: tolerance * TRIVIAL_SHARE,
         floor: floor(metric, policy),
         between_jobs,
         pass_across_jobs: is_time && matches!(machines, Machines::OtherClass { .. }),
-        learn_between_jobs,
         alpha,
         pass_alpha: PASS_ALPHA,
         confirm_alpha: CONFIRM_ALPHA,
         coarse: None,
-        slowness_ln,
-        disturbance_ln: if is_time { disturbance_ln } else { 0.0 },
+        machine: ByMachine::at_most([slowness_ln, disturbance_ln]),
     }
 }
 
@@ -168,9 +168,8 @@ pub(super) fn terms(
 /// the machine's speed and neighbours widen anything.
 pub(super) fn paired(terms: Terms, errors: PairErrors) -> Terms {
     Terms {
-        between_jobs: 0.0,
+        between_jobs: BetweenJobs::Stated(0.0),
         pass_across_jobs: false,
-        learn_between_jobs: false,
         alpha: errors.alarm,
         pass_alpha: errors.pass,
         confirm_alpha: errors.confirm,
@@ -178,8 +177,7 @@ pub(super) fn paired(terms: Terms, errors: PairErrors) -> Terms {
             most_pairs: errors.most_pairs,
             limit: GROSS_FACTOR - 1.0,
         }),
-        slowness_ln: 0.0,
-        disturbance_ln: 0.0,
+        machine: ByMachine::default(),
         ..terms
     }
 }

@@ -6,7 +6,7 @@
 use super::sequence;
 use crate::stats::{
     Sample,
-    interval::{Difference, normal_quantile},
+    interval::{Difference, normal_quantile, student_t_quantile},
     location::{TrimmedMean, trim_count},
 };
 
@@ -136,13 +136,11 @@ pub(super) struct Terms {
     pub(super) trivial: f64,
     /// Absolute change, in the figures' unit, below which nothing is a regression.
     pub(super) floor: f64,
-    /// Stated standard deviation of the logarithm between jobs.
-    pub(super) between_jobs: f64,
+    /// What jobs differ by that no round of theirs can show.
+    pub(super) between_jobs: BetweenJobs,
     /// Whether "not worse by the tolerance" must hold for other jobs too, and not only for the
     /// rounds at hand: so on another machine class, where a small change may be the machine's.
     pub(super) pass_across_jobs: bool,
-    /// Whether the jobs at hand may teach the spread between jobs.
-    pub(super) learn_between_jobs: bool,
     /// One-sided error of an alarm.
     pub(super) alpha: f64,
     /// One-sided error of "not worse by the tolerance".
@@ -151,24 +149,55 @@ pub(super) struct Terms {
     pub(super) confirm_alpha: f64,
     /// How pairs may pass that cannot tell the tolerance; `None` where there are none.
     pub(super) coarse: Option<Coarse>,
-    /// Logarithm of how many times as long the same fixed work takes on the candidate's machine.
-    ///
-    /// A server may be slower by anything between nothing (it waits for a network) and this much
-    /// (it computes) for the machine's sake alone. So it never corrects an estimate, which would
-    /// bring its own noise into every figure; it only widens the interval, and on one side.
-    pub(super) slowness_ln: f64,
-    /// Logarithm of how many times as much the machine was disturbed while the candidate was
-    /// measured. It is treated alike.
-    pub(super) disturbance_ln: f64,
+    /// What the machine alone may have added to the difference.
+    pub(super) machine: ByMachine,
 }
 
-impl Terms {
-    /// What the machine alone may have added to the difference, towards worse (`sign` 1) or better
-    /// (`sign` -1): a logarithm, not negative.
-    fn by_machine(&self, sign: f64) -> f64 {
-        (sign * self.slowness_ln)
-            .max(sign * self.disturbance_ln)
-            .max(0.0)
+/// What jobs differ by that no round of theirs can show: standard deviations of the logarithm.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum BetweenJobs {
+    /// Stated for one job.
+    Stated(f64),
+    /// Stated for one job, and learnt where the jobs at hand are enough.
+    Learnt(f64),
+    /// Of the difference of both sides, with its degrees of freedom.
+    OfDifference { spread: f64, freedom: f64 },
+}
+
+/// What the machine alone may have added to the difference, each way: logarithms.
+///
+/// A server may be slower by anything between nothing (it waits for a network) and as much as a
+/// fixed piece of work is (it computes) for the machine's sake alone. So it never corrects what is
+/// seen, which would bring its own noise into every figure; it moves the bounds, each on its side.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub(super) struct ByMachine {
+    /// Towards worse; negative where the machine is known to have taken away.
+    pub(super) worse_ln: f64,
+    /// Towards better; likewise.
+    pub(super) better_ln: f64,
+}
+
+impl ByMachine {
+    /// By figures of which each may explain a change, and none is owed anything: 0 or more.
+    pub(super) fn at_most(shifts_ln: [f64; 2]) -> Self {
+        let most = |sign: f64| {
+            shifts_ln
+                .iter()
+                .fold(0.0_f64, |most, ln| most.max(sign * ln))
+        };
+        Self {
+            worse_ln: most(1.0),
+            better_ln: most(-1.0),
+        }
+    }
+
+    /// Towards worse (`sign` 1) or better (`sign` -1).
+    fn towards(self, sign: f64) -> f64 {
+        if sign > 0.0 {
+            self.worse_ln
+        } else {
+            self.better_ln
+        }
     }
 }
 
@@ -218,8 +247,16 @@ pub(super) struct Ruling {
     /// Lower and upper bound of the ratio at the error of an alarm.
     pub(super) bounds: Option<(f64, f64)>,
     pub(super) smallest_detectable: Option<f64>,
-    /// Whether more planned rounds could give another call: see [`Weighed::could_decide`].
+    /// Whether more planned rounds could bring a pass or an alarm: see [`Weighed::could_pass`] and
+    /// [`Weighed::could_alarm`].
     pub(super) more_could_decide: bool,
+    /// Whether they could bring an alarm.
+    pub(super) more_could_alarm: bool,
+}
+
+/// Centre of the logarithms of all figures, as the rule takes it; `None` without figures.
+pub(super) fn centre_of(jobs: &[Vec<f64>]) -> Option<f64> {
+    Some(centre(&logs(jobs)?).value)
 }
 
 /// Trimmed mean as the rule takes it.
@@ -237,7 +274,7 @@ pub(super) fn typical(figures: &[f64], alpha: f64) -> Option<(f64, Option<f64>)>
     let logs = Sample::new(figures.iter().map(|v| v.ln()))?;
     let centre = centre(&logs);
     let bound = (centre.kept >= 2).then(|| {
-        let t = crate::stats::interval::student_t_quantile(1.0 - alpha, (centre.kept - 1) as f64);
+        let t = student_t_quantile(1.0 - alpha, (centre.kept - 1) as f64);
         (centre.value - t * centre.squared_error.sqrt()).exp()
     });
     Some((centre.value.exp(), bound))
@@ -263,18 +300,26 @@ struct Weighed {
     /// Standard deviation of the difference that jobs bring, which the rounds of one job cannot
     /// show.
     between_jobs: f64,
+    /// Its degrees of freedom; infinite where it is taken as known.
+    jobs_freedom: f64,
 }
 
 impl Weighed {
     fn new(base: &[Vec<f64>], candidate: &[Vec<f64>], terms: &Terms) -> Option<Self> {
         let (b, c) = (centre(&logs(base)?), centre(&logs(candidate)?));
-        let sd = between_jobs(base, candidate, terms);
         let shares = shares_squared(base) + shares_squared(candidate);
+        let of_one = |spread: f64| (spread * shares.sqrt(), f64::INFINITY);
+        let (between_jobs, jobs_freedom) = match terms.between_jobs {
+            BetweenJobs::Stated(spread) => of_one(spread),
+            BetweenJobs::Learnt(stated) => of_one(learnt_between_jobs(base, candidate, stated)),
+            BetweenJobs::OfDifference { spread, freedom } => (spread, freedom),
+        };
         Some(Self {
             base: b,
             candidate: c,
             difference: Difference::between(&b, &c)?,
-            between_jobs: sd * shares.sqrt(),
+            between_jobs,
+            jobs_freedom,
         })
     }
 
@@ -289,6 +334,7 @@ impl Weighed {
             candidate: centre(&logs(&[candidate])?),
             difference: sequence::centre(&log_ratios(pairs))?,
             between_jobs: 0.0,
+            jobs_freedom: f64::INFINITY,
         })
     }
 
@@ -313,7 +359,11 @@ impl Weighed {
     fn margin(&self, alpha: f64) -> f64 {
         self.difference
             .margin(alpha)
-            .hypot(normal_quantile(1.0 - alpha) * self.between_jobs)
+            .hypot(self.margin_of_jobs(alpha))
+    }
+
+    fn margin_of_jobs(&self, alpha: f64) -> f64 {
+        student_t_quantile(1.0 - alpha, self.jobs_freedom) * self.between_jobs
     }
 
     /// Worse (`sign` 1) or better (`sign` -1) than `terms` allow, beyond noise and floor.
@@ -321,16 +371,19 @@ impl Weighed {
         self.exceeds_relatively(terms, sign) && self.absolute_change() > terms.floor
     }
 
+    /// Nothing is worse that is not seen to be worse by the tolerance, whatever the machine took away.
     fn exceeds_relatively(&self, terms: &Terms, sign: f64) -> bool {
-        let estimate = sign * self.difference.estimate - terms.by_machine(sign);
-        estimate > terms.tolerance.ln_1p()
+        let seen = sign * self.difference.estimate;
+        let estimate = seen - terms.machine.towards(sign);
+        seen.min(estimate) > terms.tolerance.ln_1p()
             && estimate - self.margin(terms.alpha) > terms.trivial.ln_1p()
     }
 
     /// The weaker demand on fresh rounds: over the tolerance again, and surely not the other way.
     fn agrees(&self, terms: &Terms, sign: f64) -> bool {
-        let estimate = sign * self.difference.estimate - terms.by_machine(sign);
-        estimate > terms.tolerance.ln_1p() && estimate > self.margin(terms.confirm_alpha)
+        let seen = sign * self.difference.estimate;
+        let estimate = seen - terms.machine.towards(sign);
+        seen.min(estimate) > terms.tolerance.ln_1p() && estimate > self.margin(terms.confirm_alpha)
     }
 
     fn absolute_change(&self) -> f64 {
@@ -343,7 +396,7 @@ impl Weighed {
         } else {
             self.difference.margin(terms.pass_alpha)
         };
-        self.difference.estimate + margin + terms.by_machine(-1.0)
+        self.difference.estimate + margin + terms.machine.towards(-1.0)
     }
 
     /// Whether the planned pairs are not enough for the tolerance, and these exclude a gross change.
@@ -373,27 +426,26 @@ impl Weighed {
         self.base.value.exp() * self.upper_bound(terms).exp_m1()
     }
 
-    /// Whether any number of rounds could bring a pass or an alarm: they settle the estimate
-    /// within its present margin, and leave what jobs bring.
-    fn could_decide(&self, terms: &Terms) -> bool {
-        let open = self.difference.margin(terms.pass_alpha);
-        let (low, high) = (
-            self.difference.estimate - open,
-            self.difference.estimate + open,
-        );
-        let jobs = |alpha: f64| normal_quantile(1.0 - alpha) * self.between_jobs;
+    /// Whether any number of rounds could bring a pass: they settle the estimate within its present
+    /// margin, and leave what jobs bring.
+    fn could_pass(&self, terms: &Terms) -> bool {
+        let low = self.difference.estimate - self.difference.margin(terms.pass_alpha);
         let least_upper = if terms.pass_across_jobs {
-            low + jobs(terms.pass_alpha)
+            low + self.margin_of_jobs(terms.pass_alpha)
         } else {
             low
-        } + terms.by_machine(-1.0);
-        let high_here = high - terms.by_machine(1.0);
-        let could_pass = least_upper < terms.tolerance.ln_1p()
-            || self.base.value.exp() * least_upper.exp_m1() < terms.floor;
-        let could_alarm = high_here > terms.tolerance.ln_1p()
-            && high_here - jobs(terms.alpha) > terms.trivial.ln_1p()
-            && self.base.value.exp() * high.exp_m1() > terms.floor;
-        could_pass || could_alarm
+        } + terms.machine.towards(-1.0);
+        least_upper < terms.tolerance.ln_1p()
+            || self.base.value.exp() * least_upper.exp_m1() < terms.floor
+    }
+
+    /// The same of an alarm.
+    fn could_alarm(&self, terms: &Terms) -> bool {
+        let high = self.difference.estimate + self.difference.margin(terms.pass_alpha);
+        let high_here = high - terms.machine.towards(1.0);
+        high.min(high_here) > terms.tolerance.ln_1p()
+            && high_here - self.margin_of_jobs(terms.alpha) > terms.trivial.ln_1p()
+            && self.base.value.exp() * high.exp_m1() > terms.floor
     }
 
     /// The true logarithm that would have been called worse with probability [`POWER`].
@@ -402,8 +454,8 @@ impl Weighed {
     /// noncentral t, counts where the margin is what decides.
     fn detectable(&self, terms: &Terms) -> f64 {
         let margin = self.margin(terms.alpha);
-        let beyond_noise = terms.trivial.ln_1p() + margin + terms.by_machine(1.0);
-        let enough = (terms.tolerance.ln_1p() + terms.by_machine(1.0))
+        let beyond_noise = terms.trivial.ln_1p() + margin + terms.machine.towards(1.0);
+        let enough = (terms.tolerance.ln_1p() + terms.machine.towards(1.0).max(0.0))
             .max((terms.floor / self.base.value.exp()).ln_1p());
         let mut variance = self.difference.standard_error.powi(2) + self.between_jobs.powi(2);
         if beyond_noise > enough && margin > 0.0 {
@@ -415,19 +467,16 @@ impl Weighed {
 }
 
 /// Sum of the squared shares of rounds that each job gave: 1 for one job, 1/k for k equal ones.
-fn shares_squared(jobs: &[Vec<f64>]) -> f64 {
+pub(super) fn shares_squared(jobs: &[Vec<f64>]) -> f64 {
     let total = count(jobs) as f64;
     jobs.iter().map(|j| (j.len() as f64 / total).powi(2)).sum()
 }
 
 /// Standard deviation between jobs: the stated one, shrunk towards what three or more jobs of one
 /// side show beyond the noise of their rounds.
-fn between_jobs(base: &[Vec<f64>], candidate: &[Vec<f64>], terms: &Terms) -> f64 {
-    if !terms.learn_between_jobs {
-        return terms.between_jobs;
-    }
+fn learnt_between_jobs(base: &[Vec<f64>], candidate: &[Vec<f64>], stated: f64) -> f64 {
     let mut weight = PRIOR_JOBS;
-    let mut squares = PRIOR_JOBS * terms.between_jobs.powi(2);
+    let mut squares = PRIOR_JOBS * stated.powi(2);
     for side in [base, candidate] {
         let centres: Vec<TrimmedMean> = side
             .iter()
@@ -460,6 +509,7 @@ pub(super) fn rule(evidence: &Evidence, terms: &Terms) -> Ruling {
         bounds: None,
         smallest_detectable: None,
         more_could_decide: evidence.base_rounds() >= ROUNDS_NEEDED,
+        more_could_alarm: false,
     };
     let shown = Weighed::of(evidence, Stage::All, terms);
     if let Some(shown) = &shown {
@@ -467,8 +517,9 @@ pub(super) fn rule(evidence: &Evidence, terms: &Terms) -> Ruling {
         let exp = |v: f64| v.clamp(-SHOWN_LIMIT, SHOWN_LIMIT).exp();
         ruling.ratio = Some(exp(estimate));
         ruling.bounds = Some((
-            exp(estimate - margin - terms.by_machine(1.0)),
-            exp(estimate + margin + terms.by_machine(-1.0)),
+            // What the machine took away must not put the bounds beyond what is seen.
+            exp((estimate - margin - terms.machine.towards(1.0)).min(estimate)),
+            exp((estimate + margin + terms.machine.towards(-1.0)).max(estimate)),
         ));
         ruling.smallest_detectable = Some(exp(shown.detectable(terms)));
     }
@@ -480,7 +531,8 @@ pub(super) fn rule(evidence: &Evidence, terms: &Terms) -> Ruling {
     let planned = Weighed::of(evidence, Stage::Planned, terms);
     if let (true, Some(shown), Some(planned)) = (enough, shown, planned) {
         ruling.call = call(evidence, terms, &planned, &shown);
-        ruling.more_could_decide = shown.could_decide(terms);
+        ruling.more_could_alarm = shown.could_alarm(terms);
+        ruling.more_could_decide = ruling.more_could_alarm || shown.could_pass(terms);
     }
     ruling
 }

@@ -42,8 +42,14 @@ impl Environment {
     /// [`Job::same_machine_class`].
     #[must_use]
     pub fn same_hardware(&self, other: &Self) -> bool {
+        self.same_size(other) && self.cpu_model == other.cpu_model
+    }
+
+    /// Whether two machines differ by no more than the model of their processor and what does not
+    /// concern times: then they may move all calls of a server alike.
+    #[must_use]
+    pub fn same_size(&self, other: &Self) -> bool {
         self.same_runtime_class(other)
-            && self.cpu_model == other.cpu_model
             && self.cores == other.cores
             && self.container_cpu_limit_millicores == other.container_cpu_limit_millicores
     }

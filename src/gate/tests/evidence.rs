@@ -4,7 +4,7 @@ use super::*;
 use crate::{
     gate::{
         alarmed_scenarios,
-        rule::{Evidence, Terms, rule},
+        rule::{BetweenJobs, ByMachine, Evidence, Terms, rule},
         test_support::{Fixture, SEQUENTIAL, scale_latency, scale_sample},
         undecided_scenarios,
     },
@@ -261,15 +261,13 @@ fn the_margin_between_jobs_falls_with_their_number() {
         tolerance: 0.2,
         trivial: 0.05,
         floor: 0.0,
-        between_jobs: 0.04,
+        between_jobs: BetweenJobs::Stated(0.04),
         pass_across_jobs: false,
-        learn_between_jobs: false,
         alpha: 0.001,
         pass_alpha: 0.05,
         confirm_alpha: 0.01,
         coarse: None,
-        slowness_ln: 0.0,
-        disturbance_ln: 0.0,
+        machine: ByMachine::default(),
     };
     // Rounds without any spread leave the margin to the jobs.
     let half_width = |base_jobs: usize, candidate_jobs: usize| {

@@ -16,6 +16,7 @@ mod in_turn_errors;
 mod jobs;
 mod loads;
 mod memory;
+mod other_machine;
 mod presence;
 mod probed;
 mod probes;
