@@ -309,8 +309,11 @@ pub(super) fn judged(
             guard::explained_by_load(metric, ctx.load_rise, ruling.call, || {
                 rule(evidence, &gross(terms)).call
             })
-            .unwrap_or_else(|| answer(ctx, metric, ruling.call));
-        row.reason.extend(among_others);
+            .unwrap_or_else(|| {
+                let (verdict, mut reason) = answer(ctx, metric, ruling.call);
+                reason.extend(among_others);
+                (verdict, reason)
+            });
         ruling
     };
     show_figures(&mut row, &ruling, evidence);

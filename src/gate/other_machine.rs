@@ -9,25 +9,16 @@ use super::{
     Metric,
     comparability::{DISTURBANCE, Ground, scenario_differs, slowness_ln, tool_list_differs},
     evidence::{self, Groups, Source},
-    rule::{BetweenJobs, ByMachine, Call, ROUNDS_NEEDED, Terms, centre_of, shares_squared},
+    rule::{BetweenJobs, ByMachine, Call, ROUNDS_NEEDED, Terms, centre, centre_of, shares_squared},
 };
 use crate::{
     results::{Job, Results, ScenarioKind, ScenarioRecord, are_as_fast},
-    stats::{
-        Sample,
-        interval::student_t_quantile,
-        location::{TrimmedMean, trim_count},
-    },
+    stats::{Sample, interval::student_t_quantile},
 };
 
 /// Fewer witnesses than this tell nothing of how far they are apart. Where one is missing, the fixed work
 /// stands in: it is less akin to a server than the server's own calls are.
 const FEWEST_WITNESSES: usize = 3;
-/// From so many on the mean of the witnesses is trimmed, by [`TRIM_PERCENT`] at each end: one of them
-/// may have changed itself.
-const TRIM_FROM: usize = 8;
-/// Share trimmed at each end, in percent.
-const TRIM_PERCENT: usize = 20;
 /// A scenario is a witness if at least this share of its time is CPU time: what waits for something
 /// else says nothing of the machine.
 const LEAST_CPU_SHARE: f64 = 0.5;
@@ -113,12 +104,8 @@ impl Suite {
             return None;
         }
         let shifts = Sample::new(shifts)?;
-        let each_end = if count < TRIM_FROM {
-            0
-        } else {
-            trim_count(count, TRIM_PERCENT)
-        };
-        let middle = TrimmedMean::of(&shifts, each_end);
+        // Trimmed from eight on: some of the witnesses may have changed themselves.
+        let middle = centre(&shifts);
         let shown = middle.kept.saturating_sub(1) as f64;
         let freedom = PRIOR_FREEDOM + shown;
         let own = OWN_SPREAD * concerned.of_classes;

@@ -260,7 +260,7 @@ pub(super) fn centre_of(jobs: &[Vec<f64>]) -> Option<f64> {
 }
 
 /// Trimmed mean as the rule takes it.
-fn centre(logs: &Sample) -> TrimmedMean {
+pub(super) fn centre(logs: &Sample) -> TrimmedMean {
     let each_end = if logs.len() < TRIM_FROM {
         0
     } else {

@@ -126,6 +126,20 @@ fn slow(round: &mut Round, factor: f64) {
 }
 
 #[test]
+fn what_others_took_of_the_machine_excuses_such_an_alarm_as_any() {
+    let loud = there(0.8, 0.8)
+        .slower(SEQUENTIAL, 2.0)
+        .rounds(|r| r.outside_load_cores = Some(0.5));
+    assert_eq!(
+        median(here(), loud),
+        (
+            Verdict::Inconclusive,
+            "worse, but other processes took more of the machine than for the baseline: measure again on a quiet machine".to_owned()
+        )
+    );
+}
+
+#[test]
 fn an_alarm_beside_the_others_is_to_be_confirmed() {
     let candidate = there(0.8, 0.8).slower(SEQUENTIAL, 2.0);
     let j = judged(&here().build(), &candidate.build());
